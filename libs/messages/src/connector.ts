@@ -1,0 +1,134 @@
+/** What the connector is asked about the DNS world: looks, writes, credentials, detection. */
+import { Schema } from "effect"
+import { HostnameKind, SetupType } from "./connection.ts"
+import { call, work } from "./definition.ts"
+import { ApplyPurpose } from "./lifecycle.ts"
+import { DesiredRecord, OwnershipLook, RecordsLook, RecordType, SealedCredential } from "./record.ts"
+
+const ownershipQuestion = { hostname: Schema.String, name: Schema.String, value: Schema.String }
+const recordsQuestion = { hostname: Schema.String, records: Schema.Array(DesiredRecord) }
+
+/** Answered by `ownershipObserved` with the same `version`. */
+export const lookOwnership = work({
+  subject: "cd.work.v1.connector.observer.ownership.{connection_id}",
+  from: ["lifecycle"],
+  to: "connector",
+  payload: Schema.Struct({ connection_id: Schema.String, version: Schema.Int, ...ownershipQuestion })
+})
+
+/** Answered by `recordsObserved` with the same `version`. */
+export const lookRecords = work({
+  subject: "cd.work.v1.connector.observer.records.{connection_id}",
+  from: ["lifecycle"],
+  to: "connector",
+  payload: Schema.Struct({ connection_id: Schema.String, version: Schema.Int, ...recordsQuestion })
+})
+
+/** The same looks for a caller who waits. Error: `unavailable` when no server could be reached. */
+export const observeOwnership = call({
+  subject: "cd.call.v1.connector.observe-ownership",
+  from: ["lifecycle"],
+  to: "connector",
+  timeoutMillis: 5_500,
+  payload: Schema.Struct(ownershipQuestion),
+  success: OwnershipLook
+})
+export const observeRecords = call({
+  subject: "cd.call.v1.connector.observe-records",
+  from: ["lifecycle"],
+  to: "connector",
+  timeoutMillis: 5_500,
+  payload: Schema.Struct(recordsQuestion),
+  success: RecordsLook
+})
+
+/**
+ * Writes (or with `cleanup` removes) exactly these record sets through the first credential whose account holds the zone.
+ * Answered by `recordsApplied` with the same `version` and `purpose`. Idempotent: the plan is computed against what stands in the zone.
+ */
+export const applyChange = work({
+  subject: "cd.work.v1.connector.zone.apply.{connection_id}",
+  from: ["lifecycle"],
+  to: "connector",
+  payload: Schema.Struct({
+    connection_id: Schema.String,
+    version: Schema.Int,
+    purpose: ApplyPurpose,
+    hostname: Schema.String,
+    records: Schema.Array(DesiredRecord),
+    credentials: Schema.Array(SealedCredential),
+    /** Records that stand at the planned names and may be replaced: the API's caller agreed by asking for automatic set-up. */
+    replace: Schema.Boolean
+  })
+})
+
+/** Proves, without writing, that the credential works. Errors: `credential_refused` (message says the remedy), `unavailable`, `invalid`. */
+export const testCredential = call({
+  subject: "cd.call.v1.connector.test-credential",
+  from: ["gateway"],
+  to: "connector",
+  timeoutMillis: 8_000,
+  payload: Schema.Struct({ credential: SealedCredential, hostname: Schema.NullOr(Schema.String) }),
+  success: Schema.Struct({ ok: Schema.Boolean, zones: Schema.NullOr(Schema.Array(Schema.String)) })
+})
+
+export const CredentialField = Schema.Struct({
+  name: Schema.String,
+  label: Schema.String,
+  secret: Schema.Boolean,
+  required: Schema.Boolean,
+  example: Schema.optionalKey(Schema.String)
+})
+export const ProviderView = Schema.Struct({
+  key: Schema.String,
+  name: Schema.String,
+  credential_fields: Schema.Array(CredentialField),
+  capabilities: Schema.Record(Schema.String, Schema.Boolean),
+  guide: Schema.String,
+  logo: Schema.NullOr(Schema.String)
+})
+export type ProviderView = typeof ProviderView.Type
+
+/** The providers that this connector has an actor for. */
+export const listProviders = call({
+  subject: "cd.call.v1.connector.providers",
+  from: ["gateway"],
+  to: "connector",
+  payload: Schema.Struct({}),
+  success: Schema.Struct({ providers: Schema.Array(ProviderView) })
+})
+
+export const Finding = Schema.Struct({
+  code: Schema.String,
+  severity: Schema.Literals(["info", "warning", "error"]),
+  message: Schema.String
+})
+
+/** `domains:check`. Error: `unavailable` when the zone's servers can't be reached. */
+export const checkDomain = call({
+  subject: "cd.call.v1.connector.check-domain",
+  from: ["gateway"],
+  to: "connector",
+  timeoutMillis: 8_000,
+  payload: Schema.Struct({
+    hostname: Schema.String,
+    /** What would be asked for, so that conflicts with existing records can be named. */
+    planned: Schema.Array(DesiredRecord),
+    /** Provider keys of the application's credentials. */
+    credentials: Schema.Array(Schema.String)
+  }),
+  success: Schema.Struct({
+    hostname: Schema.String,
+    apex: Schema.String,
+    kind: HostnameKind,
+    zone: Schema.NullOr(Schema.String),
+    name_servers: Schema.Array(Schema.String),
+    provider: Schema.NullOr(Schema.Struct({ key: Schema.String, name: Schema.String, detected_by: Schema.String })),
+    setup_types: Schema.Array(Schema.Struct({ type: SetupType, offered: Schema.Boolean, reason: Schema.String })),
+    capabilities: Schema.Record(Schema.String, Schema.Boolean),
+    apex_flattening: Schema.Boolean,
+    www_redirect_recommended: Schema.Boolean,
+    conflicts: Schema.Array(Schema.Struct({ host: Schema.String, type: RecordType, value: Schema.String, reason: Schema.String })),
+    findings: Schema.Array(Finding)
+  })
+})

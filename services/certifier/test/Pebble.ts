@@ -1,0 +1,185 @@
+/**
+ * A real Pebble with a DNS server beside it, for the length of a scope.
+ *
+ * Owns: its own certificate authority for Pebble's HTTPS, free ports, the two processes. Every name resolves to 127.0.0.1 and every
+ * HTTP-01 question goes to `httpPort`, where a `Responder` plays the routers.
+ * Built against: a stand-in that agrees with our mistakes. Pebble refuses nonces, shuffles lists and forgets everything when restarted.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { webcrypto } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as x509 from "@peculiar/x509"
+import { Agent, fetch } from "undici"
+
+const bin = join(import.meta.dirname, "../../../.dev/bin")
+
+/** `count` ports that were free a moment ago. */
+export const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
+      const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
+    }))
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const
+
+/** A throw-away root and a `localhost` certificate under it, PEM. */
+const makeHttpsCertificate = async () => {
+  const rootKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
+  const leafKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
+  const dates = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 30 * 86_400_000) }
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    ...dates, name: "CN=Test HTTPS root", keys: rootKeys, signingAlgorithm: algorithm, serialNumber: "01",
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true)]
+  })
+  const leaf = await x509.X509CertificateGenerator.create({
+    ...dates, subject: "CN=localhost", issuer: root.subject, publicKey: leafKeys.publicKey, signingKey: rootKeys.privateKey,
+    signingAlgorithm: algorithm, serialNumber: "02",
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "localhost" }, { type: "ip", value: "127.0.0.1" }])]
+  })
+  const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", leafKeys.privateKey)).toString("base64")
+  return { rootPem: root.toString("pem"), certPem: leaf.toString("pem"), keyPem: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` }
+}
+
+export interface PebbleOptions {
+  /** Percent of good nonces that are refused (default 5). */
+  readonly nonceReject?: number
+  /** Seconds of Retry-After on authorizations and orders (default none). */
+  readonly retryAfter?: { readonly authz: number; readonly order: number }
+  /** Seconds of validity by profile. */
+  readonly profiles?: Readonly<Record<string, number>>
+  readonly externalAccounts?: Readonly<Record<string, string>>
+  readonly blocked?: ReadonlyArray<string>
+  /** Sleep up to this many seconds before validating (default: no sleep). */
+  readonly sleepSeconds?: number
+}
+
+export class Pebble {
+  readonly #folder = mkdtempSync(join(tmpdir(), "pebble-"))
+  readonly #options: PebbleOptions
+  #ports: ReadonlyArray<number> = []
+  #children: Array<ChildProcess> = []
+  #agent = new Agent()
+  log = ""
+
+  private constructor(options: PebbleOptions) {
+    this.#options = options
+  }
+
+  static async start(options: PebbleOptions = {}): Promise<Pebble> {
+    const pebble = new Pebble(options)
+    pebble.#ports = await freePorts(6)
+    const { rootPem, certPem, keyPem } = await makeHttpsCertificate()
+    for (const [name, text] of Object.entries({ "root.pem": rootPem, "cert.pem": certPem, "key.pem": keyPem })) {
+      writeFileSync(join(pebble.#folder, name), text)
+    }
+    pebble.#agent = new Agent({ connect: { ca: rootPem } })
+    writeFileSync(join(pebble.#folder, "config.json"), JSON.stringify({ pebble: pebble.#config() }))
+    await pebble.#startDns()
+    await pebble.#startCa()
+    return pebble
+  }
+
+  get directory() { return `https://localhost:${this.#ports[0]}/dir` }
+  get management() { return `https://localhost:${this.#ports[1]}` }
+  /** Where HTTP-01 questions arrive. */
+  get httpPort() { return this.#ports[2]! }
+  get tlsPort() { return this.#ports[3]! }
+  /** PEM of the root that signed Pebble's own HTTPS certificate. */
+  get caFile() { return join(this.#folder, "root.pem") }
+  get dnsManagement() { return `http://127.0.0.1:${this.#ports[5]}` }
+
+  /** Kills the CA and starts an empty one at the same address: accounts, orders and roots are gone. */
+  async restart(): Promise<void> {
+    await this.stopCa()
+    await this.#startCa()
+  }
+
+  async stopCa(): Promise<void> {
+    await end(this.#children.splice(1, 1)[0])
+  }
+
+  async startCa(): Promise<void> {
+    await this.#startCa()
+  }
+
+  async root(index = 0): Promise<string> {
+    return await (await fetch(`${this.management}/roots/${index}`, { dispatcher: this.#agent })).text()
+  }
+
+  /** Moves the renewal window of the certificate `pem`. */
+  async setRenewalWindow(pem: string, start: Date, end: Date): Promise<void> {
+    const ARIResponse = JSON.stringify({ suggestedWindow: { start: start.toISOString(), end: end.toISOString() } })
+    const body = JSON.stringify({ Certificate: pem, ARIResponse })
+    const response = await fetch(`${this.management}/set-renewal-info/`, { method: "POST", body, dispatcher: this.#agent })
+    if (response.status !== 200) throw new Error(`set-renewal-info: ${response.status} ${await response.text()}`)
+  }
+
+  /** Lines of Pebble's log that contain `text`. */
+  logged(text: string): number {
+    return this.log.split("\n").filter((line) => line.includes(text)).length
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.map(end))
+    await this.#agent.destroy()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #config() {
+    const [listen, management, httpPort, tlsPort] = this.#ports
+    const { externalAccounts, profiles = { default: 7_776_000, shortlived: 576_000 } } = this.#options
+    return {
+      listenAddress: `127.0.0.1:${listen}`,
+      managementListenAddress: `127.0.0.1:${management}`,
+      certificate: join(this.#folder, "cert.pem"),
+      privateKey: join(this.#folder, "key.pem"),
+      httpPort,
+      tlsPort,
+      keyAlgorithm: "ecdsa",
+      retryAfter: this.#options.retryAfter ?? { authz: 0, order: 0 },
+      externalAccountBindingRequired: externalAccounts !== undefined,
+      externalAccountMACKeys: externalAccounts ?? {},
+      domainBlocklist: this.#options.blocked ?? [],
+      profiles: Object.fromEntries(Object.entries(profiles).map(([name, validityPeriod]) => [name, { description: name, validityPeriod }]))
+    }
+  }
+
+  async #startDns(): Promise<void> {
+    const args = ["-dnsserver", `127.0.0.1:${this.#ports[4]}`, "-management", `127.0.0.1:${this.#ports[5]}`]
+    const off = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"]
+    this.#children.push(spawn(join(bin, "pebble-challtestsrv"), [...args, ...off], { stdio: "ignore" }))
+  }
+
+  async #startCa(): Promise<void> {
+    const { sleepSeconds, nonceReject = 5 } = this.#options
+    const sleep = sleepSeconds === undefined ? { PEBBLE_VA_NOSLEEP: "1" } : { PEBBLE_VA_SLEEPTIME: String(sleepSeconds) }
+    const child = spawn(join(bin, "pebble"), ["-config", join(this.#folder, "config.json"), "-dnsserver", `127.0.0.1:${this.#ports[4]}`], {
+      env: { PATH: process.env.PATH, PEBBLE_WFE_NONCEREJECT: String(nonceReject), PEBBLE_AUTHZREUSE: "0", ...sleep }
+    })
+    child.stdout.on("data", (data: Buffer) => { this.log += data.toString() })
+    child.stderr.on("data", (data: Buffer) => { this.log += data.toString() })
+    this.#children.splice(1, 0, child)
+    for (let attempt = 0; attempt < 400; attempt++) {
+      if (child.exitCode !== null) throw new Error(`pebble ended: ${this.log}`)
+      const up = await fetch(this.directory, { dispatcher: this.#agent }).then((r) => r.text().then(() => r.ok), () => false)
+      if (up) return
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+    throw new Error(`pebble does not answer: ${this.log}`)
+  }
+}
+
+const end = async (child: ChildProcess | undefined): Promise<void> => {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once("exit", resolve))
+  child.kill("SIGKILL")
+  await ended
+}

@@ -1,0 +1,105 @@
+/**
+ * What the edge does with a field of a given name, as a table.
+ *
+ * Owns: which fields end here, which are written anew, which pass. Leaves to `requestHead.ts` and `responseHead.ts`: doing it.
+ * Built against: a framing or trust field that survives under a spelling (`Content_Length`, `X_Forwarded_For`) that the origin maps back.
+ */
+
+/** What a name means to the edge. `Pass`: an ordinary field, forwarded untouched. */
+export const Field = {
+  Pass: 0,
+  /** Removed and never forwarded: hop-by-hop, or ours to write. */
+  Drop: 1,
+  Host: 2,
+  ContentLength: 3,
+  TransferEncoding: 4,
+  Connection: 5,
+  Upgrade: 6,
+  Expect: 7,
+  Accept: 8,
+  Loop: 9,
+  KeepAlive: 10,
+  /** A framing field under another spelling: the message is refused. */
+  Twin: 11
+} as const
+export type Field = (typeof Field)[keyof typeof Field]
+
+const named = new Map<string, Field>([
+  ["host", Field.Host],
+  ["content-length", Field.ContentLength],
+  ["transfer-encoding", Field.TransferEncoding],
+  ["connection", Field.Connection],
+  ["upgrade", Field.Upgrade],
+  ["expect", Field.Expect],
+  ["accept", Field.Accept],
+  ["cdn-loop", Field.Loop],
+  ["keep-alive", Field.KeepAlive],
+  // RFC 9110 §7.6.1 and RFC 9113 §8.2.2: connection-specific, for this hop only.
+  ["te", Field.Drop],
+  ["trailer", Field.Drop],
+  ["http2-settings", Field.Drop],
+  ["proxy", Field.Drop],
+  // Ours: written anew from what the edge itself saw (E6).
+  ["forwarded", Field.Drop],
+  ["x-real-ip", Field.Drop]
+])
+
+/** A framing field that an origin could read out of an odd spelling (E1). */
+const framing = new Set(["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"])
+const prefixes = ["x-forwarded-", "x-cd-", "proxy-"]
+const isOurs = (lower: string) => prefixes.some((prefix) => lower.startsWith(prefix))
+
+const odd = /[^a-z0-9-]/
+const classify = (lower: string): Field => {
+  const known = named.get(lower)
+  if (known !== undefined) return known
+  if (isOurs(lower)) return Field.Drop
+  if (!odd.test(lower)) return Field.Pass
+  const plain = lower.replace(/[^a-z0-9]/g, "-")
+  if (framing.has(plain)) return Field.Twin
+  return named.get(plain) === Field.Drop || isOurs(plain) ? Field.Drop : Field.Pass
+}
+
+const maxRemembered = 4096
+const remembered = new Map<string, Field>()
+
+/** What a request field of this name means. Spellings are remembered, since clients use few of them; the memory is bounded. */
+export const requestField = (name: string): Field => {
+  const known = remembered.get(name)
+  if (known !== undefined) return known
+  const field = classify(name.toLowerCase())
+  if (remembered.size >= maxRemembered) remembered.clear()
+  remembered.set(name, field)
+  return field
+}
+
+const responseNames = new Map<string, Field>([
+  ["content-length", Field.ContentLength],
+  ["transfer-encoding", Field.TransferEncoding],
+  ["connection", Field.Connection],
+  ["keep-alive", Field.KeepAlive],
+  ["upgrade", Field.Upgrade],
+  ["proxy-connection", Field.Drop],
+  ["proxy-authenticate", Field.Drop],
+  ["proxy-authentication-info", Field.Drop],
+  ["te", Field.Drop],
+  ["trailer", Field.Drop],
+  ["http2-settings", Field.Drop]
+])
+
+/** What a response field of this name means. */
+export const responseField = (name: string): Field => responseNames.get(name.toLowerCase()) ?? Field.Pass
+
+/** RFC 9110 §6.5.1: fields that a trailer section must not carry are those for framing, routing, authentication, and those that say how to read the body. */
+const notInTrailers = new Set([
+  ...["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive", "http2-settings"],
+  ...["authorization", "cookie", "set-cookie", "www-authenticate", "age", "cache-control", "expires", "date", "location", "vary"],
+  ...["content-encoding", "content-type", "content-range", "max-forwards", "range", "forwarded", "x-real-ip", "cdn-loop", "proxy"]
+])
+
+/** `forbidden`: the message is refused. `drop`: not forwarded. */
+export const trailerField = (name: string): "pass" | "drop" | "forbidden" => {
+  const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "-")
+  if (framing.has(plain)) return "forbidden"
+  return notInTrailers.has(plain) || isOurs(plain) ? "drop" : "pass"
+}
