@@ -4,8 +4,6 @@
 -- no migration. Built against: N parallel creates that all see "one left"; a create that died between its reservation and its row;
 -- a usage message that is delivered twice.
 
-create schema if not exists billing;
-
 create table billing.subscriptions (
   tenant_id  uuid primary key,
   plan       text        not null,
@@ -88,11 +86,14 @@ begin
     -- A counter left by an earlier, limited plan would go stale here; without one this deletes, and locks, nothing.
     delete from billing.connect_counters c where c.tenant_id = p_tenant and c.period = v_period;
   else
-    insert into billing.connect_counters as c (tenant_id, period, used)
-    select p_tenant, v_period, (select count(*) from billing.reservations r where r.tenant_id = p_tenant and r.period = v_period)
-    where not exists (select 1 from billing.connect_counters x where x.tenant_id = p_tenant and x.period = v_period)
-    on conflict do nothing;
-    select c.used into v_used from billing.connect_counters c where c.tenant_id = p_tenant and c.period = v_period for update;
+    loop -- a change of plan may delete the row while this waits for its lock
+      insert into billing.connect_counters as c (tenant_id, period, used)
+      select p_tenant, v_period, (select count(*) from billing.reservations r where r.tenant_id = p_tenant and r.period = v_period)
+      where not exists (select 1 from billing.connect_counters x where x.tenant_id = p_tenant and x.period = v_period)
+      on conflict do nothing;
+      select c.used into v_used from billing.connect_counters c where c.tenant_id = p_tenant and c.period = v_period for update;
+      exit when found;
+    end loop;
   end if;
 
   if exists (select 1 from billing.reservations r where r.connection_id = p_connection) then
@@ -158,10 +159,6 @@ begin
   end if;
 end $$;
 
-do $$ begin
-  if exists (select 1 from pg_roles where rolname = 'cd_billing') then
-    grant usage on schema billing to cd_billing;
-    grant select, insert, update, delete on all tables in schema billing to cd_billing;
-    grant execute on all functions in schema billing to cd_billing;
-  end if;
-end $$;
+revoke execute on all functions in schema billing from public;
+grant execute on all functions in schema billing to cd_billing;
+grant select, insert, update, delete on all tables in schema billing to cd_billing;

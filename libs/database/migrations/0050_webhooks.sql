@@ -4,8 +4,6 @@
 -- endpoint, whoever brings the event); two senders on one delivery (the lease number); one endpoint's backlog hiding everybody else's
 -- (the due index leads with the endpoint).
 
-create schema if not exists webhooks;
-
 create table webhooks.endpoints (
   id              uuid primary key,
   tenant_id       uuid        not null,
@@ -36,10 +34,10 @@ create table webhooks.deliveries (
   endpoint_id     uuid        not null references webhooks.endpoints (id) on delete cascade,
   event_id        uuid        not null,
   event_type      text        not null,
-  connection_id   uuid,
+  connection_id   uuid        not null,
   sequence        bigint      not null,
   data            jsonb       not null,
-  status          text        not null default 'pending' check (status in ('pending', 'delivered', 'failed')),
+  status          text        not null default 'pending' check (status in ('pending', 'delivered', 'failed', 'cancelled')),
   attempts        integer     not null default 0, -- all that were made
   step            integer     not null default 0, -- place in the retry schedule; a replay starts again at 0
   next_attempt_at timestamptz default now(),      -- when due; while an attempt runs, when its lease ends
@@ -49,8 +47,8 @@ create table webhooks.deliveries (
   unique (event_id, endpoint_id)
 );
 create index deliveries_due on webhooks.deliveries (endpoint_id, next_attempt_at) where status = 'pending';
-create index deliveries_of_tenant on webhooks.deliveries (tenant_id, id);
-create index deliveries_of_endpoint on webhooks.deliveries (endpoint_id, id);
+create index deliveries_of_tenant on webhooks.deliveries (tenant_id, created_at, id);
+create index deliveries_of_endpoint on webhooks.deliveries (endpoint_id, created_at, id);
 create index deliveries_age on webhooks.deliveries (created_at);
 
 create table webhooks.attempts (
@@ -70,9 +68,4 @@ create table webhooks.cursors (
   updated_at timestamptz not null default now()
 );
 
-do $$ begin
-  if exists (select 1 from pg_roles where rolname = 'cd_webhooks') then
-    grant usage on schema webhooks to cd_webhooks;
-    grant select, insert, update, delete on all tables in schema webhooks to cd_webhooks;
-  end if;
-end $$;
+grant select, insert, update, delete on all tables in schema webhooks to cd_webhooks;

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import fc from "fast-check"
 import { getPublicSuffix } from "tldts"
+// @ts-expect-error: the package ships no types
 import { toASCII } from "tr46"
 import { describe, expect, it } from "vitest"
 import { apexOf, canonicalise, fromRegistryKey, type HostnamePolicy, kindOf, parseHostname, registryKey } from "./Hostname.ts"

@@ -78,6 +78,15 @@ export const subscribe = call({
   success: SubscriptionView
 })
 
+/** The operator's choice: any plan of the file, paid for or not. Error: `invalid` for an unknown plan. Idempotent. */
+export const assignPlan = call({
+  subject: "cd.call.v1.billing.assign",
+  from: ["operator"],
+  to: "billing",
+  payload: Schema.Struct({ tenant_id: Schema.String, plan: Schema.String }),
+  success: SubscriptionView
+})
+
 /** `period` is `YYYY-MM`, UTC. */
 export const readUsage = call({
   subject: "cd.call.v1.billing.usage",

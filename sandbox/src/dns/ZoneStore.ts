@@ -166,10 +166,16 @@ export class ZoneStore {
   }
 
   #apply(entry: JournalEntry): void {
-    if (entry.op === "zone") return void this.#insert(entry.name, entry.kind, false, entry.serial, entry.sets)
+    if (entry.op === "zone") {
+      this.#insert(entry.name, entry.kind, false, entry.serial, entry.sets)
+      return
+    }
     const zone = this.zones.get(entry.op === "remove" ? entry.name : entry.zone)
     if (!zone) return
-    if (entry.op === "remove") return this.#discard(zone)
+    if (entry.op === "remove") {
+      this.#discard(zone)
+      return
+    }
     zone.serial = entry.serial
     for (const set of entry.sets) this.#put(zone, set)
     this.#stampSerial(zone)

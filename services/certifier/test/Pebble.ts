@@ -19,9 +19,13 @@ const bin = join(import.meta.dirname, "../../../.dev/bin")
 /** `count` ports that were free a moment ago. */
 export const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
   const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
-    }))
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
+        })
+    )
   )
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
@@ -36,16 +40,34 @@ const makeHttpsCertificate = async () => {
   const leafKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
   const dates = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 30 * 86_400_000) }
   const root = await x509.X509CertificateGenerator.createSelfSigned({
-    ...dates, name: "CN=Test HTTPS root", keys: rootKeys, signingAlgorithm: algorithm, serialNumber: "01",
+    ...dates,
+    name: "CN=Test HTTPS root",
+    keys: rootKeys,
+    signingAlgorithm: algorithm,
+    serialNumber: "01",
     extensions: [new x509.BasicConstraintsExtension(true, 0, true)]
   })
   const leaf = await x509.X509CertificateGenerator.create({
-    ...dates, subject: "CN=localhost", issuer: root.subject, publicKey: leafKeys.publicKey, signingKey: rootKeys.privateKey,
-    signingAlgorithm: algorithm, serialNumber: "02",
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "localhost" }, { type: "ip", value: "127.0.0.1" }])]
+    ...dates,
+    subject: "CN=localhost",
+    issuer: root.subject,
+    publicKey: leafKeys.publicKey,
+    signingKey: rootKeys.privateKey,
+    signingAlgorithm: algorithm,
+    serialNumber: "02",
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: "dns", value: "localhost" },
+        { type: "ip", value: "127.0.0.1" }
+      ])
+    ]
   })
   const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", leafKeys.privateKey)).toString("base64")
-  return { rootPem: root.toString("pem"), certPem: leaf.toString("pem"), keyPem: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` }
+  return {
+    rootPem: root.toString("pem"),
+    certPem: leaf.toString("pem"),
+    keyPem: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`
+  }
 }
 
 export interface PebbleOptions {
@@ -87,14 +109,26 @@ export class Pebble {
     return pebble
   }
 
-  get directory() { return `https://localhost:${this.#ports[0]}/dir` }
-  get management() { return `https://localhost:${this.#ports[1]}` }
+  get directory() {
+    return `https://localhost:${this.#ports[0]}/dir`
+  }
+  get management() {
+    return `https://localhost:${this.#ports[1]}`
+  }
   /** Where HTTP-01 questions arrive. */
-  get httpPort() { return this.#ports[2]! }
-  get tlsPort() { return this.#ports[3]! }
+  get httpPort() {
+    return this.#ports[2]!
+  }
+  get tlsPort() {
+    return this.#ports[3]!
+  }
   /** PEM of the root that signed Pebble's own HTTPS certificate. */
-  get caFile() { return join(this.#folder, "root.pem") }
-  get dnsManagement() { return `http://127.0.0.1:${this.#ports[5]}` }
+  get caFile() {
+    return join(this.#folder, "root.pem")
+  }
+  get dnsManagement() {
+    return `http://127.0.0.1:${this.#ports[5]}`
+  }
 
   /** Kills the CA and starts an empty one at the same address: accounts, orders and roots are gone. */
   async restart(): Promise<void> {
@@ -164,12 +198,19 @@ export class Pebble {
     const child = spawn(join(bin, "pebble"), ["-config", join(this.#folder, "config.json"), "-dnsserver", `127.0.0.1:${this.#ports[4]}`], {
       env: { PATH: process.env.PATH, PEBBLE_WFE_NONCEREJECT: String(nonceReject), PEBBLE_AUTHZREUSE: "0", ...sleep }
     })
-    child.stdout.on("data", (data: Buffer) => { this.log += data.toString() })
-    child.stderr.on("data", (data: Buffer) => { this.log += data.toString() })
+    child.stdout.on("data", (data: Buffer) => {
+      this.log += data.toString()
+    })
+    child.stderr.on("data", (data: Buffer) => {
+      this.log += data.toString()
+    })
     this.#children.splice(1, 0, child)
     for (let attempt = 0; attempt < 400; attempt++) {
       if (child.exitCode !== null) throw new Error(`pebble ended: ${this.log}`)
-      const up = await fetch(this.directory, { dispatcher: this.#agent }).then((r) => r.text().then(() => r.ok), () => false)
+      const up = await fetch(this.directory, { dispatcher: this.#agent }).then(
+        (r) => r.text().then(() => r.ok),
+        () => false
+      )
       if (up) return
       await new Promise((resolve) => setTimeout(resolve, 25))
     }

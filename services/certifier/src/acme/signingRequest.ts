@@ -8,8 +8,6 @@ import { webcrypto } from "node:crypto"
 import * as x509 from "@peculiar/x509"
 import { Effect } from "effect"
 
-x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.get>[0] & never)
-
 export const ecdsaP256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const
 
 export interface SigningRequest {

@@ -1,0 +1,57 @@
+/**
+ * Which messages a fact sends.
+ *
+ * Owns: who is told what, and the deterministic id that lets the receiver drop a repeated send. Leaves to the lifecycle service: the wire
+ * form of each message, and sending it after the commit.
+ */
+import type { Event } from "./Event.ts"
+import type { Connection } from "./State.ts"
+
+export type Reaction =
+  /** To the connector's observer. */
+  | { readonly to: "observer"; readonly look: "ownership" | "records"; readonly id: string }
+  /** To the actor of the connection's DNS provider; `cleanup` removes the challenge. */
+  | { readonly to: "provider"; readonly purpose: "challenge" | "records" | "cleanup"; readonly id: string }
+  | { readonly to: "certifier"; readonly what: "ensure" | "release"; readonly id: string }
+  /** The hostname's registry entry is out of date: written anew in the same transaction. */
+  | { readonly to: "registry"; readonly what: "hold" | "release" }
+  /** The entry stands; ask once more whether the edges have it. */
+  | { readonly to: "edges" }
+
+export const reactions = (event: Event, connection: Connection): ReadonlyArray<Reaction> => {
+  const id = (what: string): string => `${connection.id}.${what}`
+  switch (event.type) {
+    case "QuestionAsked":
+      return event.by === "caller" ? [] : event.questions.map((question) => questionTo(question, id(`${question}.${event.attempt}`)))
+    case "OwnershipProven":
+    case "CertificateStored":
+    case "RoutingChanged":
+      return [{ to: "registry", what: "hold" }]
+    case "WentLive":
+      return connection.challenge_written ? [{ to: "provider", purpose: "cleanup", id: id("cleanup") }] : []
+    case "Ended":
+      if (!event.claim_released) return []
+      return [
+        { to: "registry", what: "release" },
+        { to: "certifier", what: "release", id: id("release") }
+      ]
+    default:
+      return []
+  }
+}
+
+const questionTo = (question: "ownership" | "challenge" | "write" | "records" | "certificate" | "edges", id: string): Reaction => {
+  switch (question) {
+    case "ownership":
+    case "records":
+      return { to: "observer", look: question, id }
+    case "challenge":
+      return { to: "provider", purpose: "challenge", id }
+    case "write":
+      return { to: "provider", purpose: "records", id }
+    case "certificate":
+      return { to: "certifier", what: "ensure", id }
+    case "edges":
+      return { to: "edges" }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * A TCP or TLS socket to somewhere on the internet, opened only to an address that the policy lets through.
+ *
+ * Owns: the check before (literal addresses, which no look-up sees), during (look-up) and after connecting (the peer's real address).
+ * Leaves to the caller: the protocol, and idle timeouts. Used for origins and name servers; webhooks and APIs use `checkedAgent.ts`.
+ */
+import { connect as connectTcp, isIP, type Socket } from "node:net"
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls"
+import type { AddressPolicy } from "./AddressPolicy.ts"
+import { denied, isOpen, makeLookup, type Resolve } from "./checkedLookup.ts"
+import { EgressError } from "./EgressError.ts"
+
+export interface ConnectTarget {
+  /** A host name, or an address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Present for TLS; `servername` is the name that is sent and verified. */
+  readonly tls?: ConnectionOptions & { readonly servername?: string }
+  /** Milliseconds until the connection (and the handshake) must stand; default 5,000. */
+  readonly timeoutMillis?: number
+  readonly resolve?: Resolve
+}
+
+const withoutBrackets = (host: string): string => (host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host)
+
+/** Calls back once with an open socket, or with an `EgressError` and nothing left open. */
+export const checkedConnect = (
+  policy: AddressPolicy,
+  target: ConnectTarget,
+  done: (error: EgressError | null, socket: Socket | TLSSocket | null) => void
+): void => {
+  const host = withoutBrackets(target.host)
+  if (isIP(host) !== 0 && !isOpen(policy, true, host)) {
+    done(denied(host), null)
+    return
+  }
+  const options = { host, port: target.port, lookup: makeLookup(policy, true, target.resolve), autoSelectFamily: true }
+  const socket: Socket | TLSSocket =
+    target.tls === undefined
+      ? connectTcp(options)
+      : connectTls({ ...target.tls, ...options, servername: target.tls.servername ?? (isIP(host) ? "" : host) })
+  const settle = (error: unknown) => {
+    clearTimeout(timer)
+    socket.off("error", settle).off(target.tls === undefined ? "connect" : "secureConnect", onOpen)
+    if (error === null) return done(null, socket)
+    socket.on("error", () => {}).destroy()
+    done(EgressError.from(error), null)
+  }
+  const onOpen = () => settle(socket.remoteAddress !== undefined && isOpen(policy, true, socket.remoteAddress) ? null : denied(host))
+  const timer = setTimeout(
+    () => settle(new EgressError({ reason: "Timeout", message: `no connection to ${host}` })),
+    target.timeoutMillis ?? 5000
+  )
+  socket.once("error", settle).once(target.tls === undefined ? "connect" : "secureConnect", onOpen)
+}

@@ -1,0 +1,67 @@
+/**
+ * Key-encryption keys: which ones there are, and which one seals.
+ *
+ * Owns: the setting's format, the refusal of default and feeble keys in production. Leaves to `Vault.ts`: using them.
+ * Format: `<id>:<base64 of 32 bytes>[,<id>:<base64>…]`. The first seals, all open: to rotate, put a new key in front, re-wrap what is
+ * sealed under the old one, then drop it. Built against: a key that protects nothing because it came with the documentation.
+ */
+import { createHash } from "node:crypto"
+import { Mode } from "@connect-domain/domain/Mode.ts"
+import { Config, ConfigProvider, Effect, Redacted, Result } from "effect"
+
+export interface KeyRing {
+  /** Seals. */
+  readonly first: string
+  readonly keys: ReadonlyMap<string, Uint8Array>
+}
+
+const keyId = /^[A-Za-z0-9_-]{1,32}$/
+const base64 = /^[A-Za-z0-9+/_-]{43}=?$/
+
+/** The setting's text to a ring; the failure is a sentence that never repeats key material. */
+export const parseKeyRing = (text: string): Result.Result<KeyRing, string> => {
+  const keys = new Map<string, Uint8Array>()
+  for (const entry of text.split(",").map((part) => part.trim())) {
+    const colon = entry.indexOf(":")
+    const id = entry.slice(0, colon)
+    if (colon < 0 || !keyId.test(id))
+      return Result.fail("each key is written <id>:<base64 of 32 bytes>, the id of letters, digits, - and _")
+    const material = entry.slice(colon + 1)
+    const bytes = Buffer.from(material, "base64")
+    if (!base64.test(material) || bytes.length !== 32) return Result.fail(`key ${id} is not the base64 of exactly 32 bytes`)
+    if (keys.has(id)) return Result.fail(`the id ${id} stands twice`)
+    keys.set(id, new Uint8Array(bytes))
+  }
+  return Result.succeed({ first: keys.keys().next().value!, keys })
+}
+
+/** What the sandbox uses when a ring is not set: derived from the setting's name, so known to everybody. */
+export const sandboxKey = (name: string): Uint8Array =>
+  new Uint8Array(createHash("sha256").update(`connect-domain sandbox key for ${name}`).digest())
+
+/** Every ring of the product, so that one service's default can't be given to another as its production key. */
+const ringNames = ["CREDENTIAL_ENC_KEY", "EDGE_KEK", "WEBHOOK_KEK", "CD_ACME_KEK", "CD_TOKEN_KEY"] as const
+
+const isFeeble = (key: Uint8Array): boolean => new Set(key).size < 12 || ringNames.some((name) => Buffer.from(sandboxKey(name)).equals(key))
+
+const refuse = (name: string, message: string) =>
+  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${message}` })))
+
+/**
+ * The ring of the environment variable `name`. Unset, the sandbox gets a default; production refuses to start, as it does with a default,
+ * a repeated or an otherwise guessable key.
+ */
+export const keyRing = (name: (typeof ringNames)[number]): Effect.Effect<KeyRing, Config.ConfigError> =>
+  Effect.gen(function* () {
+    const mode = yield* Mode
+    const text = Redacted.value(yield* Config.Redacted(name).pipe(Config.withDefault(Redacted.make(""))))
+    if (text === "") {
+      if (mode === "production") return yield* refuse(name, "is required in production: <id>:<base64 of 32 random bytes>")
+      return { first: "sandbox", keys: new Map([["sandbox", sandboxKey(name)]]) }
+    }
+    const ring = parseKeyRing(text)
+    if (Result.isFailure(ring)) return yield* refuse(name, ring.failure)
+    const feeble = [...ring.success.keys].find(([, key]) => isFeeble(key))
+    if (mode === "production" && feeble) return yield* refuse(name, `key ${feeble[0]} is a default or guessable; use 32 random bytes`)
+    return ring.success
+  })

@@ -1,0 +1,40 @@
+/**
+ * A CA's refusal in words that tell the customer what to do.
+ *
+ * Owns: the sentences shown as `certificate.last_error` and in `ssl.failed`. Leaves the CA's own words at the end, for whoever must dig.
+ * Built against: "urn:ietf:params:acme:error:unauthorized" in front of somebody who owns a flower shop.
+ */
+import type { AcmeReason } from "./acme/AcmeError.ts"
+
+/** Problem types of RFC 8555 §6.7 that an issuance can meet; `{host}` is the hostname. */
+const advice: Readonly<Record<string, string>> = {
+  connection:
+    "The certificate authority could not reach {host}. Check that its DNS records are exactly as shown, that no AAAA record points elsewhere, and that no firewall or CDN blocks port 80.",
+  dns: "The certificate authority could not look up {host}. Check that the name exists, and that DNSSEC, if the domain uses it, is not broken.",
+  unauthorized:
+    "{host} answered the certificate authority from somewhere else. Remove other A, AAAA or CNAME records of this name, and turn off a proxy or redirect in front of it.",
+  incorrectResponse:
+    "{host} answered the certificate authority from somewhere else. Remove other A, AAAA or CNAME records of this name, and turn off a proxy or redirect in front of it.",
+  tls: "The certificate authority met a TLS error at {host}. Turn off a proxy in front of it.",
+  caa: "A CAA record of the domain forbids our certificate authority. Add a CAA record that allows it, or remove the CAA records.",
+  rejectedIdentifier:
+    "The certificate authority does not issue for {host} as a matter of policy. Use another hostname, or ask us for another certificate authority.",
+  unsupportedIdentifier: "The certificate authority does not issue for this kind of name. Use another hostname."
+}
+
+const generic = "The certificate authority refused a certificate for {host}. We will try again; if it goes on, contact support."
+
+/** One or two sentences, without secrets, at most about 600 characters. */
+export const explainFailure = (hostname: string, reason: AcmeReason): string => {
+  switch (reason._tag) {
+    case "Refused": {
+      const { type, detail } = reason.problem
+      const sentence = (advice[type] ?? generic).replaceAll("{host}", hostname)
+      return `${sentence} (${type}: ${detail.slice(0, 300)})`
+    }
+    case "RateLimited":
+      return "The certificate authority limits how many certificates it issues; nothing to do, we try again as soon as it allows."
+    default:
+      return "The certificate authority is not reachable at the moment; nothing to do, we keep trying."
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * The head that goes to the origin (requirements E4 and E6).
+ *
+ * Owns: what the edge writes anew: request line, Host, forwarded fields, framing. Leaves to the readers of requests: which of the client's lines
+ * are left to pass. Built against: a client that claims another address, scheme or host, and framing fields copied from one hop to the next.
+ */
+import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import type { BodyFraming } from "./Exchange.ts"
+
+export interface Peer {
+  /** The client's address, without brackets or zone. */
+  readonly address: string
+  readonly scheme: "https" | "http"
+}
+
+const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
+
+/** The lines that say who asks for what; the same for all requests of a connection for one host. */
+export const forwardedLines = (peer: Peer, host: string, port: string, connectionId: string): string => {
+  const authority = port === "" ? host : `${host}:${port}`
+  const quoted = port === "" ? host : `"${authority}"`
+  return (
+    `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${peer.scheme}\r\nX-Forwarded-Host: ${authority}\r\n` +
+    `Forwarded: for=${forwardedNode(peer.address)};host=${quoted};proto=${peer.scheme}\r\n` +
+    `X-Real-IP: ${peer.address}\r\nX-CD-Connection: ${connectionId}\r\nCDN-Loop: ${loopName}\r\n`
+  )
+}
+
+export const framingOf = (head: RequestHead): BodyFraming => (head.chunked ? "chunked" : head.length > 0 ? "length" : "none")
+
+const framingLine = (head: RequestHead) =>
+  head.chunked ? "Transfer-Encoding: chunked\r\n" : head.length >= 0 ? `Content-Length: ${head.length}\r\n` : ""
+
+/** The Host that the origin sees: the client's, unless the entry's flag `host_header` is `origin`. */
+const hostLine = (head: RequestHead, entry: HostnameEntry): string => {
+  if (entry.flags["host_header"] === "origin" && entry.origin !== null) return new URL(entry.origin).host
+  return head.port === "" ? head.host : `${head.host}:${head.port}`
+}
+
+/** The whole head, latin1. `forwarded` comes from `forwardedLines`; `requestId` is named in error pages and the access log too. */
+export const forwardHead = (head: RequestHead, entry: HostnameEntry, forwarded: string, requestId: string): string => {
+  const upgrade = head.websocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
+  const expect = head.expectContinue ? "Expect: 100-continue\r\n" : ""
+  return (
+    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${hostLine(head, entry)}\r\n${head.kept}${forwarded}X-CD-Request-Id: ${requestId}\r\n` +
+    `${upgrade}${expect}${framingLine(head)}\r\n`
+  )
+}

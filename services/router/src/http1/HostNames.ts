@@ -1,0 +1,21 @@
+/**
+ * Host names as clients spell them, to their canonical form.
+ *
+ * Owns: a bounded memory of spellings, so that a request costs one map look-up. Leaves to libs/domain: the one canonicaliser (D6).
+ */
+import { parseHostname } from "@connect-domain/domain/Hostname.ts"
+import { Result } from "effect"
+
+const maxRemembered = 65_536
+const remembered = new Map<string, string>()
+
+/** The canonical name, or "" when the text is no host name (an IP address, an underscore, a wildcard, too long, …). */
+export const canonicalHost = (spelling: string): string => {
+  const known = remembered.get(spelling)
+  if (known !== undefined) return known
+  const parsed = spelling.startsWith("*") ? undefined : parseHostname(spelling)
+  const canonical = parsed !== undefined && Result.isSuccess(parsed) ? parsed.success : ""
+  if (remembered.size >= maxRemembered) remembered.clear()
+  if (spelling.length <= 255) remembered.set(spelling, canonical)
+  return canonical
+}

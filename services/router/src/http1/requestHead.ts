@@ -1,0 +1,204 @@
+/**
+ * Reads the head of an HTTP/1 request, strictly, in one pass (requirements E1, E2, E6; RFC 9112).
+ *
+ * Owns: the verdict on a head, and which of its lines may be forwarded untouched. Leaves to `readTarget`: targets; to `forwardHead.ts`: what is
+ * written anew. Built against: request smuggling. Where the RFCs let a recipient repair or refuse, this refuses; a head that passes here is read
+ * the same way by nginx and haproxy.
+ */
+import { Field, requestField } from "./fieldNames.ts"
+import { findForeignByte, isToken, lines, parseContentLength, scanFields, stride } from "./fields.ts"
+import { canonicalHost } from "./HostNames.ts"
+import { type Refusal, refuse } from "./Refusal.ts"
+import { readAuthority, readTarget } from "./target.ts"
+
+export interface RequestHead {
+  readonly method: string
+  /** Origin-form or `*`. */
+  readonly target: string
+  /** HTTP/1.0 or HTTP/1.1; a higher minor version counts as 1 (RFC 9110 §2.5). */
+  readonly minor: 0 | 1
+  /** Canonical name of Host. */
+  readonly host: string
+  /** Port of Host, or "". */
+  readonly port: string
+  /** Field lines that pass untouched, each with its CRLF. */
+  readonly kept: string
+  readonly chunked: boolean
+  /** Content-Length; -1 when the head has none. */
+  readonly length: number
+  /** The client does not want the connection kept, or it can't be (HTTP/1.0). */
+  readonly close: boolean
+  readonly expectContinue: boolean
+  /** The client asks for WebSocket. */
+  readonly websocket: boolean
+  readonly accept: string
+  /** How often this kind of edge already stands in CDN-Loop (RFC 8586). */
+  readonly hops: number
+}
+
+/** Our name in CDN-Loop. */
+export const loopName = "connect-domain"
+
+const noScan = { trimBeforeColon: false }
+const requestLine = /^([^ ]+) ([^ ]+) HTTP\/([0-9])\.([0-9])$/
+/** nginx reads no other methods than these; what only one of two readers understands is not forwarded. */
+const method = /^[A-Z][A-Z_-]{0,31}$/
+
+interface Draft {
+  host: string | undefined
+  length: string | undefined
+  encoding: string | undefined
+  connection: string
+  upgrade: string
+  expect: string
+  accept: string
+  hops: number
+  kept: string
+}
+
+const count = (text: string, word: string) => text.toLowerCase().split(word).length - 1
+
+/** Takes in one field that is not merely passed on. */
+const takeField = (field: Field, value: string, draft: Draft): Refusal | undefined => {
+  switch (field) {
+    case Field.Host:
+      if (draft.host !== undefined) return refuse(400, "host-twice")
+      draft.host = value
+      return undefined
+    case Field.ContentLength:
+      if (draft.length !== undefined) return refuse(400, "length-twice")
+      draft.length = value
+      return undefined
+    case Field.TransferEncoding:
+      if (draft.encoding !== undefined) return refuse(400, "encoding-twice")
+      draft.encoding = value
+      return undefined
+    case Field.Connection:
+      draft.connection += draft.connection === "" ? value : `,${value}`
+      return undefined
+    case Field.Upgrade:
+      draft.upgrade += draft.upgrade === "" ? value : `,${value}`
+      return undefined
+    case Field.Expect:
+      if (draft.expect !== "") return refuse(417, "expectation")
+      draft.expect = value.toLowerCase()
+      return undefined
+    case Field.Twin:
+      return refuse(400, "framing-twin")
+    default:
+      return undefined
+  }
+}
+
+/** Fields of the scanned lines into the draft; runs of passing lines are taken over as they stand. */
+const takeLines = (text: string, found: number, draft: Draft): Refusal | undefined => {
+  let run = found === 0 ? 0 : lines[0]!
+  for (let slot = 0; slot < found * stride; slot += stride) {
+    const start = lines[slot]!
+    const field = requestField(text.slice(start, lines[slot + 1]!))
+    if (field === Field.Pass) continue
+    const value = text.slice(lines[slot + 2]!, lines[slot + 3]!)
+    if (field === Field.Accept) draft.accept = draft.accept === "" ? value : `${draft.accept},${value}`
+    if (field === Field.Loop) draft.hops += count(value, loopName)
+    if (field === Field.Accept || field === Field.Loop) continue
+    const refusal = takeField(field, value, draft)
+    if (refusal !== undefined) return refusal
+    if (start > run) draft.kept += text.slice(run, start)
+    run = lines[slot + 4]!
+  }
+  const end = text.length - 2
+  if (found > 0 && end > run) draft.kept += text.slice(run, end)
+  return undefined
+}
+
+/** RFC 9110 §7.6.1: fields named in Connection belong to this hop. */
+const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
+  const named = new Set(options)
+  const isNamed = (line: string) => named.has(line.slice(0, line.indexOf(":")).toLowerCase())
+  return kept.split(/(?<=\n)/).filter((line) => line !== "" && !isNamed(line)).join("")
+}
+
+const hopOptions = new Set(["close", "keep-alive", "upgrade", "te", ""])
+
+/** RFC 9112 §6.3: what delimits the body. */
+const readFraming = (draft: Draft, minor: number): { chunked: boolean; length: number } | Refusal => {
+  if (draft.encoding === undefined) {
+    if (draft.length === undefined) return { chunked: false, length: -1 }
+    const length = parseContentLength(draft.length)
+    return length === undefined ? refuse(400, "content-length") : { chunked: false, length }
+  }
+  if (minor === 0) return refuse(400, "encoding-in-http10")
+  if (draft.length !== undefined) return refuse(400, "length-and-encoding")
+  return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(400, "transfer-encoding")
+}
+
+/** RFC 9112 §3: method SP target SP version, one space each, nothing else. */
+const readRequestLine = (text: string, end: number): RegExpExecArray | Refusal => {
+  const parts = requestLine.exec(text.slice(0, end))
+  if (parts === null) return refuse(400, "request-line")
+  if (parts[3] !== "1") return refuse(505, "http-version")
+  if (!isToken(parts[1]!, 0, parts[1]!.length)) return refuse(400, "method")
+  if (!method.test(parts[1]!)) return refuse(501, "method-unknown")
+  if (parts[1] === "CONNECT" || parts[1] === "TRACE") return refuse(405, "method-refused")
+  return parts
+}
+
+const readHost = (draft: Draft, authority: string): { host: string; port: string } | Refusal => {
+  if (draft.host === undefined) return refuse(400, "host-missing")
+  const parts = readAuthority(draft.host)
+  const host = parts === undefined ? "" : canonicalHost(parts.name)
+  if (parts === undefined || host === "") return refuse(400, "host")
+  if (authority === "") return { host, port: parts.port }
+  const other = readAuthority(authority)
+  if (other === undefined || canonicalHost(other.name) !== host || other.port !== parts.port) return refuse(400, "target-host-differs")
+  return { host, port: parts.port }
+}
+
+const finish = (line: RegExpExecArray, draft: Draft): RequestHead | Refusal => {
+  const minor = line[4] === "0" ? 0 : 1
+  const target = readTarget(line[1]!, line[2]!)
+  if ("refused" in target) return target
+  const host = readHost(draft, target.authority)
+  if ("refused" in host) return host
+  const framing = readFraming(draft, minor)
+  if ("refused" in framing) return framing
+  if (draft.expect !== "" && (draft.expect !== "100-continue" || minor === 0)) return refuse(417, "expectation")
+  const options = draft.connection === "" ? [] : draft.connection.toLowerCase().split(",").map((option) => option.trim())
+  if (options.some((option) => !hopOptions.has(option) && !isToken(option, 0, option.length))) return refuse(400, "connection-option")
+  const kept = options.some((option) => !hopOptions.has(option)) ? withoutNamed(draft.kept, options) : draft.kept
+  const hasBody = framing.chunked || framing.length > 0
+  return {
+    method: line[1]!,
+    target: target.target,
+    minor,
+    host: host.host,
+    port: host.port,
+    kept,
+    chunked: framing.chunked,
+    length: framing.length,
+    close: minor === 0 || options.includes("close"),
+    expectContinue: draft.expect !== "" && hasBody,
+    websocket: minor === 1 && line[1] === "GET" && !hasBody && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
+    accept: draft.accept,
+    hops: draft.hops
+  }
+}
+
+/**
+ * Reads a whole head: `text` has one code unit per byte (latin1), starts at the request line and ends with the empty line's CRLF.
+ * A refusal's status is what the client is answered; the connection is closed after it.
+ */
+export const readRequestHead = (text: string): RequestHead | Refusal => {
+  const foreign = findForeignByte(text)
+  if (foreign !== undefined) return foreign
+  const end = text.indexOf("\r\n")
+  const line = readRequestLine(text, end)
+  if ("refused" in line) return line
+  const found = scanFields(text, end + 2, noScan)
+  if (typeof found !== "number") return found
+  const draft: Draft = {
+    ...{ host: undefined, length: undefined, encoding: undefined },
+    ...{ connection: "", upgrade: "", expect: "", accept: "", hops: 0, kept: "" }
+  }
+  return takeLines(text, found, draft) ?? finish(line, draft)
+}

@@ -1,0 +1,145 @@
+/**
+ * The origin's side of one exchange: gets a connection, sends the request in the edge's own framing, tries once more where that is safe.
+ *
+ * Owns: framing the body towards the origin, the single retry. Leaves to `OriginPool.ts`: connections; to `ResponseReader.ts`: the answer.
+ * Built against: a kept connection that the origin closed in the moment of its next use. Only a request without body whose method is idempotent
+ * is sent twice, and only if not one byte of an answer was seen (RFC 9110 §9.2.2).
+ */
+import type { BodyFraming, ExchangeClient, Failure, OriginExchange } from "../exchange/Exchange.ts"
+import type { Origin } from "./Origin.ts"
+import type { OriginConnection } from "./OriginConnection.ts"
+import type { OriginPool } from "./OriginPool.ts"
+import { ResponseReader } from "./ResponseReader.ts"
+
+export interface OutgoingRequest {
+  readonly method: string
+  /** The whole head, latin1, as it goes to the origin. */
+  readonly headText: string
+  readonly framing: BodyFraming
+  readonly websocket: boolean
+}
+
+const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+const lastChunk = "0\r\n"
+
+export class OriginRequest implements OriginExchange {
+  readonly client: ExchangeClient
+  readonly headText: string
+  reader: ResponseReader
+  sent: boolean
+  private readonly pool: OriginPool
+  private readonly origin: Origin
+  private readonly outgoing: OutgoingRequest
+  private connection: OriginConnection | undefined
+  private cancelConnect: (() => void) | undefined
+  private waiting: Array<Buffer | string> = []
+  private retried = false
+  private over = false
+  private pausedByClient = false
+
+  constructor(pool: OriginPool, origin: Origin, outgoing: OutgoingRequest, client: ExchangeClient) {
+    this.pool = pool
+    this.origin = origin
+    this.outgoing = outgoing
+    this.client = client
+    this.headText = outgoing.headText
+    this.sent = outgoing.framing === "none"
+    this.reader = new ResponseReader(client, outgoing.method, outgoing.websocket)
+  }
+
+  private get repeatable(): boolean {
+    return this.outgoing.framing === "none" && idempotent.has(this.outgoing.method) && !this.outgoing.websocket
+  }
+
+  start(fresh = false): void {
+    const kept = fresh ? undefined : this.pool.take(this.origin, this.repeatable)
+    if (kept !== undefined) return this.use(kept)
+    this.cancelConnect = this.pool.connect(this.origin, (result) => {
+      this.cancelConnect = undefined
+      if ("status" in result) this.failed(result, false)
+      else this.use(result)
+    })
+  }
+
+  private use(connection: OriginConnection): void {
+    this.connection = connection
+    const { socket } = connection
+    if (this.outgoing.framing !== "none") {
+      socket.cork()
+      process.nextTick(() => socket.uncork())
+    }
+    connection.begin(this)
+    if (this.pausedByClient) socket.pause()
+    if (this.waiting.length === 0) return
+    let room = true
+    for (const piece of this.waiting) room = typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece)
+    this.waiting = []
+    if (room) this.client.drained()
+  }
+
+  private put(piece: Buffer | string): boolean {
+    const connection = this.connection
+    if (connection === undefined) {
+      this.waiting.push(piece)
+      return false
+    }
+    connection.moved()
+    return typeof piece === "string" ? connection.socket.write(piece, "latin1") : connection.socket.write(piece)
+  }
+
+  write(piece: Buffer): boolean {
+    if (this.over || piece.length === 0) return true
+    if (this.outgoing.framing !== "chunked") return this.put(piece)
+    const socket = this.connection?.socket
+    socket?.cork()
+    this.put(`${piece.length.toString(16)}\r\n`)
+    this.put(piece)
+    const room = this.put("\r\n")
+    socket?.uncork()
+    return room
+  }
+
+  end(trailers: string): void {
+    if (this.over || this.sent) return
+    this.sent = true
+    if (this.outgoing.framing === "chunked") this.put(`${lastChunk}${trailers}\r\n`)
+  }
+
+  pause(): void {
+    this.pausedByClient = true
+    this.connection?.socket.pause()
+  }
+
+  resume(): void {
+    this.pausedByClient = false
+    if (!this.over) this.connection?.socket.resume()
+  }
+
+  /** Called by the connection: nothing more will come from it for this exchange. */
+  finished(): void {
+    const socket = this.connection?.socket
+    if (this.pausedByClient) socket?.resume()
+    this.over = true
+    this.connection = undefined
+  }
+
+  failed(failure: Failure, stale: boolean): void {
+    this.connection = undefined
+    if (this.over) return
+    if (stale && !this.retried && this.repeatable) {
+      this.retried = true
+      this.reader = new ResponseReader(this.client, this.outgoing.method, this.outgoing.websocket)
+      return this.start(true)
+    }
+    this.over = true
+    this.client.fail(failure)
+  }
+
+  abort(): void {
+    if (this.over) return
+    this.over = true
+    this.cancelConnect?.()
+    this.connection?.destroy()
+    this.connection = undefined
+  }
+}
