@@ -32,8 +32,8 @@ export const programsDirectory = join(repositoryRoot, ".dev", "bin")
 
 /** `CD_DEV_DIR` is relative to where `./dev` was called. */
 export const devDirectory = (env: NodeJS.ProcessEnv = process.env): DevDirectory => {
-  const chosen = env["CD_DEV_DIR"]
-  const root = chosen ? resolve(env["CD_CALLED_FROM"] ?? process.cwd(), chosen) : join(repositoryRoot, ".dev")
+  const chosen = env.CD_DEV_DIR
+  const root = chosen ? resolve(env.CD_CALLED_FROM ?? process.cwd(), chosen) : join(repositoryRoot, ".dev")
   const at = (name: string) => join(root, name)
   return {
     root,

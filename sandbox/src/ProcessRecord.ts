@@ -27,7 +27,9 @@ export interface ProcessRecord {
 export const birthOf = (pid: number): string | undefined => {
   try {
     if (process.platform === "linux") {
-      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ")
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ")
       return fields[0] === "Z" ? undefined : fields[19]
     }
     return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim() || undefined

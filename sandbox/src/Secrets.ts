@@ -4,9 +4,8 @@
  * Owns: key-encryption keys, NATS seeds, passwords of the sandbox's servers. Leaves to libs/secrets: using the keys.
  */
 import { randomBytes } from "node:crypto"
-import { type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
+import type { Sender } from "@connect-domain/messages/definition.ts"
 import { type DevDirectory, readJson, writeJson } from "./DevDirectory.ts"
-import { newUserSeed } from "./nkeys.ts"
 
 export interface Secrets {
   readonly credentialKey: string
@@ -14,7 +13,7 @@ export interface Secrets {
   readonly webhookKey: string
   readonly acmeKey: string
   readonly tokenKey: string
-  readonly natsSeeds: Readonly<Record<ServiceName, string>>
+  readonly natsSeeds: Readonly<Record<Sender, string>>
   readonly natsPassword: string
   readonly postgresPassword: string
   readonly dnsApiKey: string
@@ -24,22 +23,28 @@ export interface Secrets {
 const password = (): string => `p${randomBytes(20).toString("hex")}`
 const ring = (): string => `sandbox:${randomBytes(32).toString("base64")}`
 
-const make = (): Secrets => ({
+const make = (natsSeeds: Record<Sender, string>): Secrets => ({
   credentialKey: ring(),
   edgeKey: ring(),
   webhookKey: ring(),
   acmeKey: ring(),
   tokenKey: ring(),
-  natsSeeds: Object.fromEntries(serviceNames.map((service) => [service, newUserSeed()])) as Record<ServiceName, string>,
+  natsSeeds,
   natsPassword: password(),
   postgresPassword: password(),
   dnsApiKey: password()
 })
 
-export const loadSecrets = (directory: DevDirectory): Secrets => {
-  const known = readJson<Partial<Secrets>>(directory.secrets)
-  const made = make()
-  const secrets = { ...made, ...known, natsSeeds: { ...made.natsSeeds, ...known?.natsSeeds } }
-  if (JSON.stringify(secrets) !== JSON.stringify(known)) writeJson(directory.secrets, secrets)
+const makeSeeds = async (): Promise<Record<Sender, string>> => {
+  const { createUsers } = await import("@connect-domain/nats/serverConfiguration.ts")
+  return Object.fromEntries(createUsers().map((user) => [user.name, user.seed])) as Record<Sender, string>
+}
+
+/** What is missing is made and kept. */
+export const loadSecrets = async (directory: DevDirectory): Promise<Secrets> => {
+  const known = readJson<Secrets>(directory.secrets)
+  if (known !== undefined) return known
+  const secrets = make(await makeSeeds())
+  writeJson(directory.secrets, secrets)
   return secrets
 }

@@ -19,7 +19,12 @@ export interface SandboxState {
   /** `api_url` is the base before `/api/v1/servers/localhost`, also the `url` of a `powerdns` credential. */
   readonly dns: { readonly address: string; readonly api_url: string; readonly api_key: string }
   /** `root_ca`: PEM bundle of the roots that served certificates chain to; `directory` is null when the internal authority issues. */
-  readonly acme: { readonly directory: string | null; readonly root_ca: string; readonly management: string | null; readonly tls_ca: string | null }
+  readonly acme: {
+    readonly directory: string | null
+    readonly root_ca: string
+    readonly management: string | null
+    readonly tls_ca: string | null
+  }
   readonly other: Tenant
   readonly nats_url: string
   readonly database_url: string

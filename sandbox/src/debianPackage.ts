@@ -6,7 +6,18 @@
  * machine has Debian's keyring. Built against: a stable suite whose versions are too old for what we rely on.
  */
 import { execFile } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, chmodSync, renameSync } from "node:fs"
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -18,7 +29,9 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 /** The first Debian mirror in apt's configuration (one-line or deb822 form). Security and other archives hold no testing suite. */
 export const mirrorIn = (text: string): string | undefined => {
-  const addresses = [...text.matchAll(/^(?:deb\s+(?:\[[^\]]*\]\s*)?|URIs:\s*)((?:https?|mirror\+file|file):\S+)/gm)].map((match) => match[1]!)
+  const addresses = [...text.matchAll(/^(?:deb\s+(?:\[[^\]]*\]\s*)?|URIs:\s*)((?:https?|mirror\+file|file):\S+)/gm)].map(
+    (match) => match[1]!
+  )
   return addresses.find((address) => /debian\/?$/.test(address) && !/security/.test(address))
 }
 
@@ -86,7 +99,13 @@ export const installFromDebian = async (programs: ReadonlyArray<Program>, report
     await unpack(folder, programs)
     return true
   } catch (error) {
-    report(`Debian's packages could not be had: ${String((error as { stderr?: string }).stderr || error).trim().split("\n").slice(-2).join(" ")}`)
+    report(
+      `Debian's packages could not be had: ${String((error as { stderr?: string }).stderr || error)
+        .trim()
+        .split("\n")
+        .slice(-2)
+        .join(" ")}`
+    )
     return false
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -48,7 +48,7 @@ const isExecutable = (path: string): boolean => {
 }
 
 const onPath = (name: string): string | undefined =>
-  (process.env["PATH"] ?? "")
+  (process.env.PATH ?? "")
     .split(delimiter)
     .map((folder) => join(folder, name))
     .find(isExecutable)

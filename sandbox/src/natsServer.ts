@@ -8,28 +8,31 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { serviceNames } from "@connect-domain/messages/definition.ts"
-import { permissionsOf } from "@connect-domain/nats/permissions.ts"
 import { type DevDirectory, writeWhole } from "./DevDirectory.ts"
 import type { ProcessPlan } from "./ManagedProcess.ts"
-import { publicKeyOf } from "./nkeys.ts"
 import type { Secrets } from "./Secrets.ts"
 
-export const operatorUser = "operator"
+const operatorUser = "operator"
+const gibibyte = 1024 ** 3
 
 /** For the person's own tools: may do everything. */
 export const operatorNatsUrl = (port: number, secrets: Secrets): string =>
   `nats://${operatorUser}:${secrets.natsPassword}@127.0.0.1:${port}`
 
-const configuration = (directory: DevDirectory, port: number, secrets: Secrets): string => {
-  const users = serviceNames.map((service) => ({ nkey: publicKeyOf(secrets.natsSeeds[service]), permissions: permissionsOf(service) }))
-  const operator = { user: operatorUser, password: secrets.natsPassword }
-  return [
-    `listen: "127.0.0.1:${port}"`,
-    `server_name: "sandbox"`,
-    `max_payload: 2MB`,
-    `jetstream { store_dir: ${JSON.stringify(directory.nats)}, sync_interval: always, max_mem: 2GB, max_file: 64GB }`,
-    `authorization { users: ${JSON.stringify([operator, ...users], null, 2)} }`
-  ].join("\n")
+/** The catalogue's users, and beside them the person with a password, whom a URL alone can name. */
+const configuration = async (directory: DevDirectory, port: number, secrets: Secrets): Promise<string> => {
+  const { authorization, publicKeyOf, serverConfiguration } = await import("@connect-domain/nats/serverConfiguration.ts")
+  const senders = [...serviceNames, "operator" as const]
+  const users = senders.map((name) => ({ name, publicKey: publicKeyOf(secrets.natsSeeds[name]) }))
+  const person = `    { user: ${JSON.stringify(operatorUser)}, password: ${JSON.stringify(secrets.natsPassword)} }`
+  const server = serverConfiguration({
+    listen: { host: "127.0.0.1", port },
+    storeFolder: directory.nats,
+    users: [],
+    maxMemoryBytes: 2 * gibibyte,
+    maxFileBytes: 64 * gibibyte
+  })
+  return `${server}${authorization(users).replace("  users: [", `  users: [\n${person}`)}\n`
 }
 
 /** The first line a server sends is `INFO {…}`. */
@@ -45,21 +48,21 @@ const answers = (port: number): Promise<boolean> =>
     socket.setTimeout(1_000, () => end(false))
   })
 
-export const natsPlan = (options: {
+export const natsPlan = async (options: {
   readonly program: string
   readonly directory: DevDirectory
   readonly port: number
   readonly secrets: Secrets
   readonly log: string
-}): ProcessPlan => {
+}): Promise<ProcessPlan> => {
   const file = join(options.directory.root, "nats.conf")
-  writeWhole(file, configuration(options.directory, options.port, options.secrets))
+  writeWhole(file, await configuration(options.directory, options.port, options.secrets))
   return {
     name: "nats",
     records: ["nats"],
     command: options.program,
     arguments: ["-c", file],
-    environment: { PATH: process.env["PATH"] },
+    environment: { PATH: process.env.PATH },
     log: options.log,
     stopSignal: "SIGTERM",
     readyWithinSeconds: 30,

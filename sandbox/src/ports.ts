@@ -63,7 +63,8 @@ const given = (name: PortName, env: NodeJS.ProcessEnv): number | undefined => {
   const text = env[variable]
   if (text === undefined || text === "") return undefined
   const port = Number(text)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Refusal(`${variable}=${text} is not a port: a number from 1 to 65535.`)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Refusal(`${variable}=${text} is not a port: a number from 1 to 65535.`)
   return port
 }
 
@@ -77,9 +78,9 @@ const chooseFree = async (name: PortName, used: ReadonlySet<number>): Promise<nu
 
 /** With `CD_PORTS=auto` a sandbox keeps the ports it had, as long as they are free. */
 export const choosePorts = async (directory: DevDirectory, env: NodeJS.ProcessEnv, needed: ReadonlySet<PortName>): Promise<Ports> => {
-  const automatic = env["CD_PORTS"] === "auto"
-  if (!automatic && env["CD_PORTS"] !== undefined && env["CD_PORTS"] !== "") {
-    throw new Refusal(`CD_PORTS=${env["CD_PORTS"]} is unknown: leave it out, or set CD_PORTS=auto.`)
+  const automatic = env.CD_PORTS === "auto"
+  if (!automatic && env.CD_PORTS !== undefined && env.CD_PORTS !== "") {
+    throw new Refusal(`CD_PORTS=${env.CD_PORTS} is unknown: leave it out, or set CD_PORTS=auto.`)
   }
   const before = automatic ? readJson<Partial<Ports>>(directory.ports) : undefined
   const ports: Record<string, number> = {}
@@ -88,8 +89,12 @@ export const choosePorts = async (directory: DevDirectory, env: NodeJS.ProcessEn
   for (const name of names) {
     const fixed = given(name, env)
     let port = fixed ?? before?.[name] ?? portTable[name].default
-    if (needed.has(name) && (used.has(port) || !(await isFree(name, port)) || (automatic && fixed === undefined && before?.[name] === undefined))) {
-      if (!automatic || fixed !== undefined) taken.push(`  ${port} (${portTable[name].meaning}): change it with ${portTable[name].variable}=<port>`)
+    if (
+      needed.has(name) &&
+      (used.has(port) || !(await isFree(name, port)) || (automatic && fixed === undefined && before?.[name] === undefined))
+    ) {
+      if (!automatic || fixed !== undefined)
+        taken.push(`  ${port} (${portTable[name].meaning}): change it with ${portTable[name].variable}=<port>`)
       else port = await chooseFree(name, used)
     }
     used.add(port)

@@ -98,7 +98,7 @@ export const postgresPlan = (options: {
     records: ["postgres"],
     command: programs().postgres,
     arguments: ["-D", folder, "-p", String(options.port), ...settings.flatMap((setting) => ["-c", setting])],
-    environment: { PATH: process.env["PATH"], LC_MESSAGES: "C" },
+    environment: { PATH: process.env.PATH, LC_MESSAGES: "C" },
     log: options.log,
     ...identityOf(),
     stopSignal: "SIGINT",

@@ -4,7 +4,7 @@
  * Owns: the look on a terminal and in a log (no control characters there). Built against: a command that is silent for ten seconds.
  */
 const terminal = process.stderr.isTTY === true
-const colour = terminal && process.env["NO_COLOR"] === undefined
+const colour = terminal && process.env.NO_COLOR === undefined
 const paint = (code: number) => (text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
 export const green = paint(32)
 export const red = paint(31)

@@ -3,8 +3,9 @@
  *
  * Owns: those plans. Leaves to `postgresServer.ts`, `natsServer.ts`, `pebbleServer.ts`: the big three.
  */
-import { connect } from "node:net"
+
 import { get } from "node:http"
+import { connect } from "node:net"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
@@ -54,7 +55,7 @@ const script = (options: {
   records: options.records,
   command: process.execPath,
   arguments: [...(options.nodeArguments ?? []), join(repositoryRoot, options.path)],
-  environment: { PATH: process.env["PATH"], ...compileCache, ...options.environment },
+  environment: { PATH: process.env.PATH, ...compileCache, ...options.environment },
   log: options.log,
   stopSignal: "SIGTERM",
   readyWithinSeconds: 60,

@@ -41,10 +41,7 @@ const shared = (addresses: SandboxAddresses): Environment => ({
   CD_DNS_AUTHORITY_OVERRIDE: addresses.dns
 })
 
-const own = (
-  service: ServiceName,
-  { directory, ports, secrets, addresses }: Parameters<typeof serviceEnvironment>[1]
-): Environment => {
+const own = (service: ServiceName, { directory, ports, secrets, addresses }: Parameters<typeof serviceEnvironment>[1]): Environment => {
   const database = { DATABASE_URL: addresses.databaseUrl }
   switch (service) {
     case "gateway":
@@ -98,9 +95,7 @@ export const serviceEnvironment = (
   }
 ): Environment => {
   const fixed = Object.assign({}, ...services.map((service) => own(service, options))) as Environment
-  const seeds = Object.fromEntries(
-    services.map((service) => [`CD_${service.toUpperCase()}_NATS_SEED`, options.secrets.natsSeeds[service]])
-  )
+  const seeds = Object.fromEntries(services.map((service) => [`CD_${service.toUpperCase()}_NATS_SEED`, options.secrets.natsSeeds[service]]))
   const chosen = inherited(options.env)
   const switches = Object.fromEntries(
     ["CD_LIVE_CHECK_SECONDS", "CD_RATE_LIMIT", "CD_PLANS_FILE"].flatMap((name) => (chosen[name] ? [[name, chosen[name]]] : []))

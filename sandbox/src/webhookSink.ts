@@ -22,7 +22,7 @@ interface Received {
   readonly problem: string | null
 }
 
-const file = process.env["CD_WEBHOOK_SINK_SECRETS"]
+const file = process.env.CD_WEBHOOK_SINK_SECRETS
 const secrets = new Set<string>()
 const received: Array<Received> = []
 

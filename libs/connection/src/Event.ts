@@ -7,7 +7,7 @@
 import type { Certificate, ObservedRecord, Question, StateName } from "./State.ts"
 
 export type Event =
-  | { readonly type: "StateEntered"; readonly state: StateName; readonly left: StateName | null; readonly at: number }
+  | { readonly type: "StateEntered"; readonly state: StateName; readonly interrupted: StateName | null; readonly at: number }
   /** `by: "caller"`: whoever asked looks himself, nothing is sent. */
   | {
       readonly type: "QuestionAsked"

@@ -68,7 +68,7 @@ export interface Connection {
   readonly setup_type: string
   readonly state: StateName
   /** The state that `stalled` interrupted; null in every other state. */
-  readonly left: StateName | null
+  readonly interrupted: StateName | null
   /** A claim is taken once and never taken again, so its id is the connection's. */
   readonly claimed: boolean
   /** We write the customer's DNS through a credential. */
@@ -101,7 +101,7 @@ export type Question = "ownership" | "challenge" | "write" | "records" | "certif
 
 /** What to ask on entering a state. */
 export const awaits = (connection: Connection): ReadonlyArray<Question> => {
-  switch (connection.state === "stalled" ? connection.left : connection.state) {
+  switch (connection.state === "stalled" ? connection.interrupted : connection.state) {
     case "pending_ownership":
       return ["ownership"]
     case "verifying":

@@ -160,14 +160,14 @@ describe("decide", () => {
   })
 
   it("carries a stalled connection on where it stopped", () => {
-    const stalled: Connection = { ...born().connection, state: "stalled", left: "pending_ownership" }
+    const stalled: Connection = { ...born().connection, state: "stalled", interrupted: "pending_ownership" }
     const proven = tell(stalled, { name: "OwnershipObserved", version: stalled.attempt, verdict: "match" })
     expect(proven.events.filter((event) => event.type === "StateEntered").map((event) => event.state)).toEqual([
       "pending_ownership",
       "verified",
       "propagating"
     ])
-    const waiting: Connection = { ...proven.connection, state: "stalled", left: "propagating" }
+    const waiting: Connection = { ...proven.connection, state: "stalled", interrupted: "propagating" }
     const more = tell(waiting, { name: "RecordsObserved", version: waiting.attempt, verdict: "mismatch", records: seen(waiting, true) })
     expect(more.connection).toMatchObject({ state: "propagating", progress_at: start + 1_000 })
   })

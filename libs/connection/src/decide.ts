@@ -54,7 +54,7 @@ const obey = (connection: Connection, command: Command, circumstances: Circumsta
   if (row.to === "refuse") {
     return { connection, events: [], refused: { code: connection.claimed ? "no_credential" : "ownership_not_found", why: row.why } }
   }
-  if (row.to === "left") return resume(connection, command, circumstances)
+  if (row.to === "interrupted") return resume(connection, command, circumstances)
   return carryOut(connection, command, row, row.to, circumstances)
 }
 
@@ -78,7 +78,7 @@ const extend = (decision: Decision, events: ReadonlyArray<Event>, next: (decisio
 const enter = (decision: Decision, state: StateName, circumstances: Circumstances): Decision => {
   const { connection } = decision
   const entered = extend(decision, [
-    { type: "StateEntered", state, left: state === "stalled" ? connection.state : null, at: circumstances.now },
+    { type: "StateEntered", state, interrupted: state === "stalled" ? connection.state : null, at: circumstances.now },
     ...milestones(connection, state)
   ])
   if (state === "verified") {
@@ -96,14 +96,14 @@ const milestones = (from: Connection, to: StateName): ReadonlyArray<Event> => {
   if (to === "live") return [{ type: from.state === "drifted" ? "Recovered" : "WentLive" }]
   if (to === "archived") return [{ type: "Ended", error_code: from.error_code, claim_released: from.claimed }]
   if (to !== "failed") return []
-  const waitedFor = from.left ?? from.state
+  const waitedFor = from.interrupted ?? from.state
   const code = waitedFor === "drifted" ? "departed" : from.claimed ? "propagation_timeout" : "ownership_timeout"
   return [{ type: "Ended", error_code: code, claim_released: from.claimed }]
 }
 
 /** Back to the state that `stalled` interrupted. If the command moves nothing there, its question is asked. */
 const resume = (stalled: Connection, command: Command, circumstances: Circumstances): Decision => {
-  const back: Event = { type: "StateEntered", state: stalled.left!, left: null, at: circumstances.now }
+  const back: Event = { type: "StateEntered", state: stalled.interrupted!, interrupted: null, at: circumstances.now }
   const resumed = evolve(stalled, back)
   const onward = obey(resumed, command, circumstances)
   const events = [back, ...onward.events]

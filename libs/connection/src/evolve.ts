@@ -10,7 +10,7 @@ export const evolve = (connection: Connection, event: Event): Connection => {
       return {
         ...connection,
         state: event.state,
-        left: event.left,
+        interrupted: event.interrupted,
         entered_at: event.at,
         // Being stalled is the opposite of progress: `failed` counts on from the same instant.
         progress_at: event.state === "stalled" ? connection.progress_at : event.at,

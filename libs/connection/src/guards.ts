@@ -27,7 +27,7 @@ const sees =
   (_, command) =>
     command.name === "RecordsObserved" && command.verdict === verdict
 const hasCredential: Condition = (_, command) => command.name === "ApplyRecords" && command.has_credential
-const leftBeforeProof = (connection: Connection): boolean => connection.left === "pending_ownership" || connection.left === "verifying"
+const leftBeforeProof = (connection: Connection): boolean => connection.interrupted === "pending_ownership" || connection.interrupted === "verifying"
 
 const propagated = (records: ReadonlyArray<ObservedRecord>): number => records.filter((record) => record.propagated).length
 
@@ -51,14 +51,14 @@ const conditions = {
   secondMiss: (...all) => sees("mismatch")(...all) && all[0].misses > 0,
   recordsProgress: (connection, command) =>
     command.name === "RecordsObserved" &&
-    (connection.left === "dns_writing" || connection.left === "propagating") &&
+    (connection.interrupted === "dns_writing" || connection.interrupted === "propagating") &&
     (command.verdict === "match" || isProgress(connection, command.records)),
-  leftIssuing: (connection) => connection.left === "issuing_cert",
+  leftIssuing: (connection) => connection.interrupted === "issuing_cert",
   certificateServed: (connection, command) =>
     command.name === "EdgesReported" &&
     connection.certificate_id !== null &&
     command.certificate_id === connection.certificate_id &&
-    (connection.left ?? connection.state) === "issuing_cert"
+    (connection.interrupted ?? connection.state) === "issuing_cert"
 } as const satisfies Record<string, Condition>
 
 export type Guard = keyof typeof conditions

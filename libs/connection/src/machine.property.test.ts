@@ -100,7 +100,7 @@ const check = (world: World): void => {
   for (const [index, connection] of world.connections.entries()) {
     const history = world.histories[index]!
     const ended = connection.state === "failed" || connection.state === "archived"
-    expect(connection.claimed, "a claim goes with the state").toBe(claimedStates.has(connection.left ?? connection.state))
+    expect(connection.claimed, "a claim goes with the state").toBe(claimedStates.has(connection.interrupted ?? connection.state))
     if (connection.state === "live") expect(history.some((event) => event.type === "CertificateStored")).toBe(true)
     if (!ended) expect(connection.next_check_at, "an alarm is set while anything is open").not.toBeNull()
     expect(history.filter((event) => event.type === "WentLive").length, "live is reached once").toBeLessThanOrEqual(1)

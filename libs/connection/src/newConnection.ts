@@ -18,7 +18,7 @@ export interface Birth {
 export const newConnection = ({ now, ...birth }: Birth): Connection => ({
   ...birth,
   state: "created",
-  left: null,
+  interrupted: null,
   claimed: false,
   attempt: 0,
   open_write: null,

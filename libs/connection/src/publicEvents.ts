@@ -44,7 +44,7 @@ export const publicEvents = (event: Event, connection: Connection): ReadonlyArra
       return [{ type: "ssl.failed", data: { hostname, certificate: connection.certificate } }]
     case "StateEntered":
       if (event.state === "drifted") return [{ type: "domain.drift", data: { hostname, records: connection.observed_records } }]
-      if (event.state === "stalled") return [{ type: "domain.stalled", data: { hostname, state: event.left } }]
+      if (event.state === "stalled") return [{ type: "domain.stalled", data: { hostname, state: event.interrupted } }]
       return []
     case "Ended":
       return connection.state === "failed"

@@ -72,7 +72,7 @@ export const isIdle = (connection: Connection, now: number): boolean =>
 
 /** Seven days without ownership or propagation. */
 export const isOverdue = (connection: Connection, now: number): boolean =>
-  mayFail.has(connection.left ?? connection.state) && now >= connection.progress_at + failedAfter
+  mayFail.has(connection.interrupted ?? connection.state) && now >= connection.progress_at + failedAfter
 
 export const isDeparted = (connection: Connection, now: number, timing: Timing): boolean =>
   connection.state === "drifted" && now >= connection.entered_at + timing.departed_after_seconds * second
@@ -80,7 +80,7 @@ export const isDeparted = (connection: Connection, now: number, timing: Timing):
 /** The next instant at which patience ends, so that an hourly look does not make a day of 24 hours one of 25. */
 const patience = (connection: Connection, timing: Timing): number => {
   if (connection.state === "drifted") return connection.entered_at + timing.departed_after_seconds * second
-  if (connection.state === "stalled" && connection.left !== null && mayFail.has(connection.left))
+  if (connection.state === "stalled" && connection.interrupted !== null && mayFail.has(connection.interrupted))
     return connection.progress_at + failedAfter
   return mayStall.has(connection.state) ? connection.progress_at + stalledAfter : Number.POSITIVE_INFINITY
 }

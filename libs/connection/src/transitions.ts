@@ -6,7 +6,7 @@
  * Built against: two replicas acting on one connection, late answers from a connector, and rules that hide in handlers.
  *
  * Read a row as: in `from`, on `command`, if `when` holds, go to `to`. The first row that fits is taken.
- * `stay`: no other state, though something may be learnt. `left`: back to the state that `stalled` interrupted, and the command again there.
+ * `stay`: no other state, though something may be learnt. `interrupted`: back to the state that `stalled` interrupted, and the command again there.
  * `refuse`: the caller is told why.
  */
 import { type CommandName, commandNames } from "./Command.ts"
@@ -18,7 +18,7 @@ export interface Transition {
   readonly command: CommandName
   /** Absent means always. */
   readonly when?: Guard
-  readonly to: StateName | "stay" | "left" | "refuse"
+  readonly to: StateName | "stay" | "interrupted" | "refuse"
   readonly why: string
 }
 
@@ -63,7 +63,7 @@ export const transitions: ReadonlyArray<Transition> = [
   { from: ["pending_ownership"], command: "OwnershipObserved", to: "stay",
     why: "not there yet, or unknown; the next look follows the cadence" },
   { from: ["verifying"], command: "OwnershipObserved", to: "stay", why: "our own write has not reached every server yet" },
-  { from: ["stalled"], command: "OwnershipObserved", when: "proofSeen", to: "left", why: "the proof has come: carry on where it stopped" },
+  { from: ["stalled"], command: "OwnershipObserved", when: "proofSeen", to: "interrupted", why: "the proof has come: carry on where it stopped" },
   { from: others("pending_ownership", "verifying"), command: "OwnershipObserved", to: "stay",
     why: "not there yet, not asked, or proven already" },
 
@@ -78,14 +78,14 @@ export const transitions: ReadonlyArray<Transition> = [
   { from: ["dns_writing"], command: "RecordsApplied", to: "stay", why: "a temporary failure: write again later" },
   { from: ["propagating", "issuing_cert", "live", "drifted"], command: "RecordsApplied", to: "stay",
     why: "a re-write that a caller asked for" },
-  { from: ["stalled"], command: "RecordsApplied", when: "writeDone", to: "left", why: "the provider is back: carry on where it stopped" },
+  { from: ["stalled"], command: "RecordsApplied", when: "writeDone", to: "interrupted", why: "the provider is back: carry on where it stopped" },
   { from: ["stalled"], command: "RecordsApplied", to: "stay", why: "still refused" },
   { from: ["created", "pending_ownership", "verified", ...ended], command: "RecordsApplied", to: "stay", why: "no write is under way" },
   { from: ["verified", "dns_writing"], command: "ApplyRecords", to: "stay", why: "under way already" },
   { from: ["propagating"], command: "ApplyRecords", when: "hasCredential", to: "dns_writing", why: "what is missing is written" },
   { from: ["issuing_cert", "live", "drifted"], command: "ApplyRecords", when: "hasCredential", to: "stay",
     why: "repaired while it is served; the next look tells" },
-  { from: ["stalled"], command: "ApplyRecords", when: "claimedAndHasCredential", to: "left", why: "the caller's help counts as progress" },
+  { from: ["stalled"], command: "ApplyRecords", when: "claimedAndHasCredential", to: "interrupted", why: "the caller's help counts as progress" },
   { from: ["propagating", "issuing_cert", "live", "drifted"], command: "ApplyRecords", to: "refuse",
     why: "there is no credential to write with" },
   { from: [...unproven, "stalled", ...ended], command: "ApplyRecords", to: "refuse", why: "nothing is written before ownership is proven" },
@@ -102,13 +102,13 @@ export const transitions: ReadonlyArray<Transition> = [
     why: "right, unknown, or a first miss that the next look will confirm or clear" },
   { from: ["drifted"], command: "RecordsObserved", when: "recordsMatch", to: "live", why: "back again; it was served all the time" },
   { from: ["drifted"], command: "RecordsObserved", to: "stay", why: "still away, or unknown" },
-  { from: ["stalled"], command: "RecordsObserved", when: "recordsProgress", to: "left", why: "a record more than before" },
+  { from: ["stalled"], command: "RecordsObserved", when: "recordsProgress", to: "interrupted", why: "a record more than before" },
   { from: ["stalled"], command: "RecordsObserved", to: "stay", why: "no progress" },
   { from: [...unproven, "verified", "dns_writing", ...ended], command: "RecordsObserved", to: "stay",
     why: "worth showing, but a web record is never proof, and a write is not finished by looking" },
 
   // The certificate.
-  { from: ["stalled"], command: "CertificateIssued", when: "leftIssuing", to: "left", why: "the CA delivered after all" },
+  { from: ["stalled"], command: "CertificateIssued", when: "leftIssuing", to: "interrupted", why: "the CA delivered after all" },
   { from: states.filter((state) => state !== "stalled"), command: "CertificateIssued", to: "stay",
     why: "stored for the claim; live follows when the edges have it, and an early one spares the order" },
   { from: ["stalled"], command: "CertificateIssued", to: "stay", why: "stored; the customer's part is still missing" },
@@ -117,7 +117,7 @@ export const transitions: ReadonlyArray<Transition> = [
   { from: ["issuing_cert"], command: "EdgesReported", when: "certificateServed", to: "live",
     why: "records right, certificate stored, every connected edge can serve it: committed once, whoever comes first" },
   { from: ["issuing_cert"], command: "EdgesReported", to: "stay", why: "about an entry that has been replaced since" },
-  { from: ["stalled"], command: "EdgesReported", when: "certificateServed", to: "left", why: "an edge has connected at last" },
+  { from: ["stalled"], command: "EdgesReported", when: "certificateServed", to: "interrupted", why: "an edge has connected at last" },
   { from: others("issuing_cert"), command: "EdgesReported", to: "stay", why: "went live already, or is on its way back" },
 
   // What the vendor asks for.

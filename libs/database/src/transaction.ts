@@ -94,13 +94,18 @@ const openBlock = (
     return Effect.sync(() => done.reject(rolledBack))
   })
 
-const within = <A, E, R>(begin: Effect.Effect<Block, DatabaseError>, effect: Effect.Effect<A, E, R>) =>
+const within = <A, E, R>(
+  begin: Effect.Effect<Block, DatabaseError>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | DatabaseError, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(begin), (block) =>
-      Effect.flatMap(Effect.exit(restore(Effect.provideService(effect, CurrentTransaction, block.open))), (exit) =>
-        Exit.isSuccess(exit)
-          ? Effect.as(finish(block, true), exit.value)
-          : Effect.andThen(Effect.ignore(finish(block, false)), Effect.failCause(exit.cause))
+      Effect.flatMap(
+        Effect.exit(restore(Effect.provideService(effect, CurrentTransaction, block.open))),
+        (exit): Effect.Effect<A, E | DatabaseError> =>
+          Exit.isSuccess(exit)
+            ? Effect.as(finish(block, true), exit.value)
+            : Effect.andThen(Effect.ignore(finish(block, false)), Effect.failCause(exit.cause))
       )
     )
   )

@@ -11,7 +11,10 @@ import { tcpExchange } from "./tcpExchange.ts"
 import { type Peer, UdpExchange } from "./udpExchange.ts"
 
 /** `Timeout`: no answer in time. `Unreachable`: the network said so, or the connection broke. */
-export class DnsTransportError extends Data.TaggedError("DnsTransportError")<{ readonly reason: "Timeout" | "Unreachable"; readonly detail: string }> {
+export class DnsTransportError extends Data.TaggedError("DnsTransportError")<{
+  readonly reason: "Timeout" | "Unreachable"
+  readonly detail: string
+}> {
   override get message() {
     return this.detail
   }
@@ -85,18 +88,29 @@ const attempts = (udp: UdpExchange, limits: TransportLimits, peer: Peer, questio
   const overUdp = (edns: boolean) =>
     limits.udpMillis
       .map((millis) => fromCallback(millis, (done) => udp.ask(peer, question, { edns }, done)))
-      .reduce((first, next) => Effect.catchTag(first, "DnsTransportError", (error) => (error.reason === "Timeout" ? next : Effect.fail(error))))
+      .reduce((first, next) =>
+        Effect.catchTag(first, "DnsTransportError", (error) => (error.reason === "Timeout" ? next : Effect.fail(error)))
+      )
   const overTcp = (edns: boolean) => fromCallback(limits.tcpMillis, (done) => tcpExchange(peer, question, { edns }, done))
   const complete = (edns: boolean) => Effect.flatMap(overUdp(edns), (reply) => (reply.truncated ? overTcp(edns) : Effect.succeed(reply)))
   // RFC 6891 §7: a server from before EDNS answers so; it gets the plain question.
-  return Effect.flatMap(complete(true), (reply) => (reply.rcode === FORMERR || reply.rcode === NOTIMP ? complete(false) : Effect.succeed(reply)))
+  return Effect.flatMap(complete(true), (reply) =>
+    reply.rcode === FORMERR || reply.rcode === NOTIMP ? complete(false) : Effect.succeed(reply)
+  )
 }
 
-const fromCallback = (millis: number, start: (done: (result: Reply | Error) => void) => () => void): Effect.Effect<Reply, DnsTransportError> =>
+const fromCallback = (
+  millis: number,
+  start: (done: (result: Reply | Error) => void) => () => void
+): Effect.Effect<Reply, DnsTransportError> =>
   Effect.callback<Reply, DnsTransportError>((resume) => {
     const stop = start((result) => {
       clearTimeout(timer)
-      resume(result instanceof Error ? Effect.fail(new DnsTransportError({ reason: "Unreachable", detail: result.message })) : Effect.succeed(result))
+      resume(
+        result instanceof Error
+          ? Effect.fail(new DnsTransportError({ reason: "Unreachable", detail: result.message }))
+          : Effect.succeed(result)
+      )
     })
     const timer = setTimeout(() => {
       stop()

@@ -24,7 +24,19 @@ export type Reply = {
 
 export const NOERROR = 0
 export const NXDOMAIN = 3
-const rcodeNames = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"]
+const rcodeNames = [
+  "NOERROR",
+  "FORMERR",
+  "SERVFAIL",
+  "NXDOMAIN",
+  "NOTIMP",
+  "REFUSED",
+  "YXDOMAIN",
+  "YXRRSET",
+  "NXRRSET",
+  "NOTAUTH",
+  "NOTZONE"
+]
 export const rcodeName = (rcode: number): string => rcodeNames[rcode] ?? `RCODE${rcode}`
 
 /** The form in which names are compared: lower-case, no trailing dot, the root as the empty string. */
@@ -62,7 +74,7 @@ export const decodeReply = (bytes: Buffer, id: number, question: Question): Repl
     return undefined
   }
   const asked = packet.questions?.[0]
-  if (packet.id !== id || packet.type !== "response" || packet.opcode !== "QUERY") return undefined
+  if (packet.id !== id || packet.type !== "response" || (((packet.flags ?? 0) >> 11) & 15) !== 0) return undefined
   const rcode = (packet.flags ?? 0) & 15
   // A server that could not read the question may leave it out (RFC 1035 §4.1.1 FORMERR).
   const same = asked === undefined ? rcode === 1 : plainName(asked.name) === question.name && asked.type === question.type
@@ -81,7 +93,9 @@ const toRecords = (answers: ReadonlyArray<Answer> | undefined): ReadonlyArray<Re
   (answers ?? []).flatMap((answer) => {
     if (answer.type === "OPT") return []
     const value = valueText(answer)
-    return value === undefined ? [] : [{ name: plainName(answer.name), type: answer.type, ttl: "ttl" in answer ? (answer.ttl ?? 0) : 0, value }]
+    return value === undefined
+      ? []
+      : [{ name: plainName(answer.name), type: answer.type, ttl: "ttl" in answer ? (answer.ttl ?? 0) : 0, value }]
   })
 
 const valueText = (answer: Answer): string | undefined => {

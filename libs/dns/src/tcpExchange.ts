@@ -5,7 +5,12 @@ import { decodeReply, encodeQuery, type Question, type Reply } from "./message.t
 import type { Peer } from "./udpExchange.ts"
 
 /** `done` is called once, unless the returned function stopped the exchange before. */
-export const tcpExchange = (peer: Peer, question: Question, options: { readonly edns: boolean }, done: (result: Reply | Error) => void): (() => void) => {
+export const tcpExchange = (
+  peer: Peer,
+  question: Question,
+  options: { readonly edns: boolean },
+  done: (result: Reply | Error) => void
+): (() => void) => {
   const id = randomInt(65_536)
   const socket = connect({ host: peer.address, port: peer.port })
   let held = Buffer.alloc(0)

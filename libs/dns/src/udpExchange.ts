@@ -16,10 +16,11 @@ type Channel = { readonly socket: Socket; readonly pending: Map<number, Pending>
 const channelsPerFamily = 8
 /** After this many questions a socket makes room for one with another port. */
 const usesOfASocket = 2_000
-const noLookup = (host: string, family: 4 | 6) => (_: string, __: unknown, done: (error: null, address: string, family: number) => void) => done(null, host, family)
+const noLookup = (host: string, family: 4 | 6) => (_: string, __: unknown, done: (error: null, address: string, family: number) => void) =>
+  done(null, host, family)
 
 export class UdpExchange {
-  readonly #channels = { 4: new Array<Channel>(), 6: new Array<Channel>() }
+  readonly #channels = { 4: [] as Channel[], 6: [] as Channel[] }
 
   /** Sends one question; `done` is called at most once, with the reply or the socket's error. Returns how to stop listening. */
   ask(peer: Peer, question: Question, options: { readonly edns: boolean }, done: (result: Reply | Error) => void): () => void {

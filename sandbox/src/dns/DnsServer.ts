@@ -92,8 +92,8 @@ export class DnsServer {
     if (query === undefined) return message.length >= 12 && (message[2]! & 0x80) === 0 ? bare(message, FORMERR) : undefined
     if (query.type === "response") return undefined
     const question = query.questions?.[0]
-    if (query.opcode !== "QUERY" || !question || query.questions?.length !== 1)
-      return bare(message, query.opcode === "QUERY" ? FORMERR : NOTIMP)
+    const opcode = ((query.flags ?? 0) >> 11) & 15
+    if (opcode !== 0 || !question || query.questions?.length !== 1) return bare(message, opcode === 0 ? FORMERR : NOTIMP)
     const name = question.name === "." ? "." : `${question.name}.`
     const fault = this.#faultAt(name.toLowerCase())
     if (fault === "silent") return undefined

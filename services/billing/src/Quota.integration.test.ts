@@ -29,7 +29,7 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) =>
   const counter = (tenant: string) =>
     Effect.gen(function* () {
       const { superuser } = yield* BillingDatabase
-      const [row] = yield* Effect.promise(() => superuser`select used::int from billing.connect_counters where tenant_id = ${tenant}`)
+      const [row] = yield* superuser.query((sql) => sql`select used::int from billing.connect_counters where tenant_id = ${tenant}`)
       return row?.used as number | undefined
     })
 
@@ -104,7 +104,7 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) =>
       const { superuser } = yield* BillingDatabase
       const tenant = randomUUID()
       for (const state of ["live", "live", "drifted", "failed", "propagating"])
-        yield* Effect.promise(() => superuser`insert into lifecycle.published_connections values (${randomUUID()}, ${tenant}, ${state})`)
+        yield* superuser.query((sql) => sql`insert into lifecycle.published_connections values (${randomUUID()}, ${tenant}, ${state})`)
       const error = yield* Effect.flip((yield* Quota).reserve(tenant, randomUUID()))
       assert.strictEqual(error._tag === "QuotaExceeded" && error.kind, "active_domain")
       assert.strictEqual(yield* counter(tenant), 0)
@@ -134,9 +134,8 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) =>
       const tenant = randomUUID()
       const [known, orphan, young] = [randomUUID(), randomUUID(), randomUUID()]
       yield* parallel(tenant, [known, orphan, young])
-      yield* Effect.promise(() => superuser`insert into lifecycle.published_connections values (${known}, ${tenant}, 'created')`)
-      yield* Effect.promise(
-        () => superuser`update billing.reservations set reserved_at = now() - ${orphanAfterSeconds + 1} * interval '1 second'
+      yield* superuser.query((sql) => sql`insert into lifecycle.published_connections values (${known}, ${tenant}, 'created')`)
+      yield* superuser.query((sql) => sql`update billing.reservations set reserved_at = now() - ${orphanAfterSeconds + 1} * interval '1 second'
                         where connection_id = any(${[known, orphan]}::uuid[])`
       )
       assert.isBelow((yield* quota.nextSweepIn)!, 0)

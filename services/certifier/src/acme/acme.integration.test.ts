@@ -1,24 +1,28 @@
 /** The client against a real Pebble that refuses 30 % of good nonces. */
 import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { makeAddressPolicy, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
+import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Agent } from "undici"
 import { Pebble } from "../../test/Pebble.ts"
 import { Responder } from "../../test/Responder.ts"
 import { type AcmeSession, makeAcmeSession } from "./AcmeSession.ts"
 import { type Account, changeAccountKey, registerAccount } from "./accounts.ts"
 import { mismatchOf, readCertificateFacts, splitChain } from "./certificateFacts.ts"
 import { generateKeyPem, keyAuthorization, readAccountKey } from "./jws.ts"
+import { egressTransport } from "./egressTransport.ts"
 import * as orders from "./orders.ts"
 import { readRenewalInfo } from "./renewalInfo.ts"
-import { makeSigningRequest } from "./signingRequest.ts"
-import { undiciTransport } from "./undiciTransport.ts"
+import { makeKey, makeSigningRequest } from "./signingRequest.ts"
 
 let pebble: Pebble
 let responder: Responder
+const loopback = makeAddressPolicy([parseNetwork("127.0.0.0/8")!, parseNetwork("::1/128")!])
 const sessionOf = (ca: Pebble) =>
-  makeAcmeSession(ca.directory, undiciTransport(new Agent({ connect: { ca: readFileSync(ca.caFile, "utf8") } })))
+  Effect.map(HttpClient.make(loopback, { ca: readFileSync(ca.caFile, "utf8") }), (client) =>
+    makeAcmeSession(ca.directory, egressTransport(client))
+  )
 
 beforeAll(async () => {
   pebble = await Pebble.start({ nonceReject: 30, blocked: ["blocked.test"] })
@@ -47,7 +51,8 @@ const issue = Effect.fnUntraced(function* (session: AcmeSession, account: Accoun
     )
     if (settled.status !== "valid") return yield* orders.refusal("authorization", orders.problemOf(settled))
   }
-  const { csr, keyPem } = yield* makeSigningRequest(request.names)
+  const keyPem = yield* makeKey
+  const csr = yield* makeSigningRequest(request.names, keyPem)
   const first = yield* orders.finalizeOrder(session, account, placed, csr)
   const done = yield* orders.awaitSettled(
     "order",
@@ -62,7 +67,7 @@ const issue = Effect.fnUntraced(function* (session: AcmeSession, account: Accoun
 describe("a hostile Pebble", () => {
   it.live("issues, names the certificate by ARI, replaces it once, revokes it", () =>
     Effect.gen(function* () {
-      const session = sessionOf(pebble)
+      const session = yield* sessionOf(pebble)
       const account = yield* register(session)
       const { chain, keyPem } = yield* issue(session, account, { names: ["shop.example.com", "www.shop.example.com"] })
       const facts = readCertificateFacts(chain)
@@ -90,7 +95,7 @@ describe("a hostile Pebble", () => {
 
   it.live("says what the CA says when the answer is not there, or the name is refused", () =>
     Effect.gen(function* () {
-      const session = sessionOf(pebble)
+      const session = yield* sessionOf(pebble)
       const account = yield* register(session)
       const placed = yield* orders.placeOrder(session, account, { names: ["nobody.example.com"] })
       const { value } = yield* orders.readAuthorization(session, account, placed.authorizations[0]!)
@@ -107,7 +112,7 @@ describe("a hostile Pebble", () => {
 
   it.live("rolls the account key over without losing an order", () =>
     Effect.gen(function* () {
-      const session = sessionOf(pebble)
+      const session = yield* sessionOf(pebble)
       const account = yield* register(session)
       const placed = yield* orders.placeOrder(session, account, { names: ["rolled.example.com"] })
       const next = yield* changeAccountKey(session, account, readAccountKey(generateKeyPem()))
@@ -119,7 +124,7 @@ describe("a hostile Pebble", () => {
 
   it.live("issues 40 at concurrency 8 with few requests for nonces", () =>
     Effect.gen(function* () {
-      const session = sessionOf(pebble)
+      const session = yield* sessionOf(pebble)
       const account = yield* register(session)
       const before = pebble.logged("HEAD /nonce-plz")
       const names = Array.from({ length: 40 }, (_, i) => `n${i}.example.net`)
@@ -140,7 +145,7 @@ describe("a Pebble that wants an external account, and forgets", () => {
         Effect.promise(() => Pebble.start({ externalAccounts: { "kid-1": hmacKey } })),
         (ca) => Effect.promise(() => ca.stop())
       )
-      const session = sessionOf(strict)
+      const session = yield* sessionOf(strict)
       assert.isTrue((yield* session.directory).meta?.externalAccountRequired)
       const key = readAccountKey(generateKeyPem())
       const refused = yield* Effect.flip(registerAccount(session, key, { contacts: [] }))

@@ -136,6 +136,13 @@ export const problemOf = (authorization: Authorization): Problem => {
   return readProblem(failed?.error ?? fallback, 403)
 }
 
+/** Why we gave up on an authorization, in our words. */
+export const problemFor = (authorization: Authorization, detail: string): Problem =>
+  readProblem({ type: "urn:ietf:params:acme:error:unsupportedIdentifier", detail, identifier: authorization.identifier }, 403)
+
+/** Why an order is invalid. */
+export const orderProblem = (order: Order): Problem => readProblem(order.error ?? { detail: "the order is invalid" }, 403)
+
 export const refusal = (operation: string, problem: Problem) => new AcmeError({ operation, reason: new Refused({ problem }) })
 
 /** Revokes by the account that ordered (RFC 8555 §7.6); `reason` is RFC 5280's number. Already revoked counts as done. */

@@ -1,0 +1,70 @@
+/**
+ * Where authoritative questions go.
+ *
+ * Owns: the settings of this library. Leaves their use to `Authorities`.
+ */
+import { isIP } from "node:net"
+import { type AddressPolicy, addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import { Config, ConfigProvider, Effect } from "effect"
+import type { NameServer } from "./Authorities.ts"
+import type { Peer } from "./udpExchange.ts"
+
+export type DnsSettings = {
+  /** Asked in the place of every authoritative server, whatever its name, address or port. */
+  readonly override: Peer | undefined
+  readonly roots: ReadonlyArray<NameServer>
+  /** The port of every authoritative server; 53 but in tests. */
+  readonly port: number
+  /** Which addresses of name servers may be sent to. */
+  readonly policy: AddressPolicy
+}
+
+/** `CD_DNS_AUTHORITY_OVERRIDE`: `ip:port` (IPv6 in brackets) that gets every authoritative question. Default: none; servers are found from the root. */
+export const AuthorityOverride = Config.String("CD_DNS_AUTHORITY_OVERRIDE").pipe(Config.withDefault(""))
+/** `CD_DNS_ROOTS`: comma list of addresses where the walk begins, for a network with a root of its own. Default: the internet's root servers. */
+export const Roots = Config.String("CD_DNS_ROOTS").pipe(Config.withDefault(""))
+
+/** Addresses of a.root-servers.net to m.root-servers.net, IPv4 (IANA named.root, 2024-08). */
+const internetRoots: ReadonlyArray<NameServer> = [
+  ["a", "198.41.0.4"],
+  ["b", "170.247.170.2"],
+  ["c", "192.33.4.12"],
+  ["d", "199.7.91.13"],
+  ["e", "192.203.230.10"],
+  ["f", "192.5.5.241"],
+  ["g", "192.112.36.4"],
+  ["h", "198.97.190.53"],
+  ["i", "192.36.148.17"],
+  ["j", "192.58.128.30"],
+  ["k", "193.0.14.129"],
+  ["l", "199.7.83.42"],
+  ["m", "202.12.27.33"]
+].map(([letter, address]) => ({ name: `${letter}.root-servers.net`, addresses: [address as string] }))
+
+const refuse = (message: string) => Config.fail(new ConfigProvider.SourceError({ message }))
+
+/** `192.0.2.1:53` or `[2001:db8::1]:53`; undefined for anything else. */
+export const parsePeer = (text: string): Peer | undefined => {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text.trim()) ?? []
+  const address = bracketed ?? plain ?? ""
+  return isIP(address) !== 0 && Number(port) > 0 && Number(port) < 65_536 ? { address, port: Number(port) } : undefined
+}
+
+export const dnsSettings: Effect.Effect<DnsSettings, Config.ConfigError> = Effect.gen(function* () {
+  const override = yield* AuthorityOverride
+  const peer = override === "" ? undefined : parsePeer(override)
+  if (override !== "" && peer === undefined)
+    return yield* refuse("CD_DNS_AUTHORITY_OVERRIDE: not an address and port such as 127.0.0.1:5300")
+  const roots = (yield* Roots)
+    .split(",")
+    .map((text) => text.trim())
+    .filter((text) => text !== "")
+  const wrong = roots.find((text) => isIP(text) === 0)
+  if (wrong !== undefined) return yield* refuse(`CD_DNS_ROOTS: ${wrong} is not an address`)
+  return {
+    override: peer,
+    roots: roots.length === 0 ? internetRoots : roots.map((address) => ({ name: address, addresses: [address] })),
+    port: 53,
+    policy: yield* addressPolicy
+  }
+})

@@ -1,0 +1,49 @@
+/**
+ * `./dev connect <hostname>`: plays the customer for one hostname. Manual: adds the records itself. Automatic: gives the application a
+ * credential of the sandbox's DNS provider and watches.
+ */
+import { CustomerDns, zoneFor } from "./CustomerDns.ts"
+import { devDirectory, Refusal } from "./DevDirectory.ts"
+import { edgeRequest } from "./edgeRequest.ts"
+import { followToLive } from "./followStates.ts"
+import { dim, green, say } from "./progress.ts"
+import { SandboxApi } from "./SandboxApi.ts"
+import { readState, type SandboxState } from "./StateFile.ts"
+
+/** The application's credential at the sandbox's DNS; made at the first use. */
+const ensureCredential = async (api: SandboxApi, state: SandboxState): Promise<void> => {
+  const path = `/v1/applications/${state.application_id}/credentials`
+  const { data } = await api.list<{ provider: string; id: string }>(path)
+  const token = { url: state.dns.api_url, api_key: state.dns.api_key }
+  if (data.every((one) => one.provider !== "powerdns")) await api.call("POST", path, { provider: "powerdns", token })
+}
+
+export const connect = async (hostname: string | undefined, automatic: boolean): Promise<number> => {
+  if (hostname === undefined)
+    throw new Refusal("Usage: ./dev connect <hostname> [--automatic], for example ./dev connect www.example-customer.test")
+  const state = readState(devDirectory())
+  const api = new SandboxApi(state.api, state.api_key)
+  const dns = new CustomerDns(state.dns)
+  const zone = zoneFor(hostname)
+  await dns.ensureZone(zone)
+  if (automatic) await ensureCredential(api, state)
+  const began = Date.now()
+  const setup_type = automatic ? "automatic" : "manual"
+  const connection = await api.create({ application_id: state.application_id, hostname, setup_type })
+  say(dim(`  connection ${connection.id}`))
+  if (!automatic) {
+    const { name, type, value } = connection.ownership_challenge
+    say(
+      dim(
+        `  the customer adds ${type} ${name} and ${connection.desired_records.map((one) => `${one.type} ${one.host} → ${one.value}`).join(", ")}`
+      )
+    )
+    await dns.put(zone, [{ host: name, type, value }, ...connection.desired_records])
+  }
+  const live = await followToLive(api, connection.id, began, 120)
+  const answer = await edgeRequest(state, live.hostname, "/")
+  say(
+    `GET https://${live.hostname}/ through the edge: ${answer.status === 200 ? green("200") : answer.status}, certificate by ${answer.issuer}`
+  )
+  return answer.status === 200 ? 0 : 1
+}

@@ -1,0 +1,95 @@
+/**
+ * Our account at each CA: one key per directory, sealed under CD_ACME_KEK, registered when first needed.
+ *
+ * Owns: the table `certifier.accounts`, the opened keys in memory. Leaves to `acme/accounts.ts`: the requests.
+ * Built against: two certifiers registering two accounts (the key is a row before it is registered, and a CA gives the same account to
+ * the same key), and a test CA that forgets its accounts: the same key is registered again.
+ */
+import { Database } from "@connect-domain/database/Database.ts"
+import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
+import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
+import { Config, Context, Effect, Layer, Option, Redacted, Semaphore } from "effect"
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
+import type { AcmeError } from "./acme/AcmeError.ts"
+import type { AcmeSession } from "./acme/AcmeSession.ts"
+import { type Account, registerAccount } from "./acme/accounts.ts"
+import { generateKeyPem, readAccountKey } from "./acme/jws.ts"
+
+/** E-mail addresses, separated by commas, that the CA may write to about the account. Default: none. */
+export const AcmeContact = Config.String("CD_ACME_CONTACT").pipe(Config.withDefault(""))
+
+/** External account binding, for CAs that want one: the key id … */
+export const AcmeEabKid = Config.option(Config.String("CD_ACME_EAB_KID"))
+/** … and the HMAC key, base64url, both as the CA hands them out. They count for CD_ACME_DIRECTORY. */
+export const AcmeEabHmacKey = Config.option(Config.Redacted("CD_ACME_EAB_HMAC_KEY"))
+
+const placeOf = (directory: string): Place => ({ tenant: "certifier", table: "accounts", column: "key", row: directory })
+
+export class Accounts extends Context.Service<
+  Accounts,
+  {
+    /** The account at the session's CA, registered if need be. */
+    readonly at: (directory: string, session: AcmeSession) => Effect.Effect<Account, AcmeError | DatabaseError>
+    /** The CA said that it does not know this account: the next `at` registers anew. */
+    readonly forget: (directory: string, account: Account) => Effect.Effect<void, DatabaseError>
+  }
+>()("certifier/Accounts") {
+  static readonly layer = Layer.effect(
+    Accounts,
+    Effect.gen(function* () {
+      const { query } = yield* Database
+      const vault = makeVault(yield* keyRing("CD_ACME_KEK"))
+      const contacts = (yield* AcmeContact)
+        .split(",")
+        .map((address) => address.trim())
+        .filter((address) => address !== "")
+      const [eabKid, eabHmacKey] = [yield* AcmeEabKid, yield* AcmeEabHmacKey]
+      const externalAccount =
+        Option.isSome(eabKid) && Option.isSome(eabHmacKey)
+          ? { kid: eabKid.value, hmacKey: Redacted.value(eabHmacKey.value) }
+          : undefined
+      const registered = new Map<string, Account>()
+      const oneAtATime = yield* Semaphore.make(1)
+
+      const keyOf = Effect.fnUntraced(function* (directory: string) {
+        const sealed = vault.seal(generateKeyPem(), placeOf(directory))
+        yield* query((sql) => sql`insert into certifier.accounts (directory, key_sealed) values (${directory}, ${sealed}) on conflict do nothing`)
+        const rows = yield* query<{ key_sealed: string; kid: string | null }>(
+          (sql) => sql`select key_sealed, kid from certifier.accounts where directory = ${directory}`
+        )
+        const row = rows[0]!
+        const pem = yield* Effect.orDie(Effect.fromResult(vault.openText(row.key_sealed, placeOf(directory))))
+        return { key: readAccountKey(pem), kid: row.kid }
+      })
+
+      const register = Effect.fnUntraced(function* (directory: string, session: AcmeSession) {
+        const known = registered.get(directory)
+        if (known !== undefined) return known
+        const { key, kid } = yield* keyOf(directory)
+        const account = kid === null ? yield* registerAccount(session, key, { contacts, ...(externalAccount && { externalAccount }) }) : { key, kid }
+        if (kid === null) {
+          yield* query(
+            (sql) => sql`update certifier.accounts set kid = ${account.kid}, registered_at = now() where directory = ${directory}`
+          )
+          yield* Effect.logInfo("registered an account", { directory, account: account.kid })
+        }
+        registered.set(directory, account)
+        return account
+      })
+
+      return Accounts.of({
+        at: (directory, session) => {
+          const known = registered.get(directory)
+          return known === undefined ? Semaphore.withPermit(oneAtATime, register(directory, session)) : Effect.succeed(known)
+        },
+        forget: (directory, account) =>
+          Effect.gen(function* () {
+            if (registered.get(directory)?.kid === account.kid) registered.delete(directory)
+            yield* query(
+              (sql) => sql`update certifier.accounts set kid = null where directory = ${directory} and kid = ${account.kid}`
+            )
+          })
+      })
+    })
+  )
+}

@@ -1,0 +1,188 @@
+/**
+ * A CA that speaks ACME: one order from placing to the checked chain.
+ *
+ * Owns: the order's course and which challenge is used (HTTP-01 through the routers). Leaves to `acme/`: the protocol; to `Challenges`:
+ * getting the answer to every edge; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
+ * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
+ */
+import { Effect } from "effect"
+import { AcmeError, Unavailable } from "./acme/AcmeError.ts"
+import { type AcmeSession, malformed } from "./acme/AcmeSession.ts"
+import type { Account } from "./acme/accounts.ts"
+import { mismatchOf, readCertificateFacts } from "./acme/certificateFacts.ts"
+import { keyAuthorization } from "./acme/jws.ts"
+import * as orders from "./acme/orders.ts"
+import { readRenewalInfo } from "./acme/renewalInfo.ts"
+import { makeKey, makeSigningRequest } from "./acme/signingRequest.ts"
+import type { Accounts } from "./Accounts.ts"
+import type { CertificateAuthority, IssueRequest, OrderInProgress } from "./CertificateAuthority.ts"
+import type { Challenges } from "./Challenges.ts"
+
+export interface AcmeAuthorityOptions {
+  readonly name: string
+  readonly directory: string
+  readonly session: AcmeSession
+  readonly profile: string | undefined
+  readonly accounts: Accounts["Service"]
+  readonly challenges: Challenges["Service"]
+  /** The CA does not know our account or our certificate: it may have lost its memory. */
+  readonly onForgotten: Effect.Effect<void>
+}
+
+/** From placing the order to the certificate; a CA that takes longer is asked again later, and the order resumed. */
+const settleMillis = 60_000
+
+export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAuthority => {
+  const { session, directory, accounts, onForgotten } = options
+  const unavailable = (cause: { readonly message: string }) =>
+    new AcmeError({ operation: "account", reason: new Unavailable({ detail: cause.message }) })
+  const account = accounts.at(directory, session).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(unavailable(error))))
+
+  const issue: CertificateAuthority["issue"] = (request, placed) =>
+    Effect.gen(function* () {
+      const who = yield* account
+      return yield* issueAs(options, who, request, placed).pipe(
+        Effect.catchIf(isAccountUnknown, () =>
+          Effect.gen(function* () {
+            yield* Effect.logWarning("the CA does not know our account; registering anew", { directory, account: who.kid })
+            yield* accounts.forget(directory, who).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(unavailable(error))))
+            yield* onForgotten
+            yield* placed(null)
+            // Neither the old order nor the old certificate means anything to this CA now.
+            return yield* issueAs(options, yield* account, { ...request, resume: undefined, replaces: undefined }, placed)
+          })
+        )
+      )
+    }).pipe(Effect.withSpan("certifier.issue", { attributes: { hostname: request.hostname, directory } }))
+
+  return {
+    name: options.name,
+    directory,
+    issue,
+    renewalWindow: (certId) =>
+      readRenewalInfo(session, certId).pipe(
+        Effect.tapError((error) => (error.reason._tag === "Gone" || error.reason._tag === "Refused" ? onForgotten : Effect.void))
+      )
+  }
+}
+
+const isAccountUnknown = (error: unknown): error is AcmeError => error instanceof AcmeError && error.reason._tag === "AccountUnknown"
+
+const refusedAs = (type: string) => (error: AcmeError) => error.reason._tag === "Refused" && error.reason.problem.type === type
+
+const issueAs = Effect.fnUntraced(function* <E, R>(
+  options: AcmeAuthorityOptions,
+  account: Account,
+  request: IssueRequest,
+  placed: (order: OrderInProgress | null) => Effect.Effect<void, E, R>
+) {
+  const { session } = options
+  const { order, keyPem } = yield* placeOrResume(options, account, request, placed)
+  const proofs = yield* Effect.forEach(order.authorizations, (url) => prove(options, account, url), { concurrency: 8 })
+  const done = order.status === "valid" ? order : yield* finalize(session, account, order, request.hostname, keyPem)
+  if (done.certificate === undefined) return yield* malformed("order", "a valid order without a certificate")
+  const { chain } = yield* orders.downloadChain(session, account, done.certificate)
+  const facts = yield* Effect.try({
+    try: () => readCertificateFacts(chain),
+    catch: (cause) => malformed("certificate", String(cause))
+  })
+  const mismatch = mismatchOf(chain, facts, [request.hostname], keyPem)
+  if (mismatch !== undefined) return yield* malformed("certificate", mismatch)
+  const proof = proofs.find((each) => each !== undefined)
+  return {
+    chain,
+    keyPem,
+    facts,
+    account: account.kid,
+    challenge: proof?.type ?? null,
+    validatedAt: proof?.validatedAt ?? null,
+    profile: done.profile ?? options.profile ?? null
+  }
+})
+
+const placeOrResume = Effect.fnUntraced(function* <E, R>(
+  options: AcmeAuthorityOptions,
+  account: Account,
+  request: IssueRequest,
+  placed: (order: OrderInProgress | null) => Effect.Effect<void, E, R>
+) {
+  const { session, profile } = options
+  if (request.resume !== undefined) {
+    const { url, keyPem } = request.resume
+    const found = yield* orders.readOrder(session, account, url).pipe(
+      Effect.map(({ value }) => value),
+      Effect.catchIf((error) => error.reason._tag === "Gone" || error.reason._tag === "Refused", () => Effect.undefined)
+    )
+    if (found !== undefined && found.status !== "invalid") return { order: found, keyPem }
+  }
+  const ask = { names: [request.hostname], ...(profile === undefined ? {} : { profile }) }
+  const order = yield* orders
+    .placeOrder(session, account, { ...ask, ...(request.replaces === undefined ? {} : { replaces: request.replaces }) })
+    .pipe(
+      // Replaced already, or by an account that we had before: the certificate is needed all the same (RFC 9773 §5).
+      Effect.catchIf(
+        (error) => request.replaces !== undefined && !refusedAs("rejectedIdentifier")(error) && error.reason._tag === "Refused",
+        () => orders.placeOrder(session, account, ask)
+      )
+    )
+  const keyPem = yield* makeKey
+  yield* placed({ url: order.url, keyPem })
+  return { order, keyPem }
+})
+
+/** Makes one authorization valid; undefined when it was valid already. */
+const prove = Effect.fnUntraced(function* (options: AcmeAuthorityOptions, account: Account, url: string) {
+  const { session, challenges } = options
+  const { value: authorization } = yield* orders.readAuthorization(session, account, url)
+  if (authorization.status === "valid") return undefined
+  if (authorization.status !== "pending") return yield* orders.refusal("authorization", orders.problemOf(authorization))
+  const challenge = authorization.challenges.find((each) => each.type === "http-01")
+  if (challenge?.token === undefined) return yield* orders.refusal("authorization", noChallenge(authorization))
+  const offer = { hostname: authorization.identifier.value, token: challenge.token, key: keyAuthorization(challenge.token, account.key) }
+  const settled = yield* Effect.scoped(
+    Effect.gen(function* () {
+      yield* challenges.offer(offer)
+      const wait = challenge.status === "pending" ? yield* orders.answerChallenge(session, account, challenge) : undefined
+      return yield* orders.awaitSettled(
+        "authorization",
+        orders.readAuthorization(session, account, url),
+        (each) => each.status !== "pending",
+        { timeoutMillis: settleMillis, firstWaitSeconds: wait }
+      )
+    })
+  )
+  if (settled.status !== "valid") return yield* orders.refusal("authorization", orders.problemOf(settled))
+  const validated = settled.challenges.find((each) => each.status === "valid")
+  return { type: validated?.type ?? challenge.type, validatedAt: new Date(validated?.validated ?? Date.now()) }
+})
+
+const noChallenge = (authorization: orders.Authorization) =>
+  orders.problemFor(authorization, "the certificate authority offers no challenge that we can answer through the edge")
+
+const finalize = Effect.fnUntraced(function* (
+  session: AcmeSession,
+  account: Account,
+  order: orders.PlacedOrder,
+  hostname: string,
+  keyPem: string
+) {
+  const csr = yield* makeSigningRequest([hostname], keyPem)
+  const ask = orders.readOrder(session, account, order.url)
+  const timeoutMillis = settleMillis
+  const sent = orders.finalizeOrder(session, account, order, csr)
+  const first = yield* sent.pipe(
+    // Valid authorizations, but the CA has not noticed yet; or a restart after finalize.
+    Effect.catchIf(refusedAs("orderNotReady"), () =>
+      Effect.flatMap(
+        orders.awaitSettled("order", ask, (each) => each.status !== "pending", { timeoutMillis }),
+        (value) => (value.status === "ready" ? sent : Effect.succeed({ value, retryAfterSeconds: undefined }))
+      )
+    )
+  )
+  const done = yield* orders.awaitSettled("order", ask, (each) => each.status === "valid" || each.status === "invalid", {
+    timeoutMillis,
+    first
+  })
+  if (done.status === "invalid") return yield* orders.refusal("order", orders.orderProblem(done))
+  return done
+})

@@ -1,0 +1,51 @@
+/**
+ * What a certificate authority does for us: issue for names, say when to renew.
+ *
+ * Owns: the meaning of the calls. Implemented by `AcmeAuthority` (any RFC 8555 CA) and `InternalAuthority` (our own, for private networks
+ * and machines without a test CA). Leaves to `attendClaim.ts`: when, for whom, and what a failure leads to.
+ */
+import type { Effect } from "effect"
+import type { AcmeError } from "./acme/AcmeError.ts"
+import type { CertificateFacts } from "./acme/certificateFacts.ts"
+import type { RenewalWindow } from "./acme/renewalInfo.ts"
+
+export interface IssueRequest {
+  readonly hostname: string
+  /** CertID of the certificate that this one takes over from. */
+  readonly replaces: string | undefined
+  /** An order of ours that was under way when its worker ended. */
+  readonly resume: OrderInProgress | undefined
+}
+
+export interface OrderInProgress {
+  readonly url: string
+  readonly keyPem: string
+}
+
+export interface Issued {
+  readonly chain: string
+  readonly keyPem: string
+  readonly facts: CertificateFacts
+  readonly account: string | null
+  /** `http-01` …; null when the CA had a valid authorization left or needs none. */
+  readonly challenge: string | null
+  readonly validatedAt: Date | null
+  readonly profile: string | null
+}
+
+export interface CertificateAuthority {
+  /** Shown to callers as `ca`. */
+  readonly name: string
+  /** The directory's URL, or `internal`: names the CA in the database. */
+  readonly directory: string
+  /**
+   * Issues one certificate for `request.hostname`. `placed` is run before anything is asked of the CA beyond the order itself, so that a
+   * restart resumes this order instead of placing a second one; null means that the order is of no use any more. Interruptible anywhere.
+   */
+  readonly issue: <E, R>(
+    request: IssueRequest,
+    placed: (order: OrderInProgress | null) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<Issued, AcmeError | E, R>
+  /** The CA's suggested window; undefined when it offers none. */
+  readonly renewalWindow: (certId: string) => Effect.Effect<RenewalWindow | undefined, AcmeError>
+}

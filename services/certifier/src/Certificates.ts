@@ -1,0 +1,181 @@
+/**
+ * Certificates with their sealed keys and where they came from.
+ *
+ * Owns: the table `certifier.certificates` and the life of a row: stored → current → superseded → destroyed. Leaves to
+ * `CertificateBucket.ts`: what edges see of it. Built against: a key that outlives its claim, and a certificate whose origin nobody knows
+ * on the day its CA is distrusted.
+ */
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import { Context, Effect, Layer } from "effect"
+import { LeaseLost } from "./Claims.ts"
+
+export interface Certificate {
+  readonly id: string
+  readonly claim_id: string
+  readonly state: "stored" | "current" | "superseded" | "destroyed"
+  readonly names: ReadonlyArray<string>
+  readonly environment: "test" | "live"
+  readonly chain: string
+  readonly key_sealed: string | null
+  readonly serial: string
+  readonly not_before: Date
+  readonly not_after: Date
+  readonly ca: string
+  readonly directory: string
+  readonly account: string | null
+  readonly issuer: string
+  readonly top_fingerprint: string
+  readonly cert_id: string | null
+  readonly challenge: string | null
+  readonly validated_at: Date | null
+  readonly profile: string | null
+}
+
+/** How long a superseded certificate stays in its bucket: edges switch within milliseconds, a lifecycle that is down within hours. */
+export const supersededHours = 6
+
+type Held = { readonly claim_id: string; readonly fence: number }
+
+export class Certificates extends Context.Service<
+  Certificates,
+  {
+    /** The claim's stored or current certificates, the newest first. */
+    readonly ofClaim: (claimId: string) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
+    /** Keeps a fresh certificate (state `stored`); refused without the lease. */
+    readonly store: (held: Held, certificate: Certificate) => Effect.Effect<void, DatabaseError | LeaseLost>
+    /** `stored` becomes `current`, what was current is superseded. In the caller's transaction. */
+    readonly promote: (claimId: string, id: string) => Effect.Effect<void, DatabaseError>
+    /** Destroys every key of the claim; gives back the ids whose bucket entries must go. */
+    readonly destroy: (claimId: string) => Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    /** Ids of superseded certificates whose time has come, at most `limit`. */
+    readonly toRetire: (limit: number) => Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    readonly retire: (ids: ReadonlyArray<string>) => Effect.Effect<void, DatabaseError>
+    /** All that edges may need, in order of id, starting after `after`. */
+    readonly page: (after: string, limit: number) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
+    /** Ids of all that edges may need. */
+    readonly servable: Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    readonly byIds: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
+    /** Distinct tops of chains in use, per directory: one certificate stands for all. */
+    readonly tops: (directory: string) => Effect.Effect<ReadonlyArray<{ top_fingerprint: string; chain: string }>, DatabaseError>
+    /** For metrics: how many are served, and seconds until the first of them ends. */
+    readonly health: Effect.Effect<{ readonly current: number; readonly first_end_seconds: number | null }, DatabaseError>
+  }
+>()("certifier/Certificates") {
+  static readonly layer = Layer.effect(Certificates, Effect.map(Database, make))
+}
+
+const columns = `id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after, ca, directory, account, issuer,
+  top_fingerprint, cert_id, challenge, validated_at, profile`
+
+function make({ query, transaction }: Database["Service"]): Certificates["Service"] {
+  return Certificates.of({
+    ofClaim: (claimId) =>
+      query<Certificate>(
+        (sql) => sql`
+          select ${sql.unsafe(columns)} from certifier.certificates
+          where claim_id = ${claimId} and state in ('stored', 'current') order by created_at desc`
+      ),
+
+    store: (held, c) =>
+      transaction(
+        Effect.gen(function* () {
+          // The lock keeps the next holder out until we have committed; without our fence there is nothing to store.
+          const rows = yield* query(
+            (sql) => sql`
+              select 1 from certifier.claims
+              where claim_id = ${held.claim_id} and fence = ${held.fence} and state <> 'released' for update`
+          )
+          if (rows.length === 0) return yield* new LeaseLost({ claimId: held.claim_id })
+          yield* query((sql) => sql`update certifier.certificates set state = 'destroyed', key_sealed = null
+            where claim_id = ${held.claim_id} and state = 'stored'`)
+          yield* query(
+            (sql) => sql`
+              insert into certifier.certificates (id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after,
+                ca, directory, account, issuer, top_fingerprint, cert_id, challenge, validated_at, profile, fence)
+              values (${c.id}, ${c.claim_id}, 'stored', ${sql.array([...c.names])}, ${c.environment}, ${c.chain}, ${c.key_sealed},
+                ${c.serial}, ${c.not_before}, ${c.not_after}, ${c.ca}, ${c.directory}, ${c.account}, ${c.issuer}, ${c.top_fingerprint},
+                ${c.cert_id}, ${c.challenge}, ${c.validated_at}, ${c.profile}, ${held.fence})`
+          )
+          yield* query(
+            (sql) => sql`
+              update certifier.claims set order_url = null, order_key_sealed = null, order_directory = null, updated_at = now()
+              where claim_id = ${held.claim_id}`
+          )
+        })
+      ),
+
+    promote: (claimId, id) =>
+      Effect.gen(function* () {
+        yield* query(
+          (sql) => sql`
+            update certifier.certificates set state = 'superseded', retire_at = now() + make_interval(hours => ${supersededHours})
+            where claim_id = ${claimId} and state = 'current' and id <> ${id}`
+        )
+        yield* query(
+          (sql) => sql`update certifier.certificates set state = 'current' where id = ${id} and state = 'stored'`
+        )
+      }),
+
+    destroy: (claimId) =>
+      Effect.map(
+        query<{ id: string }>(
+          (sql) => sql`
+            update certifier.certificates set state = 'destroyed', key_sealed = null, retire_at = null
+            where claim_id = ${claimId} and state <> 'destroyed' returning id`
+        ),
+        (rows) => rows.map((row) => row.id)
+      ),
+
+    toRetire: (limit) =>
+      Effect.map(
+        query<{ id: string }>(
+          (sql) => sql`select id from certifier.certificates where retire_at <= now() order by retire_at limit ${limit}`
+        ),
+        (rows) => rows.map((row) => row.id)
+      ),
+
+    retire: (ids) =>
+      Effect.asVoid(
+        query(
+          (sql) => sql`
+            update certifier.certificates set state = 'destroyed', key_sealed = null, retire_at = null
+            where id = any(${sql.array([...ids])}::uuid[]) and state = 'superseded'`
+        )
+      ),
+
+    page: (after, limit) =>
+      query<Certificate>(
+        (sql) => sql`
+          select ${sql.unsafe(columns)} from certifier.certificates
+          where id > ${after}::uuid and state in ('current', 'superseded') order by id limit ${limit}`
+      ),
+
+    servable: Effect.map(
+      query<{ id: string }>((sql) => sql`select id from certifier.certificates where state in ('current', 'superseded')`),
+      (rows) => rows.map((row) => row.id)
+    ),
+
+    byIds: (ids) =>
+      query<Certificate>(
+        (sql) => sql`
+          select ${sql.unsafe(columns)} from certifier.certificates
+          where id = any(${sql.array([...ids])}::uuid[]) and state in ('current', 'superseded')`
+      ),
+
+    tops: (directory) =>
+      query<{ top_fingerprint: string; chain: string }>(
+        (sql) => sql`
+          select distinct on (top_fingerprint) top_fingerprint, chain from certifier.certificates
+          where state = 'current' and directory = ${directory}`
+      ),
+
+    health: Effect.map(
+      query<{ current: number; first_end_seconds: number | null }>(
+        (sql) => sql`
+          select count(*)::int as current, extract(epoch from min(not_after) - now())::float8 as first_end_seconds
+          from certifier.certificates where state = 'current'`
+      ),
+      (rows) => rows[0]!
+    )
+  })
+}

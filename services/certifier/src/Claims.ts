@@ -1,0 +1,239 @@
+/**
+ * The claims that the certifier looks after, one row each, and the lease under which one is worked on.
+ *
+ * Owns: the table `certifier.claims`; leasing (one worker per claim, fenced by a Postgres sequence), deadlines, order progress.
+ * Leaves to `attendClaim.ts`: what to do with a leased claim; to `Certificates.ts`: the certificates.
+ * Built against: two orders for one name. A lease is taken and fenced by one statement on the row that it protects, so it holds across
+ * processes and outlives NATS; every later write names its fence, and a worker that was stopped past its lease changes nothing.
+ */
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import { Context, Data, Effect, Layer } from "effect"
+import type { FailureKind } from "./retryLadder.ts"
+
+export interface Claim {
+  readonly claim_id: string
+  readonly connection_id: string
+  readonly tenant_id: string
+  readonly hostname: string
+  readonly environment: "test" | "live"
+  readonly state: "wanted" | "held" | "released"
+  readonly fence: number
+  readonly order_url: string | null
+  readonly order_key_sealed: string | null
+  readonly order_directory: string | null
+  readonly failures: number
+  readonly replace_reason: string | null
+  readonly renew_at: Date | null
+  readonly renew_because: "ari" | "lifetime" | null
+  readonly window_start: Date | null
+  readonly window_end: Date | null
+  readonly answer_owed: boolean
+}
+
+/** Somebody else holds the claim by now, or it was released: whatever was being done must not be stored. */
+export class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly claimId: string }> {}
+
+/** A worker renews its lease in a third of this; after a crash the claim is free again this much later, in seconds. */
+export const leaseSeconds = 15
+
+type Held = Pick<Claim, "claim_id" | "fence">
+type Write<A = void> = Effect.Effect<A, DatabaseError | LeaseLost>
+
+export class Claims extends Context.Service<
+  Claims,
+  {
+    /** "This claim shall have a certificate." Idempotent; a claim in back-off stays there, a released one stays released. */
+    readonly want: (
+      claim: Pick<Claim, "claim_id" | "connection_id" | "tenant_id" | "hostname" | "environment">
+    ) => Effect.Effect<void, DatabaseError>
+    /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
+    readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
+    /** Leases up to `limit` claims that are due. */
+    readonly lease: (limit: number) => Effect.Effect<ReadonlyArray<Claim>, DatabaseError>
+    /** Milliseconds until a claim is due or a crashed worker's lease ends; undefined when none ever is. */
+    readonly nextDue: Effect.Effect<number | undefined, DatabaseError>
+    readonly extend: (claim: Held) => Write
+    /** The order under way; null forgets it. */
+    readonly saveOrder: (
+      claim: Held,
+      order: { readonly url: string; readonly keySealed: string; readonly directory: string } | null
+    ) => Write
+    /** Ends the lease after success or a mere look: `dueAt` is the next deadline. */
+    readonly settle: (claim: Held, next: ClaimPlan) => Write
+    /** Ends the lease after a failure. */
+    readonly fail: (claim: Held, failure: ClaimFailure) => Write
+    /** Ends the lease of a released claim for good. */
+    readonly close: (claim: Held) => Write
+    /** Marks for replacement every claim whose current certificate of `directory` hangs under none of `fingerprints`. */
+    readonly replaceForeign: (
+      directory: string,
+      trusted: ReadonlyArray<string>,
+      reason: string
+    ) => Effect.Effect<number, DatabaseError>
+    /** Claims marked for replacement that were not tried yet. */
+    readonly replacing: Effect.Effect<number, DatabaseError>
+  }
+>()("certifier/Claims") {
+  static readonly layer = Layer.effect(Claims, Effect.map(Database, make))
+}
+
+export interface ClaimPlan {
+  readonly dueAt: Date
+  readonly renewAt: Date
+  readonly renewBecause: "ari" | "lifetime"
+  readonly window: { readonly start: Date; readonly end: Date } | undefined
+  /** A new certificate was stored: reasons to replace the old one are settled. */
+  readonly replaced: boolean
+}
+
+export interface ClaimFailure {
+  readonly dueAt: Date
+  readonly kind: FailureKind
+  readonly message: string
+  readonly forgetOrder: boolean
+}
+
+function make(database: Database["Service"]): Claims["Service"] {
+  const { query } = database
+  const fenced = (held: Held, effect: Effect.Effect<ReadonlyArray<unknown>, DatabaseError>): Write =>
+    Effect.flatMap(effect, (rows) => (rows.length === 1 ? Effect.void : Effect.fail(new LeaseLost({ claimId: held.claim_id }))))
+
+  return Claims.of({
+    want: (claim) =>
+      Effect.asVoid(
+        query(
+          (sql) => sql`
+            insert into certifier.claims (claim_id, connection_id, tenant_id, hostname, environment, due_at)
+            values (${claim.claim_id}, ${claim.connection_id}, ${claim.tenant_id}, ${claim.hostname}, ${claim.environment}, now())
+            on conflict (claim_id) do update set
+              answer_owed = true,
+              due_at = case when claims.leased then claims.due_at else now() end,
+              updated_at = now()
+            where claims.state = 'held'`
+        )
+      ),
+
+    release: (claim) =>
+      Effect.asVoid(
+        query(
+          (sql) => sql`
+            insert into certifier.claims (claim_id, connection_id, tenant_id, hostname, environment, state)
+            values (${claim.claim_id}, ${claim.connection_id}, '', ${claim.hostname}, 'live', 'released')
+            on conflict (claim_id) do update set
+              state = 'released',
+              due_at = case when claims.leased then claims.due_at else now() end,
+              updated_at = now()
+            where claims.state <> 'released'`
+        )
+      ),
+
+    lease: (limit) =>
+      query<Claim>(
+        (sql) => sql`
+          with due as (
+            select claim_id from certifier.claims where due_at <= now() order by due_at limit ${limit} for update skip locked
+          )
+          update certifier.claims c set
+            leased = true, fence = nextval('certifier.fences'), due_at = now() + make_interval(secs => ${leaseSeconds})
+          from due where c.claim_id = due.claim_id
+          returning c.claim_id, c.connection_id, c.tenant_id, c.hostname, c.environment, c.state, c.fence, c.order_url, c.order_key_sealed,
+            c.order_directory, c.failures, c.replace_reason, c.renew_at, c.renew_because, c.window_start, c.window_end, c.answer_owed`
+      ),
+
+    nextDue: Effect.map(
+      query<{ millis: number | null }>(
+        (sql) => sql`select extract(epoch from min(due_at) - now())::float8 * 1000 as millis from certifier.claims where due_at is not null`
+      ),
+      (rows) => rows[0]?.millis ?? undefined
+    ),
+
+    extend: (held) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set due_at = now() + make_interval(secs => ${leaseSeconds})
+            where claim_id = ${held.claim_id} and fence = ${held.fence} and leased and state <> 'released' returning 1`
+        )
+      ),
+
+    saveOrder: (held, order) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set order_url = ${order?.url ?? null}, order_key_sealed = ${order?.keySealed ?? null},
+              order_directory = ${order?.directory ?? null}, updated_at = now()
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
+    // Who asked, released or marked the claim while it was leased left its wish in the row: then it is due at once.
+    settle: (held, next) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set
+              leased = false, failures = 0, failed_kind = null, last_error = null, answer_owed = false,
+              state = case when state = 'released' then state else 'held' end,
+              order_url = null, order_key_sealed = null, order_directory = null,
+              replace_reason = case when ${next.replaced} then null else replace_reason end,
+              renew_at = ${next.renewAt}, renew_because = ${next.renewBecause},
+              window_start = ${next.window?.start ?? null}, window_end = ${next.window?.end ?? null},
+              due_at = case when state = 'released' or (replace_reason is not null and not ${next.replaced}) then now()
+                else ${next.dueAt}::timestamptz end,
+              updated_at = now()
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
+    fail: (held, failure) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set
+              leased = false, failures = failures + 1, failed_kind = ${failure.kind}, last_error = ${failure.message},
+              order_url = case when ${failure.forgetOrder} then null else order_url end,
+              order_key_sealed = case when ${failure.forgetOrder} then null else order_key_sealed end,
+              order_directory = case when ${failure.forgetOrder} then null else order_directory end,
+              due_at = case when state = 'released' then now() else ${failure.dueAt}::timestamptz end,
+              updated_at = now()
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
+    close: (held) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set leased = false, due_at = null, order_url = null, order_key_sealed = null, order_directory = null,
+              renew_at = null, window_start = null, window_end = null, replace_reason = null, last_error = null, updated_at = now()
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
+    replaceForeign: (directory, trusted, reason) =>
+      Effect.map(
+        query(
+          (sql) => sql`
+            update certifier.claims c set replace_reason = ${reason}, failures = 0,
+              due_at = case when c.leased then c.due_at else now() end, updated_at = now()
+            from certifier.certificates t
+            where t.claim_id = c.claim_id and t.state = 'current' and t.directory = ${directory}
+              and not (t.top_fingerprint = any(${sql.array([...trusted])}::text[])) and c.state = 'held' and c.replace_reason is null
+            returning 1`
+        ),
+        (rows) => rows.length
+      ),
+
+    replacing: Effect.map(
+      query<{ count: number }>(
+        (sql) => sql`select count(*)::int as count from certifier.claims where replace_reason is not null and state = 'held' and failures = 0`
+      ),
+      (rows) => rows[0]!.count
+    )
+  })
+}

@@ -1,0 +1,72 @@
+/**
+ * What the lifecycle is told about a claim's certificate.
+ *
+ * Owns: the mirror that callers see, the messages' ids. Messages go through the outbox: in the transaction of the change they tell.
+ */
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
+import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
+import { Outbox } from "@connect-domain/outbox/Outbox.ts"
+import { Context, Effect, Layer } from "effect"
+import type { Certificate } from "./Certificates.ts"
+import type { Claim } from "./Claims.ts"
+
+type Told = Pick<Claim, "claim_id" | "connection_id" | "fence">
+
+export class Notices extends Context.Service<
+  Notices,
+  {
+    /** The certificate is in Postgres and in its bucket. */
+    readonly issued: (claim: Told, certificate: Certificate, change: "issued" | "renewed") => Effect.Effect<void, DatabaseError>
+    /** A renewal has begun; the old certificate is served meanwhile. */
+    readonly renewing: (claim: Told, certificate: Certificate) => Effect.Effect<void, DatabaseError>
+    /** An attempt failed. `certificate`: the one that is still served, if any. */
+    readonly failed: (
+      claim: Told,
+      certificate: Certificate | undefined,
+      failure: { readonly message: string; readonly nextAttemptAt: Date }
+    ) => Effect.Effect<void, DatabaseError>
+    readonly destroyed: (claim: Told) => Effect.Effect<void, DatabaseError>
+  }
+>()("certifier/Notices") {
+  static readonly layer = Layer.effect(
+    Notices,
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      type Payload = (typeof certificateChanged)["payload"]["Type"]
+      // The fence makes the id: one notice of a kind per lease, the same one when the transaction is run again.
+      const tell = (claim: Told, change: Payload["change"], certificate: Payload["certificate"], certificateId: string | null) =>
+        outbox.add([
+          {
+            definition: certificateChanged,
+            payload: { connection_id: claim.connection_id, claim_id: claim.claim_id, change, certificate_id: certificateId, certificate },
+            id: `certificate.${claim.claim_id}.${claim.fence}.${change}`
+          }
+        ])
+      return Notices.of({
+        issued: (claim, certificate, change) => tell(claim, change, mirror(certificate, "issued"), certificate.id),
+        renewing: (claim, certificate) => tell(claim, "renewing", mirror(certificate, "renewing"), certificate.id),
+        failed: (claim, certificate, { message, nextAttemptAt }) =>
+          tell(
+            claim,
+            "failed",
+            {
+              // Served and not over yet: the customer's visitors notice nothing.
+              ...mirror(certificate, certificate === undefined ? "failed" : "renewing"),
+              last_error: message,
+              next_attempt_at: nextAttemptAt.toISOString()
+            },
+            certificate?.id ?? null
+          ),
+        destroyed: (claim) => tell(claim, "destroyed", mirror(undefined, "none"), null)
+      })
+    })
+  )
+}
+
+const mirror = (certificate: Certificate | undefined, status: "none" | "issued" | "renewing" | "failed") => ({
+  status,
+  not_before: certificate?.not_before.toISOString() ?? null,
+  not_after: certificate?.not_after.toISOString() ?? null,
+  ca: certificate?.ca ?? null,
+  serial: certificate?.serial ?? null
+})

@@ -1,0 +1,62 @@
+/**
+ * What the machine wants said, in the words of the catalogue.
+ *
+ * Owns: the wire form of each reaction. Leaves to libs/connection: when; to the outbox: sending after the commit.
+ */
+import type { Reaction } from "@connect-domain/connection/reactions.ts"
+import { commitConnect } from "@connect-domain/messages/billing.ts"
+import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
+import { applyChange, lookOwnership, lookRecords } from "@connect-domain/messages/connector.ts"
+import { type ConnectionEvent, connectionEvent } from "@connect-domain/messages/events.ts"
+import type { SealedCredential } from "@connect-domain/messages/record.ts"
+import type { OutboxMessage } from "@connect-domain/outbox/Outbox.ts"
+import type { ConnectionRow } from "./ConnectionRow.ts"
+
+const challengeTtl = 60
+
+export const toMessages = (
+  row: ConnectionRow,
+  reaction: Reaction,
+  credentialsOf: (applicationId: string) => ReadonlyArray<SealedCredential>
+): ReadonlyArray<OutboxMessage> => {
+  const { id: connection_id, hostname, attempt: version } = row
+  switch (reaction.to) {
+    case "observer": {
+      if (reaction.look === "records") {
+        return [message(lookRecords, { connection_id, version, hostname, records: row.desired_records }, reaction.id)]
+      }
+      const { name, value } = row.challenge
+      return [message(lookOwnership, { connection_id, version, hostname, name, value }, reaction.id)]
+    }
+    case "provider": {
+      const { purpose } = reaction
+      const { name, value } = row.challenge
+      const records = purpose === "records" ? row.desired_records : [{ host: name, type: "TXT" as const, value, ttl: challengeTtl }]
+      const credentials = credentialsOf(row.application_id)
+      return [message(applyChange, { connection_id, version, purpose, hostname, records, credentials, replace: true }, reaction.id)]
+    }
+    case "certifier": {
+      const { tenant_id, environment } = row
+      const claim = { connection_id, claim_id: connection_id, hostname }
+      return reaction.what === "ensure"
+        ? [message(ensureCertificate, { ...claim, tenant_id, environment }, reaction.id)]
+        : [message(releaseCertificate, claim, reaction.id)]
+    }
+    // Not messages: rows of the registry, written in the same transaction and relayed by `Registry.ts`.
+    case "registry":
+    case "edges":
+      return []
+  }
+}
+
+/** The reservation that the gateway made for this create is used up. */
+export const reservationCommitted = ({ id, tenant_id, created_at }: ConnectionRow): OutboxMessage =>
+  message(commitConnect, { tenant_id, connection_id: id, created_at: new Date(created_at).toISOString() }, `${id}.created`)
+
+export const published = (event: ConnectionEvent): OutboxMessage => message(connectionEvent, event, event.id)
+
+const message = <D extends OutboxMessage["definition"]>(definition: D, payload: D["payload"]["Type"], id: string): OutboxMessage => ({
+  definition,
+  payload,
+  id
+})

@@ -1,0 +1,226 @@
+/**
+ * One HTTP/2 request and its answer, whichever codec carries the stream.
+ *
+ * Owns: the request's verdict, its body's length, the answer's fields. Leaves to the codec (`nodeHttp2.ts`): frames, flow control, HPACK.
+ * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), which would desynchronise the origin's connection.
+ */
+import type { Duplex } from "node:stream"
+import { type Answer, errorAnswer } from "../client/answers.ts"
+import { type ClientPeer, type Decision, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
+import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
+import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
+import { isRefusal } from "../http1/Refusal.ts"
+import type { ResponseHead } from "../http1/responseHead.ts"
+import { withoutQuery } from "../observe/RequestRecord.ts"
+import { linesToFields, readHttp2Fields } from "./readFields.ts"
+
+/** What a codec offers for one stream. Field lists are flat: name, value, name, value …, names in lower case. */
+export interface Http2Stream {
+  respond(fields: Array<string>, ended: boolean): void
+  interim(fields: Array<string>): void
+  /** False: wait for `onDrain`. */
+  write(piece: Buffer): boolean
+  end(trailers: Array<string>): void
+  /** RFC 9113 §7 error code. */
+  reset(code: number): void
+  pause(): void
+  resume(): void
+  /** The stream's bytes both ways, for a tunnel (RFC 8441). */
+  asDuplex(): Duplex
+  cork(): void
+  uncork(): void
+}
+
+const protocolError = 1
+const internalError = 2
+const cancel = 8
+const continueMillis = 1000
+
+export class Http2Request implements ExchangeClient {
+  private readonly edge: Edge
+  private readonly peer: ClientPeer
+  private readonly stream: Http2Stream
+  private readonly requestId: string
+  private readonly startedAt = performance.now()
+  private head: RequestHead | undefined
+  private origin: OriginExchange | undefined
+  private entry: ProxyDecision["entry"] | undefined
+  private received = 0
+  private sent = 0
+  private status = 0
+  private code = ""
+  private requestEnded: boolean
+  private over = false
+
+  constructor(edge: Edge, peer: ClientPeer, stream: Http2Stream, ended: boolean) {
+    this.edge = edge
+    this.peer = peer
+    this.stream = stream
+    this.requestEnded = ended
+    this.requestId = edge.newRequestId()
+  }
+
+  start(fields: ReadonlyArray<string>): void {
+    this.edge.observer.requestStarted()
+    const head = readHttp2Fields(fields, this.requestEnded)
+    if (isRefusal(head)) {
+      this.code = head.code
+      return this.answer(errorAnswer(head.status, "", this.requestId), "")
+    }
+    this.head = head
+    const decision: Decision = decideTls(this.edge, this.peer, head, this.requestId)
+    if ("answer" in decision) {
+      this.code = decision.code
+      return this.answer(decision.answer, head.method)
+    }
+    this.forward(head, decision)
+  }
+
+  private forward(head: RequestHead, { entry, origin }: ProxyDecision): void {
+    this.entry = entry
+    const forwarded = forwardedLines(this.peer, head.host, head.port, entry.connection_id)
+    const outgoing = {
+      method: head.method,
+      headText: forwardHead(head, entry, forwarded, this.requestId),
+      framing: framingOf(head),
+      websocket: head.websocket
+    }
+    const request = this.edge.pool.open(origin, outgoing, this)
+    this.origin = request
+    if (head.expectContinue) setTimeout(() => this.proceed(), continueMillis).unref()
+    request.start()
+  }
+
+  /** A piece of the request's body; the codec gives the window back only while this side reads. */
+  onData(piece: Buffer): void {
+    this.received += piece.length
+    const { head } = this
+    if (this.over || head === undefined) return
+    if (head.length >= 0 && this.received > head.length) return this.refuseBody()
+    if (this.origin !== undefined && !this.origin.write(piece)) this.stream.pause()
+  }
+
+  onEnd(trailers: string): void {
+    if (this.requestEnded) return
+    this.requestEnded = true
+    const { head } = this
+    if (this.over || head === undefined || head.websocket) return
+    if (head.length >= 0 && this.received !== head.length) return this.refuseBody()
+    this.origin?.end(trailers)
+  }
+
+  private refuseBody(): void {
+    this.code = "length-mismatch"
+    this.finish()
+    this.origin?.abort()
+    this.stream.reset(protocolError)
+  }
+
+  /** The client gave the stream up, or its connection is gone. */
+  onReset(): void {
+    if (this.over) return
+    this.code = this.code === "" ? "client-gone" : this.code
+    this.finish()
+    this.origin?.abort()
+  }
+
+  onDrain(): void {
+    this.origin?.resume()
+  }
+
+  cork(): void {
+    this.stream.cork()
+  }
+
+  uncork(): void {
+    this.stream.uncork()
+  }
+
+  proceed(): void {
+    if (this.over || this.status !== 0 || this.received > 0 || this.head?.expectContinue !== true) return
+    this.stream.interim([":status", "100"])
+  }
+
+  interim(head: ResponseHead): void {
+    if (!this.over) this.stream.interim([":status", String(head.status), ...linesToFields(head.kept)])
+  }
+
+  respond(head: ResponseHead, body: ResponseBody): void {
+    this.status = head.status
+    const fields = [":status", String(head.status), ...linesToFields(head.kept)]
+    if (head.length >= 0 && head.status !== 204) fields.push("content-length", String(head.length))
+    this.stream.respond(fields, body === "none" || (body === "length" && head.length === 0))
+  }
+
+  data(piece: Buffer): boolean {
+    this.sent += piece.length
+    return this.over || this.stream.write(piece)
+  }
+
+  end(trailers: string): void {
+    if (this.over) return
+    this.finish()
+    this.stream.end(trailers === "" ? [] : linesToFields(trailers))
+    // RFC 9113 §8.1: the answer is complete, the rest of the request is not wanted.
+    if (!this.requestEnded) this.stream.reset(0)
+  }
+
+  upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
+    this.status = 200
+    this.stream.respond([":status", "200", ...linesToFields(head.kept)], false)
+    this.finish()
+    const client = this.stream.asDuplex()
+    if (rest.length > 0) client.write(rest)
+    client.pipe(origin).pipe(client)
+    client.on("close", () => origin.destroy()).on("error", () => origin.destroy())
+    origin.on("close", () => client.destroy()).on("error", () => client.destroy())
+    origin.resume()
+  }
+
+  drained(): void {
+    if (!this.over) this.stream.resume()
+  }
+
+  fail(failure: Failure): void {
+    if (this.over) return
+    this.code = failure.code
+    if (this.status === 0) return this.answer(errorAnswer(failure.status, this.head?.accept ?? "", this.requestId), this.head?.method ?? "")
+    this.finish()
+    this.stream.reset(internalError)
+  }
+
+  private answer(answer: Answer, method: string): void {
+    this.status = answer.status
+    const body = Buffer.from(answer.body, "utf8")
+    const fields = [":status", String(answer.status), ...linesToFields(answer.headers), "content-type", answer.contentType]
+    fields.push("content-length", String(body.length), "date", new Date().toUTCString())
+    const bare = method === "HEAD" || body.length === 0
+    this.stream.respond(fields, bare)
+    if (!bare) {
+      this.stream.write(body)
+      this.stream.end([])
+    }
+    this.finish()
+    if (!this.requestEnded) this.stream.reset(0)
+  }
+
+  /** Gives the stream up from this side: shutdown, or a limit. */
+  abandon(): void {
+    if (this.over) return
+    this.onReset()
+    this.stream.reset(cancel)
+  }
+
+  private finish(): void {
+    if (this.over) return
+    this.over = true
+    const { head, entry } = this
+    this.edge.observer.requestDone({
+      ...{ requestId: this.requestId, protocol: "h2", scheme: this.peer.scheme, address: this.peer.address },
+      ...{ method: head?.method ?? "", host: head?.host ?? "", path: head === undefined ? "" : withoutQuery(head.target) },
+      ...{ status: this.status, code: this.code, connectionId: entry?.connection_id ?? "", tenantId: entry?.tenant_id ?? "" },
+      ...{ bytesIn: this.received, bytesOut: this.sent, millis: performance.now() - this.startedAt }
+    })
+  }
+}

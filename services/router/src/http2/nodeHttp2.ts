@@ -1,0 +1,126 @@
+/**
+ * HTTP/2 by Node's own module, on connections that the edge's TLS listener accepted.
+ *
+ * Owns: translating `node:http2`'s streams to `Http2Stream`. Leaves to `Http2Request.ts`: everything about requests.
+ */
+import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
+import type { Socket } from "node:net"
+import type { ClientPeer, Edge } from "../client/Edge.ts"
+import { readTrailers } from "../http1/trailers.ts"
+import { Http2Request, type Http2Stream } from "./Http2Request.ts"
+
+const settings = { enableConnectProtocol: true, maxConcurrentStreams: 128, initialWindowSize: 256 * 1024, maxHeaderListSize: 32 * 1024 }
+
+/** node:http2 takes an object; a name that comes twice becomes a list. */
+const toObject = (fields: ReadonlyArray<string>): Record<string, string | Array<string>> => {
+  const object: Record<string, string | Array<string>> = Object.create(null)
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at]!
+    const value = fields[at + 1]!
+    const before = object[name]
+    object[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
+  }
+  return object
+}
+
+class NodeStream implements Http2Stream {
+  private readonly stream: ServerHttp2Stream
+  private trailers: ReadonlyArray<string> = []
+
+  constructor(stream: ServerHttp2Stream) {
+    this.stream = stream
+    stream.on("wantTrailers", () => this.stream.sendTrailers(toObject(this.trailers)))
+  }
+
+  private get usable(): boolean {
+    return !this.stream.destroyed && !this.stream.closed
+  }
+
+  respond(fields: Array<string>, ended: boolean): void {
+    if (this.usable) this.stream.respond(toObject(fields) as never, { endStream: ended, waitForTrailers: !ended })
+  }
+  interim(fields: Array<string>): void {
+    if (this.usable) this.stream.additionalHeaders(toObject(fields) as never)
+  }
+  write(piece: Buffer): boolean {
+    return this.usable ? this.stream.write(piece) : true
+  }
+  end(trailers: Array<string>): void {
+    this.trailers = trailers
+    if (this.usable && !this.stream.writableEnded) this.stream.end()
+  }
+  reset(code: number): void {
+    // After a complete answer the code is NO_ERROR, and the answer's own END_STREAM must go first.
+    if (code === 0) this.stream.once("finish", () => this.stream.close(0))
+    else if (this.usable) this.stream.close(code)
+    if (code === 0) this.stream.resume()
+  }
+  pause(): void {
+    this.stream.pause()
+  }
+  resume(): void {
+    this.stream.resume()
+  }
+  asDuplex(): ServerHttp2Stream {
+    this.stream.removeAllListeners("data")
+    return this.stream
+  }
+  cork(): void {}
+  uncork(): void {}
+}
+
+const trailerLines = (headers: IncomingHttpHeaders): string =>
+  Object.entries(headers)
+    .filter(([name]) => !name.startsWith(":"))
+    .flatMap(([name, value]) => (Array.isArray(value) ? value : [value ?? ""]).map((one) => `${name}: ${one}\r\n`))
+    .join("")
+
+const onStream = (edge: Edge, peer: ClientPeer, stream: ServerHttp2Stream, flags: number, raw: ReadonlyArray<string>): void => {
+  const ended = (flags & 1) !== 0
+  const request = new Http2Request(edge, peer, new NodeStream(stream), ended)
+  let trailers = ""
+  stream.on("error", () => request.onReset())
+  stream.on("data", (piece: Buffer) => request.onData(piece))
+  stream.on("trailers", (headers) => {
+    const kept = readTrailers(`${trailerLines(headers)}\r\n`)
+    trailers = typeof kept === "string" ? kept : ""
+  })
+  stream.on("end", () => request.onEnd(trailers))
+  stream.on("drain", () => request.onDrain())
+  stream.on("aborted", () => request.onReset())
+  stream.on("close", () => request.onReset())
+  request.start(raw)
+}
+
+export class NodeHttp2 {
+  private readonly sessions = new Set<ServerHttp2Session>()
+  private readonly edge: Edge
+
+  constructor(edge: Edge) {
+    this.edge = edge
+  }
+
+  /** Takes over a connection whose ALPN chose `h2`. */
+  accept(socket: Socket, peer: ClientPeer): void {
+    const session = performServerHandshake(socket, { settings, maxSessionMemory: 10 })
+    this.sessions.add(session)
+    session.setTimeout(this.edge.limits.idleMillis, () => session.close())
+    session.on("stream", (stream, _headers, flags, raw) => onStream(this.edge, peer, stream, flags, raw as never))
+    session.on("error", () => session.destroy())
+    session.on("close", () => this.sessions.delete(session))
+    if (this.edge.draining) session.close()
+  }
+
+  /** GOAWAY on every session; those without streams end at once. */
+  drain(): void {
+    for (const session of this.sessions) session.close()
+  }
+
+  destroy(): void {
+    for (const session of this.sessions) session.destroy()
+  }
+
+  get size(): number {
+    return this.sessions.size
+  }
+}

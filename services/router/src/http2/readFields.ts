@@ -1,0 +1,171 @@
+/**
+ * Reads the field list of an HTTP/2 request into the form that requests have here (requirements E1, E3; RFC 9113 §8).
+ *
+ * Owns: the verdict on a list of fields, and writing them as HTTP/1 lines. Leaves to the codec: frames and HPACK. Built against: an HTTP/2 request
+ * that becomes two HTTP/1 requests at the origin (CR, LF or colon smuggled in a field), and two hosts in one request.
+ */
+import { Field, requestField } from "../http1/fieldNames.ts"
+import { isToken, parseContentLength } from "../http1/fields.ts"
+import { canonicalHost } from "../http1/HostNames.ts"
+import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import { type Refusal, refuse } from "../http1/Refusal.ts"
+import { checkOriginForm, readAuthority } from "../http1/target.ts"
+
+const method = /^[A-Z][A-Z_-]{0,31}$/
+const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
+const upperCase = /[A-Z]/
+const connectionSpecific = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"])
+
+interface Draft {
+  readonly pseudo: Map<string, string>
+  host: string | undefined
+  length: string | undefined
+  cookie: string
+  accept: string
+  expect: string
+  hops: number
+  kept: string
+}
+
+const pseudoNames = new Set([":method", ":scheme", ":authority", ":path", ":protocol"])
+
+const takePseudo = (name: string, value: string, draft: Draft): Refusal | undefined => {
+  if (!pseudoNames.has(name)) return refuse(400, "pseudo-unknown")
+  if (draft.pseudo.has(name)) return refuse(400, "pseudo-twice")
+  draft.pseudo.set(name, value)
+  return undefined
+}
+
+const takeField = (name: string, value: string, draft: Draft): Refusal | undefined => {
+  if (upperCase.test(name)) return refuse(400, "field-upper-case") // RFC 9113 §8.2.1
+  if (!isToken(name, 0, name.length)) return refuse(400, "field-name")
+  if (connectionSpecific.has(name)) return refuse(400, "connection-specific") // RFC 9113 §8.2.2
+  if (name === "te") return value === "trailers" ? undefined : refuse(400, "te")
+  if (name === "cookie") {
+    draft.cookie += draft.cookie === "" ? value : `; ${value}` // RFC 9113 §8.2.3
+    return undefined
+  }
+  switch (requestField(name)) {
+    case Field.Pass:
+      break
+    case Field.Host:
+      if (draft.host !== undefined) return refuse(400, "host-twice")
+      draft.host = value
+      return undefined
+    case Field.ContentLength:
+      if (draft.length !== undefined) return refuse(400, "length-twice")
+      draft.length = value
+      return undefined
+    case Field.Expect:
+      draft.expect = value.toLowerCase()
+      return value.toLowerCase() === "100-continue" ? undefined : refuse(417, "expectation")
+    case Field.Twin:
+      return refuse(400, "framing-twin")
+    case Field.Accept:
+      draft.accept = value
+      break
+    case Field.Loop:
+      draft.hops += value.toLowerCase().split(loopName).length - 1
+      break
+    default:
+      return undefined
+  }
+  draft.kept += `${name}: ${value}\r\n`
+  return undefined
+}
+
+const takeFields = (fields: ReadonlyArray<string>, draft: Draft): Refusal | undefined => {
+  let regular = false
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at]!
+    const value = fields[at + 1]!
+    // RFC 9113 §8.2.1: no NUL, CR, LF, and no white space around it.
+    if (foreignInValue.test(value) || value !== value.trim()) return refuse(400, "field-value")
+    if (name.charCodeAt(0) === 58) {
+      if (regular) return refuse(400, "pseudo-after-field")
+      const refusal = takePseudo(name, value, draft)
+      if (refusal !== undefined) return refusal
+      continue
+    }
+    regular = true
+    const refusal = takeField(name, value, draft)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+/** RFC 9113 §8.3.1: `:authority`, and a Host that says the same if there is one. */
+const readHost = (draft: Draft): { host: string; port: string } | Refusal => {
+  const text = draft.pseudo.get(":authority") ?? draft.host
+  if (text === undefined) return refuse(400, "host-missing")
+  const parts = readAuthority(text)
+  const host = parts === undefined ? "" : canonicalHost(parts.name)
+  if (parts === undefined || host === "") return refuse(400, "host")
+  if (draft.host === undefined || draft.host === text) return { host, port: parts.port }
+  const other = readAuthority(draft.host)
+  const same = other !== undefined && canonicalHost(other.name) === host && other.port === parts.port
+  return same ? { host, port: parts.port } : refuse(400, "authority-host-differ")
+}
+
+const readPath = (draft: Draft): Refusal | undefined => {
+  const path = draft.pseudo.get(":path")!
+  if (path === "*") return draft.pseudo.get(":method") === "OPTIONS" ? undefined : refuse(400, "asterisk-target")
+  return path.startsWith("/") ? checkOriginForm(path) : refuse(400, "target-form")
+}
+
+const checkPseudo = (draft: Draft): Refusal | undefined => {
+  const { pseudo } = draft
+  const verb = pseudo.get(":method")
+  if (verb === undefined) return refuse(400, "pseudo-missing")
+  if (!isToken(verb, 0, verb.length)) return refuse(400, "method")
+  const extended = verb === "CONNECT" && pseudo.has(":protocol") // RFC 8441
+  if (pseudo.has(":protocol") && !extended) return refuse(400, "pseudo-unknown")
+  if (extended && pseudo.get(":protocol") !== "websocket") return refuse(501, "protocol-unknown")
+  if ((verb === "CONNECT" && !extended) || verb === "TRACE") return refuse(405, "method-refused")
+  if (!method.test(verb)) return refuse(501, "method-unknown")
+  if (!pseudo.has(":path") || !pseudo.has(":scheme")) return refuse(400, "pseudo-missing")
+  return pseudo.get(":scheme") === "https" ? readPath(draft) : refuse(400, "scheme")
+}
+
+/** `fields`: name, value, name, value … as the codec decoded them. `ended`: no body follows. */
+export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): RequestHead | Refusal => {
+  const draft: Draft = {
+    pseudo: new Map(),
+    ...{ host: undefined, length: undefined, cookie: "", accept: "", expect: "", hops: 0, kept: "" }
+  }
+  const refusal = takeFields(fields, draft) ?? checkPseudo(draft)
+  if (refusal !== undefined) return refusal
+  const host = readHost(draft)
+  if ("refused" in host) return host
+  const length = draft.length === undefined ? -1 : parseContentLength(draft.length)
+  if (length === undefined) return refuse(400, "content-length")
+  if (ended && length > 0) return refuse(400, "length-without-body") // RFC 9113 §8.1.1: malformed
+  const websocket = draft.pseudo.has(":protocol")
+  return {
+    method: websocket ? "GET" : draft.pseudo.get(":method")!,
+    target: draft.pseudo.get(":path")!,
+    minor: 1,
+    ...host,
+    kept: draft.cookie === "" ? draft.kept : `${draft.kept}cookie: ${draft.cookie}\r\n`,
+    chunked: !ended && length < 0 && !websocket,
+    length: websocket ? -1 : length,
+    close: false,
+    expectContinue: draft.expect !== "" && !ended && length !== 0,
+    websocket,
+    accept: draft.accept,
+    hops: draft.hops
+  }
+}
+
+/** HTTP/1 field lines to lower-case names and values, flat. */
+export const linesToFields = (lines: string): Array<string> => {
+  const fields: Array<string> = []
+  let at = 0
+  while (at < lines.length) {
+    const end = lines.indexOf("\r\n", at)
+    const colon = lines.indexOf(":", at)
+    fields.push(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).trim())
+    at = end + 2
+  }
+  return fields
+}

@@ -1,0 +1,36 @@
+/**
+ * What is remembered of one request, for the access log and the metrics.
+ *
+ * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
+ */
+export interface RequestRecord {
+  readonly requestId: string
+  readonly protocol: "http/1.0" | "http/1.1" | "h2"
+  readonly scheme: "https" | "http"
+  readonly address: string
+  readonly method: string
+  readonly host: string
+  /** Path without query. */
+  readonly path: string
+  readonly status: number
+  /** Why the edge answered itself; "" when the origin answered. */
+  readonly code: string
+  readonly connectionId: string
+  readonly tenantId: string
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly millis: number
+}
+
+export interface Observer {
+  connectionOpened(protocol: string): void
+  connectionClosed(protocol: string): void
+  requestStarted(): void
+  requestDone(record: RequestRecord): void
+}
+
+/** The path without its query, which may hold secrets. */
+export const withoutQuery = (target: string): string => {
+  const mark = target.indexOf("?")
+  return mark < 0 ? target : target.slice(0, mark)
+}

@@ -1,0 +1,33 @@
+/**
+ * Opens a connection to an origin through the checked connect of libs/egress (E10, E11).
+ *
+ * Owns: the TLS policy towards origins, and naming what went wrong. An https origin is verified for the name in its URL; sessions are not resumed
+ * across origins, because none are kept.
+ */
+import type { Socket } from "node:net"
+import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import { checkedConnect } from "@connect-domain/egress/checkedConnect.ts"
+import type { EgressError } from "@connect-domain/egress/EgressError.ts"
+import type { Failure } from "../exchange/Exchange.ts"
+import type { Connect } from "./OriginPool.ts"
+
+const toFailure = (error: EgressError): Failure => {
+  const code = `origin-connect-${error.reason.toLowerCase()}`
+  return { status: error.reason === "Timeout" ? 504 : 502, code }
+}
+
+/** `ca`: further roots that origins may chain to (PEM), besides the system's. */
+export const connectOrigin =
+  (policy: AddressPolicy, options: { readonly timeoutMillis: number; readonly ca?: ReadonlyArray<string> }): Connect =>
+  (origin, done) => {
+    let abandoned = false
+    const tls = { ALPNProtocols: ["http/1.1"], minVersion: "TLSv1.2" as const, ...(options.ca === undefined ? {} : { ca: [...options.ca] }) }
+    const target = { host: origin.host, port: origin.port, timeoutMillis: options.timeoutMillis, ...(origin.secure ? { tls } : {}) }
+    checkedConnect(policy, target, (error, socket) => {
+      if (abandoned) return void (socket as Socket | null)?.on("error", () => {}).destroy()
+      done(error ?? socket === null ? toFailure(error!) : socket)
+    })
+    return () => {
+      abandoned = true
+    }
+  }

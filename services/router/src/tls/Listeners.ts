@@ -1,0 +1,149 @@
+/**
+ * The two listening sockets: TLS, and port 80.
+ *
+ * Owns: accepting, the handshake, choosing the protocol, draining (E14). Leaves to `Http1Connection.ts` and `nodeHttp2.ts`: what is spoken then.
+ */
+import { createServer, type Server, type Socket } from "node:net"
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls"
+import { decidePlain } from "../challenge/decidePlain.ts"
+import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
+import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
+import { NodeHttp2 } from "../http2/nodeHttp2.ts"
+import { canonicalHost } from "../http1/HostNames.ts"
+import { posture } from "./posture.ts"
+import type { ServerNames } from "./ServerNames.ts"
+
+export interface Address {
+  /** Absent: all addresses, IPv4 and IPv6. */
+  readonly host?: string
+  readonly port: number
+}
+
+export interface ListenersOptions {
+  readonly edge: Edge
+  readonly serverNames: ServerNames
+  /** In redirects. Default: the port that the TLS listener got. */
+  readonly publicHttpsPort?: number | undefined
+  readonly handshakeMillis: number
+  /** Connections of all clients together. */
+  readonly maxConnections: number
+}
+
+const drainPollMillis = 20
+const backlog = 4096
+
+const peerAddress = (socket: Socket): string => {
+  const address = socket.remoteAddress ?? ""
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
+}
+
+export class Listeners {
+  /** Handshakes that failed, by Node's error code; bounded by the codes there are. */
+  readonly failedHandshakes = new Map<string, number>()
+  readonly handshakes = { full: 0, resumed: 0 }
+  private readonly options: ListenersOptions
+  private readonly http2: NodeHttp2
+  private readonly connections = new Set<Http1Connection>()
+  private readonly sockets = new Set<Socket>()
+  private readonly plain: Server
+  private readonly secure: TlsServer
+
+  constructor(options: ListenersOptions) {
+    this.options = options
+    this.http2 = new NodeHttp2(options.edge)
+    const { serverNames, maxConnections } = options
+    this.plain = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.onPlain(socket))
+    this.secure = createTlsServer(
+      {
+        ...posture,
+        allowHalfOpen: true,
+        handshakeTimeout: options.handshakeMillis,
+        sessionTimeout: 12 * 3600,
+        ALPNProtocols: ["h2", "http/1.1"],
+        SNICallback: (name, done) => serverNames.answer(name, done)
+      },
+      (socket) => this.onSecure(socket)
+    )
+    this.secure.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+      const code = error.code ?? "unknown"
+      this.failedHandshakes.set(code, (this.failedHandshakes.get(code) ?? 0) + 1)
+      socket.destroy()
+    })
+    this.secure.on("connection", (socket) => this.track(socket))
+    this.plain.maxConnections = maxConnections
+    this.secure.maxConnections = maxConnections
+  }
+
+  /** Listens on both; rejects with a sentence that names a taken port. Returns the ports. */
+  async listen(http: Address, https: Address): Promise<{ readonly http: number; readonly https: number }> {
+    const ports = { https: await listenOn(this.secure, https), http: await listenOn(this.plain, http) }
+    this.decidePlain = decidePlain(this.options.publicHttpsPort ?? ports.https)
+    return ports
+  }
+
+  private decidePlain: Decide = decidePlain(443)
+
+  private track(socket: Socket): void {
+    this.sockets.add(socket)
+    socket.on("error", () => {})
+    socket.once("close", () => this.sockets.delete(socket))
+  }
+
+  private onPlain(socket: Socket): void {
+    this.track(socket)
+    this.serve(socket, { address: peerAddress(socket), scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
+  }
+
+  private onSecure(socket: TLSSocket): void {
+    this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
+    const name = (socket as { servername?: string | false }).servername
+    const peer = { address: peerAddress(socket), scheme: "https" as const, serverName: typeof name === "string" ? canonicalHost(name) : "" }
+    if (socket.alpnProtocol !== "h2") return this.serve(socket, peer, decideTls)
+    this.options.edge.observer.connectionOpened("h2")
+    socket.once("close", () => this.options.edge.observer.connectionClosed("h2"))
+    this.http2.accept(socket, peer)
+  }
+
+  private serve(socket: Socket, peer: ClientPeer, decide: Decide): void {
+    const { edge } = this.options
+    const connection = new Http1Connection(edge, socket, peer, decide)
+    this.connections.add(connection)
+    edge.observer.connectionOpened(peer.scheme)
+    socket.once("close", () => {
+      this.connections.delete(connection)
+      edge.observer.connectionClosed(peer.scheme)
+    })
+  }
+
+  /** Stops accepting, lets requests in flight finish, ends what is left after `millis`. */
+  async drain(millis: number): Promise<void> {
+    this.plain.close()
+    this.secure.close()
+    this.http2.drain()
+    const until = performance.now() + millis
+    for (;;) {
+      for (const connection of this.connections) if (connection.idle) connection.closeGently()
+      if (this.sockets.size === 0 || performance.now() >= until) break
+      await new Promise((resolve) => setTimeout(resolve, drainPollMillis))
+    }
+    this.http2.destroy()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  get open(): number {
+    return this.sockets.size
+  }
+}
+
+const listenOn = (server: Server | TlsServer, address: Address): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const place = `${address.host ?? "*"}:${address.port}`
+      const why = error.code === "EADDRINUSE" ? "the port is taken by another program" : error.code === "EACCES" ? "no permission" : error.message
+      reject(new Error(`can not listen on ${place}: ${why}`))
+    })
+    server.listen({ port: address.port, backlog, ...(address.host === undefined ? {} : { host: address.host }) }, () => {
+      const bound = server.address()
+      resolve(typeof bound === "object" && bound !== null ? bound.port : address.port)
+    })
+  })

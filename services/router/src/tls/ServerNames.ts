@@ -1,0 +1,114 @@
+/**
+ * From a handshake's SNI to a context.
+ *
+ * Owns: the answer to every server name, the bounded wait for a first certificate (A12). Leaves to `Contexts.ts`: contexts; to `ensure`: asking the
+ * certifier. Built against: a handshake that waits for a CA, an order per handshake of a name that can't get one, and unknown names that cost
+ * more than a look into a map.
+ */
+import type { SecureContext } from "node:tls"
+import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import { canonicalHost } from "../http1/HostNames.ts"
+import type { HostnameTable } from "../registry/HostnameTable.ts"
+import type { Contexts } from "./Contexts.ts"
+
+/** A handshake waits this long for a certificate that is being issued. */
+const waitMillis = 3000
+/** After a wait in vain, handshakes of the claim fail at once for this long. */
+const refuseMillis = 10_000
+/** Handshakes of one claim that may wait together, and claims that may be waited for. */
+const maxWaitersPerClaim = 256
+const maxClaims = 10_000
+
+type Done = (error: Error | null, context?: SecureContext) => void
+
+interface Wait {
+  readonly hostname: string
+  readonly waiters: Array<Done>
+  readonly timer: NodeJS.Timeout
+}
+
+export interface ServerNamesOptions {
+  readonly table: HostnameTable
+  readonly contexts: Contexts
+  /** Sends the certifier's `ensure`; may be lost. */
+  readonly ensure: (entry: HostnameEntry) => void
+}
+
+export class ServerNames {
+  /** Handshakes by outcome, for the metrics. */
+  readonly counts = { served: 0, unknown: 0, without: 0, broken: 0 }
+  private readonly options: ServerNamesOptions
+  private readonly waits = new Map<string, Wait>()
+  private readonly refusedUntil = new Map<string, number>()
+
+  constructor(options: ServerNamesOptions) {
+    this.options = options
+  }
+
+  /** Node's SNICallback. Without a context Node ends the handshake with an alert: there is no default certificate. */
+  answer(serverName: string, done: Done): void {
+    const { table } = this.options
+    const host = canonicalHost(serverName)
+    const entry = host === "" ? undefined : table.find(host)
+    if (entry === undefined) {
+      this.counts.unknown++
+      return done(null)
+    }
+    const certificate = table.certificateOf(entry)
+    if (certificate === undefined) return this.wait(entry, host, done)
+    const context = this.options.contexts.get(certificate)
+    this.counts[context === undefined ? "broken" : "served"]++
+    done(null, context)
+  }
+
+  private wait(entry: HostnameEntry, host: string, done: Done): void {
+    const claim = entry.claim_id
+    const now = performance.now()
+    const wait = this.waits.get(claim)
+    const refused = (this.refusedUntil.get(claim) ?? 0) > now
+    if (refused || this.waits.size >= maxClaims || (wait !== undefined && wait.waiters.length >= maxWaitersPerClaim)) {
+      this.counts.without++
+      return done(null)
+    }
+    if (wait !== undefined) {
+      wait.waiters.push(done)
+      return
+    }
+    const timer = setTimeout(() => this.giveUp(claim), waitMillis)
+    this.waits.set(claim, { hostname: host, waiters: [done], timer })
+    this.options.ensure(entry)
+  }
+
+  private giveUp(claim: string): void {
+    const wait = this.waits.get(claim)
+    if (wait === undefined) return
+    this.waits.delete(claim)
+    if (this.refusedUntil.size >= maxClaims) this.refusedUntil.clear()
+    this.refusedUntil.set(claim, performance.now() + refuseMillis)
+    this.counts.without += wait.waiters.length
+    for (const done of wait.waiters) done(null)
+  }
+
+  /** The name's entry or certificate changed: those who wait for it may go on. */
+  changed(hostname: string): void {
+    if (this.waits.size === 0 && this.refusedUntil.size === 0) return
+    const entry = this.options.table.find(hostname)
+    if (entry === undefined) return
+    const certificate = this.options.table.certificateOf(entry)
+    if (certificate === undefined) return
+    this.refusedUntil.delete(entry.claim_id)
+    const wait = this.waits.get(entry.claim_id)
+    if (wait === undefined) return
+    clearTimeout(wait.timer)
+    this.waits.delete(entry.claim_id)
+    for (const done of wait.waiters) this.answer(wait.hostname, done)
+  }
+
+  /** Lets everybody go who waits. */
+  close(): void {
+    for (const claim of [...this.waits.keys()]) {
+      clearTimeout(this.waits.get(claim)!.timer)
+      this.giveUp(claim)
+    }
+  }
+}
