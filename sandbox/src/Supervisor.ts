@@ -16,7 +16,7 @@ export class Supervisor {
   readonly #split: boolean
   readonly #processes: Array<ManagedProcess> = []
   #state: Omit<SandboxState, "pids"> | undefined
-  #stopping = false
+  #stopped: Promise<void> | undefined
 
   constructor(directory: DevDirectory, split: boolean) {
     this.#directory = directory
@@ -38,7 +38,7 @@ export class Supervisor {
   }
 
   #record(): void {
-    if (this.#stopping) return
+    if (this.#stopped !== undefined) return
     const alive = this.#processes.flatMap((managed) => (managed.pid === undefined ? [] : [{ plan: managed.plan, pid: managed.pid }]))
     writeRecord(this.#directory, {
       supervisor: recordOf("supervisor", process.pid),
@@ -51,9 +51,12 @@ export class Supervisor {
   }
 
   /** Services first, servers after them, the database last. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return
-    this.#stopping = true
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll()
+    return this.#stopped
+  }
+
+  async #stopAll(): Promise<void> {
     rmSync(this.#directory.state, { force: true })
     const isService = (managed: ManagedProcess) => managed.plan.name.startsWith("service:") || managed.plan.name === "services"
     const services = this.#processes.filter(isService)

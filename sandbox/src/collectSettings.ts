@@ -48,12 +48,37 @@ const commentAbove = (text: string, at: number): string => {
     .trim()
 }
 
+/** The text up to the parenthesis that closes the one before `at`. */
+const argumentAt = (text: string, at: number): string => {
+  let depth = 1
+  let end = at
+  while (end < text.length && depth > 0) {
+    if (text[end] === "(") depth++
+    if (text[end] === ")") depth--
+    end++
+  }
+  return text.slice(at, end - 1).trim()
+}
+
+/** As a person would write it in an environment variable; undefined for what only code can say (the comment does then). */
+const readable = (expression: string): string | undefined => {
+  const plain = expression.replace(/\s+as\s+const$/, "").replace(/^(\d)_(\d)/g, "$1$2")
+  const duration = /^Duration\.(\w+)\(([\d_]+)\)$/.exec(plain)
+  if (duration) return `${duration[2]!.replaceAll("_", "")} ${duration[1]}`
+  const text = /^"(.*)"$/.exec(plain)
+  if (text) return text[1] === "" ? undefined : text[1]
+  return /^(-?[\d_.]+|true|false)$/.test(plain) ? plain.replaceAll("_", "") : undefined
+}
+
+/** The default within the same declaration: before the next one and before a blank line. */
 const defaultAfter = (text: string, at: number): string | undefined => {
-  const rest = text.slice(at, at + 240)
-  const found = /^[^\n]*?(?:\n\s*)?[^\n]*?Config\.withDefault\(([^\n]*?)\)\s*(?:\)|,|$)/m.exec(
-    rest.split(/\n\s*\n|Config\.(?!withDefault)/)[0]!.concat(rest.includes("Config.withDefault") ? "" : "")
+  const rest = text.slice(at, at + 400)
+  const limit = Math.min(
+    ...[/\n\s*\n/, /Config\.(?!withDefault|map|option)[A-Za-z]+\(/].map((end) => rest.search(end)).filter((end) => end !== -1),
+    rest.length
   )
-  return found?.[1]?.replace(/\s+as\s+const$/, "").replace(/^"(.*)"$/, "$1")
+  const found = rest.indexOf("Config.withDefault(")
+  return found === -1 || found > limit ? undefined : readable(argumentAt(rest, found + "Config.withDefault(".length))
 }
 
 const inFile = (root: string, file: string): ReadonlyArray<Setting> => {

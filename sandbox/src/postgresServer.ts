@@ -4,14 +4,14 @@
  * Owns: initialising the folder once, the plan to run it. Leaves to libs/database: programs and the user they run as, migrations.
  * Built against: a checkout below a folder that Postgres's user can't enter (root's home), where the data goes to /var/tmp instead.
  */
-import { execFileSync } from "node:child_process"
+import { type ExecFileOptions, execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { dirname, join, relative } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { owner, programs } from "@connect-domain/database/testing/postgresFolder.ts"
-import type { DevDirectory } from "./DevDirectory.ts"
+import { type DevDirectory, Refusal } from "./DevDirectory.ts"
 import type { ProcessPlan } from "./ManagedProcess.ts"
 
 const database = "connect_domain"
@@ -37,7 +37,15 @@ const completePackage = (): void => {
   }
 }
 
-const initialise = (folder: string, password: string): void => {
+const run = (command: string, args: ReadonlyArray<string>, options: ExecFileOptions, input: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const child = execFile(command, [...args], options, (error, _, stderr) =>
+      error === null ? resolve() : reject(new Error(String(stderr) || error.message))
+    )
+    child.stdin?.end(input)
+  })
+
+const initialise = async (folder: string, password: string): Promise<void> => {
   const identity = owner()
   const passwordFile = `${folder}.password`
   rmSync(folder, { recursive: true, force: true })
@@ -47,14 +55,14 @@ const initialise = (folder: string, password: string): void => {
     for (const path of [folder, passwordFile]) chownSync(path, identity.uid, identity.gid ?? identity.uid)
   }
   chmodSync(folder, 0o700)
-  const options = { ...identity, cwd: folder, stdio: ["pipe", "ignore", "pipe"] as ["pipe", "ignore", "pipe"] }
+  const options = { ...identity, cwd: folder }
   try {
     const flags = ["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C", `--pwfile=${passwordFile}`]
-    execFileSync(programs().initdb, [`--pgdata=${folder}`, ...flags], options)
-    execFileSync(programs().postgres, ["--single", "-D", folder, "postgres"], { ...options, input: `create database ${database}\n` })
+    await run(programs().initdb, [`--pgdata=${folder}`, ...flags], options, "")
+    await run(programs().postgres, ["--single", "-D", folder, "postgres"], options, `create database ${database}\n`)
     writeFileSync(join(folder, "connect-domain-ready"), "")
   } catch (error) {
-    throw new Error(`initdb failed: ${String((error as { stderr?: Buffer }).stderr ?? error)}`)
+    throw new Refusal(`Postgres could not be initialised in ${folder}:\n${(error as Error).message.trim()}`)
   } finally {
     rmSync(passwordFile, { force: true })
   }
@@ -79,18 +87,18 @@ const answers = (port: number): Promise<boolean> =>
     socket.setTimeout(1_000, () => end(false))
   })
 
-export const postgresPlan = (options: {
+export const postgresPlan = async (options: {
   readonly directory: DevDirectory
   readonly port: number
   readonly password: string
   readonly log: string
   readonly report: (line: string) => void
-}): ProcessPlan => {
+}): Promise<ProcessPlan> => {
   const folder = postgresFolder(options.directory)
   completePackage()
   if (!existsSync(join(folder, "connect-domain-ready"))) {
     options.report("Creating the database (once) ...")
-    initialise(folder, options.password)
+    await initialise(folder, options.password)
   }
   const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=64MB", "max_connections=200"]
   return {

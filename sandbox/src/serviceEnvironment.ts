@@ -16,6 +16,8 @@ export interface SandboxAddresses {
   /** Undefined: the certifier's own internal authority issues. */
   readonly acmeDirectory: string | undefined
   readonly acmeAuthorityFile: string | undefined
+  /** Where a test authority shows its roots, new at each of its starts. */
+  readonly acmeRootsUrl: string | undefined
   /** `ip:port` */
   readonly dns: string
 }
@@ -65,6 +67,9 @@ const own = (service: ServiceName, { directory, ports, secrets, addresses }: Par
         CD_ACME_KEK: secrets.acmeKey,
         CD_ACME_DIRECTORY: addresses.acmeDirectory ?? "internal",
         CD_ACME_DIRECTORY_TEST: addresses.acmeDirectory ?? "internal",
+        CD_ARI_POLL_SECONDS: "10",
+        ...(addresses.acmeRootsUrl === undefined ? {} : { CD_ACME_ROOTS_URL: addresses.acmeRootsUrl }),
+        ...(addresses.acmeDirectory === undefined ? { CD_INTERNAL_CA_ROOT_FILE: directory.roots } : {}),
         ...(addresses.acmeAuthorityFile === undefined ? {} : { CD_ACME_CA_FILE: addresses.acmeAuthorityFile })
       }
     case "router":
@@ -98,7 +103,7 @@ export const serviceEnvironment = (
   const seeds = Object.fromEntries(services.map((service) => [`CD_${service.toUpperCase()}_NATS_SEED`, options.secrets.natsSeeds[service]]))
   const chosen = inherited(options.env)
   const switches = Object.fromEntries(
-    ["CD_LIVE_CHECK_SECONDS", "CD_RATE_LIMIT", "CD_PLANS_FILE"].flatMap((name) => (chosen[name] ? [[name, chosen[name]]] : []))
+    ["CD_LIVE_CHECK_SECONDS", "CD_RATE_LIMIT", "CD_PLANS_FILE", "CD_ARI_POLL_SECONDS"].flatMap((name) => (chosen[name] ? [[name, chosen[name]]] : []))
   )
   return { ...chosen, ...shared(options.addresses), ...fixed, ...switches, ...seeds }
 }

@@ -104,7 +104,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
   const postgres = async () => {
     const log = logFile(directory, "postgres")
     const plan = () => postgresPlan({ directory, port: ports.postgres, password: secrets.postgresPassword, log, report: note })
-    if (!given.database) await step("Postgres", async () => supervisor.start(plan()))
+    if (!given.database) await step("Postgres", async () => supervisor.start(await plan()))
     await step("database schema", () => migrateDatabase(url))
   }
   const [hasPebble] = await Promise.all([pebble, ...work, postgres()])
@@ -113,6 +113,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
     databaseUrl: url,
     natsUrl: given.nats ?? `nats://127.0.0.1:${ports.nats}`,
     acmeDirectory: given.acme ?? (hasPebble ? acmeDirectoryUrl(ports) : undefined),
+    acmeRootsUrl: hasPebble ? `${acmeManagementUrl(ports)}/roots` : undefined,
     acmeAuthorityFile: hasPebble ? acmeAuthorityFile(directory) : process.env.CD_ACME_CA_FILE,
     dns: dns.address
   }

@@ -119,8 +119,8 @@ begin
   return query select 'reserved', v_plan, null::text, null::bigint;
 end $$;
 
--- Gives reservations back whose create did not happen. A committed one stays: it was answered with 201.
-create function billing.release(p_connections uuid[]) returns bigint
+-- Gives reservations back whose create did not happen. A committed one stays: it was answered with 201. `p_tenant` null: anybody's.
+create function billing.release(p_connections uuid[], p_tenant uuid) returns bigint
 language plpgsql as $$
 declare
   v_released bigint;
@@ -128,10 +128,10 @@ begin
   -- Counters first and in one order, as reserve() does: two releases, or a release and a reserve, can't lock crosswise.
   perform 1 from billing.connect_counters c
   where (c.tenant_id, c.period) in (
-    select r.tenant_id, r.period from billing.reservations r where r.connection_id = any(p_connections) and not r.committed
+    select r.tenant_id, r.period from billing.reservations r where r.connection_id = any(p_connections) and not r.committed and (p_tenant is null or r.tenant_id = p_tenant)
   ) order by c.tenant_id, c.period for update;
   with gone as (
-    delete from billing.reservations r where r.connection_id = any(p_connections) and not r.committed returning r.tenant_id, r.period
+    delete from billing.reservations r where r.connection_id = any(p_connections) and not r.committed and (p_tenant is null or r.tenant_id = p_tenant) returning r.tenant_id, r.period
   ), less as (
     update billing.connect_counters c set used = c.used - g.n
     from (select tenant_id, period, count(*) as n from gone group by 1, 2) g

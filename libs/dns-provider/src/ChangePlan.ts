@@ -89,7 +89,7 @@ const planName = (
 /** One set with all its values; nothing when it holds them already. The TTL of a set that others share stays as it is. */
 const putSet = (name: string, type: string, before: RecordSet | undefined, wanted: ReadonlyArray<DnsRecord>): ReadonlyArray<Change> => {
   const records = wanted.filter((record) => record.type === type)
-  const ours = unique(type, records.map(valueOf))
+  const ours = unique(type, records.map(setValue))
   const kept = leading.has(type) ? [] : (before?.values ?? [])
   const values = unique(type, [...kept, ...ours])
   if (before !== undefined && sameValues(type, before.values, values)) return []
@@ -120,7 +120,7 @@ const standsInTheWay = (here: ReadonlyArray<RecordSet>, wanted: ReadonlyArray<Dn
 }
 
 const foreign = (set: RecordSet, wanted: ReadonlyArray<DnsRecord>): ReadonlyArray<string> => {
-  const ours = new Set(wanted.filter((record) => record.type === set.type).map((record) => normalise(set.type, valueOf(record))))
+  const ours = new Set(wanted.filter((record) => record.type === set.type).map((record) => normalise(set.type, setValue(record))))
   return set.values.filter((value) => !ours.has(normalise(set.type, value))).map((value) => `${set.type} ${value}`)
 }
 
@@ -128,14 +128,14 @@ const foreign = (set: RecordSet, wanted: ReadonlyArray<DnsRecord>): ReadonlyArra
 export const planRemoval = (current: ReadonlyArray<RecordSet>, records: ReadonlyArray<DnsRecord>): ReadonlyArray<Change> =>
   current.flatMap((set) => {
     const ours = new Set(
-      records.filter((record) => record.host === set.name && record.type === set.type).map((record) => normalise(set.type, valueOf(record)))
+      records.filter((record) => record.host === set.name && record.type === set.type).map((record) => normalise(set.type, setValue(record)))
     )
     const values = set.values.filter((value) => !ours.has(normalise(set.type, value)))
     return values.length === set.values.length ? [] : [{ name: set.name, type: set.type, ttl: set.ttl, values, expect: set.values }]
   })
 
 /** A record's value as a set holds it: an MX with its priority in front. */
-export const valueOf = (record: DnsRecord): string =>
+export const setValue = (record: DnsRecord): string =>
   record.type === "MX" && record.priority !== undefined ? `${record.priority} ${record.value}` : record.value
 
 const unique = (type: string, values: ReadonlyArray<string>): ReadonlyArray<string> => [

@@ -11,6 +11,7 @@ import {
   type Msg,
   headers as makeHeaders,
   type NatsConnection,
+  NoRespondersError,
   nkeyAuthenticator,
   type Subscription
 } from "@nats-io/transport-node"
@@ -48,11 +49,13 @@ export class Nats extends Context.Service<
     readonly service: Sender
     /** For the other files of this library. */
     readonly connection: NatsConnection
-    /** One reply. Fails with the driver's error, for the caller to interpret with `isNoResponders`. */
+    /** One reply, in time even while the connection is made again. Rejects with the client's error; see `isNoResponders`. */
     readonly request: (subject: string, data: Uint8Array | string, options: RequestOptions) => Promise<Msg>
     readonly publish: (subject: string, data: Uint8Array | string, headers?: Readonly<Record<string, string>>) => void
     readonly subscribe: (subject: string, onMessage: (message: Msg) => void, queue?: string) => Subscription
     readonly isConnected: () => boolean
+    /** Calls `run` after each reconnection, until the function given back is called: what the server kept in memory is gone then. */
+    readonly onReconnect: (run: () => void) => () => void
     /** For readiness checks: a round trip to the server, within two seconds. */
     readonly ping: Effect.Effect<void, NatsUnavailable>
   }
@@ -75,8 +78,9 @@ export class Nats extends Context.Service<
           (connection) => Effect.promise(() => close(connection))
         )
         yield* refuseOldServer(connection)
-        yield* Effect.forkScoped(logStatus(connection, service))
-        return make(service, connection)
+        const nats = make(service, connection)
+        yield* Effect.forkScoped(followStatus(connection, nats.state, service))
+        return nats.shape
       })
     )
   }
@@ -95,7 +99,7 @@ const open = (options: {
         name: `connect-domain ${options.service}`,
         inboxPrefix: inboxPrefix(options.service),
         maxReconnectAttempts: -1,
-        reconnectTimeWait: 250,
+        reconnectTimeWait: 150,
         waitOnFirstConnect: true,
         ignoreAuthErrorAbort: true,
         noAsyncTraces: true,
@@ -127,20 +131,29 @@ const refuseOldServer = (connection: NatsConnection) => {
     : Effect.fail(new NatsUnusable({ message: `nats-server ${version} is too old: ${minimumVersion.join(".")} or newer is needed` }))
 }
 
-const make = (service: Sender, connection: NatsConnection): Nats["Service"] => {
-  let connected = true
-  connectionState.set(connection, (now) => {
-    connected = now
-  })
-  return Nats.of({
+interface State {
+  connected: boolean
+  readonly onReconnect: Set<() => void>
+}
+
+const make = (service: Sender, connection: NatsConnection): { readonly shape: Nats["Service"]; readonly state: State } => {
+  const state: State = { connected: true, onReconnect: new Set() }
+  const shape = Nats.of({
     service,
     connection,
-    isConnected: () => connected,
-    request: (subject, data, options) =>
-      connection.request(subject, data, {
-        timeout: options.timeoutMillis,
+    isConnected: () => state.connected,
+    onReconnect: (run) => {
+      state.onReconnect.add(run)
+      return () => state.onReconnect.delete(run)
+    },
+    request: async (subject, data, options) => {
+      const deadline = performance.now() + options.timeoutMillis
+      if (!state.connected) await reconnection(state, options.timeoutMillis)
+      return connection.request(subject, data, {
+        timeout: Math.max(1, Math.ceil(deadline - performance.now())),
         ...(options.headers === undefined ? {} : { headers: toHeaders(options.headers) })
-      }),
+      })
+    },
     publish: (subject, data, headers) =>
       connection.publish(subject, data, headers === undefined ? undefined : { headers: toHeaders(headers) }),
     subscribe: (subject, onMessage, queue) =>
@@ -154,9 +167,23 @@ const make = (service: Sender, connection: NatsConnection): Nats["Service"] => {
       Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(new NatsUnavailable({ message: "no answer to a ping" })) })
     )
   })
+  return { shape, state }
 }
 
-const connectionState = new WeakMap<NatsConnection, (connected: boolean) => void>()
+/** A request that is handed to the client while it is disconnected is lost at the reconnection: it waits here instead. */
+const reconnection = (state: State, limitMillis: number) =>
+  new Promise<void>((resolve, reject) => {
+    const done = () => {
+      clearTimeout(timer)
+      state.onReconnect.delete(done)
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      state.onReconnect.delete(done)
+      reject(new Error("not connected"))
+    }, limitMillis)
+    state.onReconnect.add(done)
+  })
 
 const toHeaders = (record: Readonly<Record<string, string>>) => {
   const headers = makeHeaders()
@@ -164,7 +191,7 @@ const toHeaders = (record: Readonly<Record<string, string>>) => {
   return headers
 }
 
-const logStatus = (connection: NatsConnection, service: Sender) =>
+const followStatus = (connection: NatsConnection, state: State, service: Sender) =>
   Effect.gen(function* () {
     const statuses = connection.status()[Symbol.asyncIterator]()
     while (true) {
@@ -172,10 +199,11 @@ const logStatus = (connection: NatsConnection, service: Sender) =>
       if (next.done === true) return
       const { type } = next.value
       if (type === "disconnect" || type === "staleConnection") {
-        connectionState.get(connection)?.(false)
+        state.connected = false
         yield* Effect.logWarning("NATS connection lost, reconnecting", { service })
       } else if (type === "reconnect") {
-        connectionState.get(connection)?.(true)
+        state.connected = true
+        for (const run of state.onReconnect) run()
         yield* Effect.logInfo("NATS connection is back", { service })
       } else if (type === "error") {
         yield* Effect.logError("NATS reports an error", { service, error: String(next.value.error) })
@@ -188,4 +216,4 @@ export const unavailable = (what: string, cause: unknown): NatsUnavailable =>
 
 /** Nobody subscribes to the subject: for certain, nothing happened. */
 export const isNoResponders = (error: unknown): boolean =>
-  error instanceof Error && (error.name === "NoRespondersError" || (error.cause as Error | undefined)?.name === "NoRespondersError")
+  error instanceof NoRespondersError || (error instanceof Error && error.cause instanceof NoRespondersError)

@@ -7,7 +7,7 @@
  * database that is down for longer than the deliveries last (held here), a stream that was wiped under the consumer (opened again).
  */
 import { type ConsumerTopology, consumers, deadSubject } from "@connect-domain/messages/topology.ts"
-import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from "@nats-io/jetstream"
+import { type JsMsg, jetstream } from "@nats-io/jetstream"
 import { Cause, Effect, Exit, Result, Schedule, type Scope } from "effect"
 import { codecOf } from "./codec.ts"
 import { get, makeRunner } from "./handling.ts"
@@ -62,41 +62,41 @@ const readForEver = (
   concurrency: number,
   slots: Slots,
   onMessage: (message: JsMsg) => void
-) =>
-  Effect.acquireUseRelease(
-    Effect.tryPromise({ try: () => open(nats, topology, concurrency), catch: (cause) => unavailable(topology.name, cause) }),
-    (messages) =>
-      Effect.gen(function* () {
-        yield* Effect.logDebug(`consuming ${topology.name}`)
-        const iterator = messages[Symbol.asyncIterator]()
-        while (true) {
-          yield* Effect.promise(() => slots.take())
-          const next = yield* Effect.onInterrupt(
-            Effect.promise(() => iterator.next()),
-            () => Effect.sync(slots.release)
-          )
-          if (next.done === true) {
-            slots.release()
-            return yield* Effect.fail(unavailable(topology.name, "reading ended"))
-          }
-          onMessage(next.value)
-        }
-      }),
-    (messages) => Effect.promise(() => Promise.race([messages.close(), pause(500)]))
+) => {
+  const lost = (cause: unknown) => unavailable(topology.name, cause)
+  const readOne = (iterator: AsyncIterator<JsMsg>) =>
+    Effect.tryPromise({ try: () => iterator.next(), catch: lost }).pipe(
+      Effect.flatMap((next) => (next.done === true ? Effect.fail(lost("reading ended")) : Effect.sync(() => onMessage(next.value)))),
+      Effect.onError(() => Effect.sync(slots.release))
+    )
+  return Effect.acquireUseRelease(
+    Effect.tryPromise({ try: () => open(nats, topology, concurrency), catch: lost }),
+    ({ messages }) => {
+      const iterator = messages[Symbol.asyncIterator]()
+      return Effect.forever(Effect.andThen(Effect.promise(slots.take), readOne(iterator)))
+    },
+    ({ messages, stopListening }) =>
+      Effect.promise(() => {
+        stopListening()
+        return Promise.race([messages.close(), pause(500)])
+      })
   ).pipe(
     Effect.tapError((error) => Effect.logDebug(`consumer ${topology.name} is not readable, trying again`, error.message)),
-    Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered))
+    Effect.retry(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(Schedule.jittered))
   )
+}
 
-const open = async (nats: Nats["Service"], topology: ConsumerTopology, concurrency: number): Promise<ConsumerMessages> => {
+/** After a reconnection the consumer may be gone, and its outstanding request certainly is: reading ends, and starts again. */
+const open = async (nats: Nats["Service"], topology: ConsumerTopology, concurrency: number) => {
   const client = jetstream(nats.connection, { timeout: 2_000 })
-  const consumer: Consumer = await client.consumers.get(topology.stream, topology.name)
-  return consumer.consume({
+  const consumer = await client.consumers.get(topology.stream, topology.name)
+  const messages = await consumer.consume({
     max_messages: Math.max(2, concurrency),
     expires: 30_000,
     idle_heartbeat: 5_000,
     abort_on_missing_resource: true
   })
+  return { messages, stopListening: nats.onReconnect(() => void messages.close()) }
 }
 
 /** Tells the server that work goes on, for messages that take longer than a third of the time after which it would deliver them again. */
@@ -171,15 +171,21 @@ const isUnavailable = (error: unknown): boolean => {
   return tagged?._tag === "NatsUnavailable" || (tagged?._tag === "DatabaseError" && tagged.reason === "Unavailable")
 }
 
-const holdWhileUnavailable = <R>(attempt: Effect.Effect<void, unknown, R>, topology: ConsumerTopology) =>
-  Effect.retry(attempt, {
+const holdWhileUnavailable = <R>(attempt: Effect.Effect<void, unknown, R>, topology: ConsumerTopology) => {
+  let warned = false
+  const warn = (error: unknown) => {
+    if (warned || !isUnavailable(error)) return Effect.void
+    warned = true
+    return Effect.logWarning(`${topology.name} holds a message until what it needs is back`, error)
+  }
+  return Effect.retry(Effect.tapError(attempt, warn), {
     while: isUnavailable,
     schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
       Schedule.jittered,
-      Schedule.upTo({ duration: heldFor }),
-      Schedule.tap(({ attempt: count }) => (count === 1 ? Effect.logWarning(`${topology.name} waits for what it needs`) : Effect.void))
+      Schedule.upTo({ duration: heldFor })
     )
   })
+}
 
 const failed = (nats: Nats["Service"], message: JsMsg, meta: MessageMeta, topology: ConsumerTopology, cause: Cause.Cause<unknown>) => {
   const error = cause.reasons.find(Cause.isFailReason)?.error as

@@ -61,6 +61,7 @@ class OrderedReader {
   private subscription: Subscription | undefined
   private timer: NodeJS.Timeout | undefined
   private readonly checker: NodeJS.Timeout
+  private readonly stopListening: () => void
   /** Counts consumers: what belongs to an earlier one is ignored. */
   private generation = 0
   /** Which stream this is; undefined: nothing read yet, or to be read anew. */
@@ -81,11 +82,13 @@ class OrderedReader {
     this.prefixLength = `$KV.${bucket}.`.length
     this.reader = reader
     this.checker = setInterval(() => void this.check(), checkMillis)
+    this.stopListening = nats.onReconnect(() => void this.restart())
     void this.restart()
   }
 
   stop() {
     this.generation++
+    this.stopListening()
     clearInterval(this.checker)
     clearTimeout(this.timer)
     this.subscription?.unsubscribe()

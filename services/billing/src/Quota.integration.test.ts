@@ -81,7 +81,7 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) =>
       const [kept, refused] = [randomUUID(), randomUUID()]
       yield* parallel(tenant, [kept, refused])
       yield* quota.commit(tenant, kept, new Date().toISOString())
-      yield* Effect.forEach([kept, refused, refused], (id) => quota.release(id), { concurrency: "unbounded" })
+      yield* Effect.forEach([kept, refused, refused], (id) => quota.release(tenant, id), { concurrency: "unbounded" })
       assert.strictEqual(yield* counter(tenant), 1)
       assert.strictEqual(yield* parallel(tenant, fresh(10)), 2)
     })
@@ -135,7 +135,8 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) =>
       const [known, orphan, young] = [randomUUID(), randomUUID(), randomUUID()]
       yield* parallel(tenant, [known, orphan, young])
       yield* superuser.query((sql) => sql`insert into lifecycle.published_connections values (${known}, ${tenant}, 'created')`)
-      yield* superuser.query((sql) => sql`update billing.reservations set reserved_at = now() - ${orphanAfterSeconds + 1} * interval '1 second'
+      yield* superuser.query(
+        (sql) => sql`update billing.reservations set reserved_at = now() - ${orphanAfterSeconds + 1} * interval '1 second'
                         where connection_id = any(${[known, orphan]}::uuid[])`
       )
       assert.isBelow((yield* quota.nextSweepIn)!, 0)

@@ -39,7 +39,7 @@ export class Quota extends Context.Service<
     /** Takes one `connect` of this month. The same connection id again takes nothing. One round trip. */
     readonly reserve: (tenant: string, connection: string) => Effect.Effect<void, QuotaExceeded | DatabaseError>
     /** Gives it back, unless the create is known to have happened. Idempotent. */
-    readonly release: (connection: string) => Effect.Effect<void, DatabaseError>
+    readonly release: (tenant: string, connection: string) => Effect.Effect<void, DatabaseError>
     /** The create happened at `createdAt` (ISO 8601): it counts for ever. Idempotent; inserts what a crash or a sweep took away. */
     readonly commit: (tenant: string, connection: string, createdAt: string) => Effect.Effect<void, DatabaseError>
     /** Settles reservations older than 60 s by what the lifecycle knows; answers how many were committed and released. */
@@ -69,12 +69,12 @@ export class Quota extends Context.Service<
         }
       })
 
-      const releaseAll = (connections: ReadonlyArray<string>) =>
-        database.query((sql) => sql`select billing.release(${connections}::uuid[])`)
+      const releaseAll = (connections: ReadonlyArray<string>, tenant: string | null) =>
+        database.query((sql) => sql`select billing.release(${connections}::uuid[], ${tenant}::uuid)`)
 
       return Quota.of({
         reserve,
-        release: (connection) => Effect.asVoid(releaseAll([connection])),
+        release: (tenant, connection) => Effect.asVoid(releaseAll([connection], tenant)),
         commit: (tenant, connection, createdAt) =>
           Effect.asVoid(
             database.query((sql) => sql`select billing.commit_reservation(${connection}::uuid, ${tenant}::uuid, ${createdAt}::timestamptz)`)
@@ -95,7 +95,10 @@ export class Quota extends Context.Service<
 /** At most this many at once, so that a long outage is cleared up in steps. */
 const sweepBatch = 500
 
-const sweep = (database: Database["Service"], releaseAll: (connections: ReadonlyArray<string>) => Effect.Effect<unknown, DatabaseError>) =>
+const sweep = (
+  database: Database["Service"],
+  releaseAll: (connections: ReadonlyArray<string>, tenant: null) => Effect.Effect<unknown, DatabaseError>
+) =>
   Effect.gen(function* () {
     const old = yield* database.query<{ id: string; known: boolean }>(
       (sql) => sql`
@@ -110,6 +113,6 @@ const sweep = (database: Database["Service"], releaseAll: (connections: Readonly
     if (known.length > 0) {
       yield* database.query((sql) => sql`update billing.reservations set committed = true where connection_id = any(${known}::uuid[])`)
     }
-    if (unknown.length > 0) yield* releaseAll(unknown)
+    if (unknown.length > 0) yield* releaseAll(unknown, null)
     return { committed: known.length, released: unknown.length }
   })

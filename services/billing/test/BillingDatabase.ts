@@ -1,5 +1,10 @@
 /** A migrated Postgres for billing's tests, with tables in place of the lifecycle's views: billing sees nothing else of it. */
+
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
+import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/migrate.ts"
 import { startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
 import { Context, Effect, Layer } from "effect"
 
@@ -15,7 +20,8 @@ export class BillingDatabase extends Context.Service<
     BillingDatabase,
     Effect.gen(function* () {
       const server = yield* startPostgres()
-      const url = yield* server.migratedDatabase
+      const url = yield* server.emptyDatabase
+      yield* migrateDatabase(url, yield* ownMigrations)
       const superuser = Context.get(yield* Layer.build(Database.layerFor({ url, name: "test", size: 2 })), Database)
       for (const statement of standIns) yield* superuser.query((sql) => sql.unsafe(statement))
       return { url, superuser }
@@ -23,8 +29,17 @@ export class BillingDatabase extends Context.Service<
   )
 }
 
+/** A folder with the migrations of the roles and of this service alone. */
+const ownMigrations = Effect.acquireRelease(
+  Effect.sync(() => {
+    const folder = mkdtempSync(join(tmpdir(), "connect-domain-migrations-"))
+    for (const file of ["0001_roles.sql", "0040_billing.sql"]) cpSync(join(migrationsDirectory, file), join(folder, file))
+    return folder
+  }),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+)
+
 const standIns = [
-  "drop view if exists lifecycle.published_connections, lifecycle.published_events cascade",
   "create table lifecycle.published_connections (id uuid primary key, tenant_id uuid not null, state text not null)",
   `create table lifecycle.published_events (position text collate "C", id uuid, tenant_id uuid, application_id uuid, connection_id uuid,
      environment text, type text, sequence integer, data jsonb, occurred_at timestamptz default now())`,

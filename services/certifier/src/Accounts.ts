@@ -5,11 +5,12 @@
  * Built against: two certifiers registering two accounts (the key is a row before it is registered, and a CA gives the same account to
  * the same key), and a test CA that forgets its accounts: the same key is registered again.
  */
+
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { Database } from "@connect-domain/database/Database.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Config, Context, Effect, Layer, Option, Redacted, Semaphore } from "effect"
-import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import type { AcmeError } from "./acme/AcmeError.ts"
 import type { AcmeSession } from "./acme/AcmeSession.ts"
 import { type Account, registerAccount } from "./acme/accounts.ts"
@@ -45,15 +46,15 @@ export class Accounts extends Context.Service<
         .filter((address) => address !== "")
       const [eabKid, eabHmacKey] = [yield* AcmeEabKid, yield* AcmeEabHmacKey]
       const externalAccount =
-        Option.isSome(eabKid) && Option.isSome(eabHmacKey)
-          ? { kid: eabKid.value, hmacKey: Redacted.value(eabHmacKey.value) }
-          : undefined
+        Option.isSome(eabKid) && Option.isSome(eabHmacKey) ? { kid: eabKid.value, hmacKey: Redacted.value(eabHmacKey.value) } : undefined
       const registered = new Map<string, Account>()
       const oneAtATime = yield* Semaphore.make(1)
 
       const keyOf = Effect.fnUntraced(function* (directory: string) {
         const sealed = vault.seal(generateKeyPem(), placeOf(directory))
-        yield* query((sql) => sql`insert into certifier.accounts (directory, key_sealed) values (${directory}, ${sealed}) on conflict do nothing`)
+        yield* query(
+          (sql) => sql`insert into certifier.accounts (directory, key_sealed) values (${directory}, ${sealed}) on conflict do nothing`
+        )
         const rows = yield* query<{ key_sealed: string; kid: string | null }>(
           (sql) => sql`select key_sealed, kid from certifier.accounts where directory = ${directory}`
         )
@@ -66,7 +67,8 @@ export class Accounts extends Context.Service<
         const known = registered.get(directory)
         if (known !== undefined) return known
         const { key, kid } = yield* keyOf(directory)
-        const account = kid === null ? yield* registerAccount(session, key, { contacts, ...(externalAccount && { externalAccount }) }) : { key, kid }
+        const account =
+          kid === null ? yield* registerAccount(session, key, { contacts, ...(externalAccount && { externalAccount }) }) : { key, kid }
         if (kid === null) {
           yield* query(
             (sql) => sql`update certifier.accounts set kid = ${account.kid}, registered_at = now() where directory = ${directory}`
@@ -85,9 +87,7 @@ export class Accounts extends Context.Service<
         forget: (directory, account) =>
           Effect.gen(function* () {
             if (registered.get(directory)?.kid === account.kid) registered.delete(directory)
-            yield* query(
-              (sql) => sql`update certifier.accounts set kid = null where directory = ${directory} and kid = ${account.kid}`
-            )
+            yield* query((sql) => sql`update certifier.accounts set kid = null where directory = ${directory} and kid = ${account.kid}`)
           })
       })
     })

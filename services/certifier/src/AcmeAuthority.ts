@@ -6,6 +6,7 @@
  * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
 import { Effect } from "effect"
+import type { Accounts } from "./Accounts.ts"
 import { AcmeError, Unavailable } from "./acme/AcmeError.ts"
 import { type AcmeSession, malformed } from "./acme/AcmeSession.ts"
 import type { Account } from "./acme/accounts.ts"
@@ -14,7 +15,6 @@ import { keyAuthorization } from "./acme/jws.ts"
 import * as orders from "./acme/orders.ts"
 import { readRenewalInfo } from "./acme/renewalInfo.ts"
 import { makeKey, makeSigningRequest } from "./acme/signingRequest.ts"
-import type { Accounts } from "./Accounts.ts"
 import type { CertificateAuthority, IssueRequest, OrderInProgress } from "./CertificateAuthority.ts"
 import type { Challenges } from "./Challenges.ts"
 
@@ -111,7 +111,10 @@ const placeOrResume = Effect.fnUntraced(function* <E, R>(
     const { url, keyPem } = request.resume
     const found = yield* orders.readOrder(session, account, url).pipe(
       Effect.map(({ value }) => value),
-      Effect.catchIf((error) => error.reason._tag === "Gone" || error.reason._tag === "Refused", () => Effect.undefined)
+      Effect.catchIf(
+        (error) => error.reason._tag === "Gone" || error.reason._tag === "Refused",
+        () => Effect.undefined
+      )
     )
     if (found !== undefined && found.status !== "invalid") return { order: found, keyPem }
   }

@@ -5,10 +5,11 @@
  * the same place, so nothing is opened here. Built against: a wiped NATS (restored as soon as the buckets are new), and entries of keys
  * that were destroyed while NATS was away (deleted by the same comparison).
  */
+
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { certificates as definition } from "@connect-domain/messages/buckets.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import type { NatsUnavailable } from "@connect-domain/nats/Nats.ts"
-import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { Context, Effect, Layer, Schedule, Stream } from "effect"
 import { type Certificate, Certificates } from "./Certificates.ts"
 import { LiveEdges } from "./LiveEdges.ts"
@@ -33,7 +34,10 @@ export class CertificateBucket extends Context.Service<
 
       const put = (certificate: Certificate) => Effect.asVoid(bucket.put(certificate.id, toEntry(certificate)))
       const remove = (ids: ReadonlyArray<string>) =>
-        Effect.forEach(ids, (id) => bucket.delete(id).pipe(Effect.catchTag("KeyConflict", () => Effect.void)), { concurrency: 16, discard: true })
+        Effect.forEach(ids, (id) => bucket.delete(id).pipe(Effect.catchTag("KeyConflict", () => Effect.void)), {
+          concurrency: 16,
+          discard: true
+        })
 
       const restore = Effect.gen(function* () {
         // Keys first: what is issued in between is in both or only in the table, never deleted by mistake.

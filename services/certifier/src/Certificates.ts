@@ -45,14 +45,16 @@ export class Certificates extends Context.Service<
     readonly store: (held: Held, certificate: Certificate) => Effect.Effect<void, DatabaseError | LeaseLost>
     /** `stored` becomes `current`, what was current is superseded. In the caller's transaction. */
     readonly promote: (claimId: string, id: string) => Effect.Effect<void, DatabaseError>
-    /** Destroys every key of the claim; gives back the ids whose bucket entries must go. */
-    readonly destroy: (claimId: string) => Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    /** Ids of the claim's certificates whose keys exist. */
+    readonly idsOf: (claimId: string) => Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    /** Destroys every key of the claim. In the caller's transaction. */
+    readonly destroy: (claimId: string) => Effect.Effect<void, DatabaseError>
     /** Ids of superseded certificates whose time has come, at most `limit`. */
     readonly toRetire: (limit: number) => Effect.Effect<ReadonlyArray<string>, DatabaseError>
+    /** Milliseconds until the next one's time comes; undefined when none waits. */
+    readonly nextRetirement: Effect.Effect<number | undefined, DatabaseError>
     readonly retire: (ids: ReadonlyArray<string>) => Effect.Effect<void, DatabaseError>
-    /** All that edges may need, in order of id, starting after `after`. */
-    readonly page: (after: string, limit: number) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
-    /** Ids of all that edges may need. */
+    /** Ids of all whose keys exist: a `stored` one may be on its way into the bucket. */
     readonly servable: Effect.Effect<ReadonlyArray<string>, DatabaseError>
     readonly byIds: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
     /** Distinct tops of chains in use, per directory: one certificate stands for all. */
@@ -86,8 +88,10 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
               where claim_id = ${held.claim_id} and fence = ${held.fence} and state <> 'released' for update`
           )
           if (rows.length === 0) return yield* new LeaseLost({ claimId: held.claim_id })
-          yield* query((sql) => sql`update certifier.certificates set state = 'destroyed', key_sealed = null
-            where claim_id = ${held.claim_id} and state = 'stored'`)
+          yield* query(
+            (sql) => sql`update certifier.certificates set state = 'destroyed', key_sealed = null
+            where claim_id = ${held.claim_id} and state = 'stored'`
+          )
           yield* query(
             (sql) => sql`
               insert into certifier.certificates (id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after,
@@ -111,19 +115,22 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
             update certifier.certificates set state = 'superseded', retire_at = now() + make_interval(hours => ${supersededHours})
             where claim_id = ${claimId} and state = 'current' and id <> ${id}`
         )
-        yield* query(
-          (sql) => sql`update certifier.certificates set state = 'current' where id = ${id} and state = 'stored'`
-        )
+        yield* query((sql) => sql`update certifier.certificates set state = 'current' where id = ${id} and state = 'stored'`)
       }),
 
-    destroy: (claimId) =>
+    idsOf: (claimId) =>
       Effect.map(
-        query<{ id: string }>(
+        query<{ id: string }>((sql) => sql`select id from certifier.certificates where claim_id = ${claimId} and state <> 'destroyed'`),
+        (rows) => rows.map((row) => row.id)
+      ),
+
+    destroy: (claimId) =>
+      Effect.asVoid(
+        query(
           (sql) => sql`
             update certifier.certificates set state = 'destroyed', key_sealed = null, retire_at = null
-            where claim_id = ${claimId} and state <> 'destroyed' returning id`
-        ),
-        (rows) => rows.map((row) => row.id)
+            where claim_id = ${claimId} and state <> 'destroyed'`
+        )
       ),
 
     toRetire: (limit) =>
@@ -134,6 +141,14 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
         (rows) => rows.map((row) => row.id)
       ),
 
+    nextRetirement: Effect.map(
+      query<{ millis: number | null }>(
+        (sql) => sql`
+          select extract(epoch from min(retire_at) - now())::float8 * 1000 as millis from certifier.certificates where retire_at is not null`
+      ),
+      (rows) => rows[0]?.millis ?? undefined
+    ),
+
     retire: (ids) =>
       Effect.asVoid(
         query(
@@ -143,15 +158,8 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
         )
       ),
 
-    page: (after, limit) =>
-      query<Certificate>(
-        (sql) => sql`
-          select ${sql.unsafe(columns)} from certifier.certificates
-          where id > ${after}::uuid and state in ('current', 'superseded') order by id limit ${limit}`
-      ),
-
     servable: Effect.map(
-      query<{ id: string }>((sql) => sql`select id from certifier.certificates where state in ('current', 'superseded')`),
+      query<{ id: string }>((sql) => sql`select id from certifier.certificates where state <> 'destroyed'`),
       (rows) => rows.map((row) => row.id)
     ),
 
@@ -159,7 +167,7 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
       query<Certificate>(
         (sql) => sql`
           select ${sql.unsafe(columns)} from certifier.certificates
-          where id = any(${sql.array([...ids])}::uuid[]) and state in ('current', 'superseded')`
+          where id = any(${sql.array([...ids])}::uuid[]) and state <> 'destroyed'`
       ),
 
     tops: (directory) =>

@@ -34,7 +34,7 @@ export interface Claim {
 export class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly claimId: string }> {}
 
 /** A worker renews its lease in a third of this; after a crash the claim is free again this much later, in seconds. */
-export const leaseSeconds = 15
+export const leaseSeconds = 9
 
 type Held = Pick<Claim, "claim_id" | "fence">
 type Write<A = void> = Effect.Effect<A, DatabaseError | LeaseLost>
@@ -65,11 +65,9 @@ export class Claims extends Context.Service<
     /** Ends the lease of a released claim for good. */
     readonly close: (claim: Held) => Write
     /** Marks for replacement every claim whose current certificate of `directory` hangs under none of `fingerprints`. */
-    readonly replaceForeign: (
-      directory: string,
-      trusted: ReadonlyArray<string>,
-      reason: string
-    ) => Effect.Effect<number, DatabaseError>
+    readonly replaceForeign: (directory: string, trusted: ReadonlyArray<string>, reason: string) => Effect.Effect<number, DatabaseError>
+    /** For metrics: claims whose last attempt failed, and how long the oldest due one has been waiting. */
+    readonly health: Effect.Effect<{ readonly failing: number; readonly oldest_due_seconds: number | null }, DatabaseError>
     /** Claims marked for replacement that were not tried yet. */
     readonly replacing: Effect.Effect<number, DatabaseError>
   }
@@ -229,9 +227,20 @@ function make(database: Database["Service"]): Claims["Service"] {
         (rows) => rows.length
       ),
 
+    health: Effect.map(
+      query<{ failing: number; oldest_due_seconds: number | null }>(
+        (sql) => sql`
+          select (select count(*)::int from certifier.claims where failures > 0) as failing,
+            (select extract(epoch from now() - min(due_at))::float8 from certifier.claims where due_at <= now() and not leased)
+              as oldest_due_seconds`
+      ),
+      (rows) => rows[0]!
+    ),
+
     replacing: Effect.map(
       query<{ count: number }>(
-        (sql) => sql`select count(*)::int as count from certifier.claims where replace_reason is not null and state = 'held' and failures = 0`
+        (sql) =>
+          sql`select count(*)::int as count from certifier.claims where replace_reason is not null and state = 'held' and failures = 0`
       ),
       (rows) => rows[0]!.count
     )

@@ -5,8 +5,9 @@
  * Built against: a CA that asks an edge which has not heard of the token yet, and an edge that died holding everybody up (its heartbeat
  * ages by our clock, not by the edge's).
  */
-import { Kv } from "@connect-domain/nats/Kv.ts"
+
 import { edges } from "@connect-domain/messages/buckets.ts"
+import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Context, Effect, Layer, PubSub, Stream } from "effect"
 
 interface Edge {

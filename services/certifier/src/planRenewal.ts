@@ -26,7 +26,8 @@ export interface Renewal {
 const shortLifeMillis = 10 * 86_400_000
 
 /** A number in [0, 1) that belongs to this certificate for ever. */
-export const drawFor = (certificateId: string): number => createHash("sha256").update(certificateId).digest().readUInt32BE(0) / 0x1_0000_0000
+export const drawFor = (certificateId: string): number =>
+  createHash("sha256").update(certificateId).digest().readUInt32BE(0) / 0x1_0000_0000
 
 /**
  * A third of the lifetime before the end (half, when it lives under ten days), moved earlier by up to a twelfth of the lifetime to

@@ -34,10 +34,13 @@ export const freePorts = async (count: number): Promise<ReadonlyArray<number>> =
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const
 
+type KeyPair = Parameters<typeof x509.Pkcs10CertificateRequestGenerator.create>[0]["keys"]
+const makeKeys = async () => (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as unknown as KeyPair
+
 /** A throw-away root and a `localhost` certificate under it, PEM. */
 const makeHttpsCertificate = async () => {
-  const rootKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
-  const leafKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
+  const rootKeys = await makeKeys()
+  const leafKeys = await makeKeys()
   const dates = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 30 * 86_400_000) }
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     ...dates,
@@ -62,7 +65,7 @@ const makeHttpsCertificate = async () => {
       ])
     ]
   })
-  const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", leafKeys.privateKey)).toString("base64")
+  const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", leafKeys.privateKey as never)).toString("base64")
   return {
     rootPem: root.toString("pem"),
     certPem: leaf.toString("pem"),

@@ -5,6 +5,7 @@ const path = "/.well-known/acme-challenge/"
 
 export class Responder {
   readonly answers = new Map<string, string>()
+  answering: () => boolean = () => true
   readonly #server: Server
 
   private constructor(server: Server) {
@@ -15,7 +16,8 @@ export class Responder {
     const server = createServer()
     const responder = new Responder(server)
     server.on("request", (request, response) => {
-      const answer = request.url?.startsWith(path) ? responder.answers.get(request.url.slice(path.length)) : undefined
+      const answer =
+        responder.answering() && request.url?.startsWith(path) ? responder.answers.get(request.url.slice(path.length)) : undefined
       response.writeHead(answer === undefined ? 404 : 200, { connection: "close" }).end(answer)
     })
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve))

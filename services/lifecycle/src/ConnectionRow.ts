@@ -30,7 +30,9 @@ export interface ConnectionRow extends Connection {
 }
 
 type Instants = "entered_at" | "progress_at" | "next_check_at" | "created_at" | "updated_at"
-type SqlRow = Omit<ConnectionRow, Instants | "claimed"> & { readonly claimed_hostname: string | null } & Readonly<Record<Instants, Date | null>>
+type SqlRow = Omit<ConnectionRow, Instants | "claimed"> & { readonly claimed_hostname: string | null } & Readonly<
+    Record<Instants, Date | null>
+  >
 
 export const fromSql = (sql: SqlRow): ConnectionRow => {
   const { claimed_hostname, ...rest } = sql
@@ -60,17 +62,19 @@ export const toSql = (row: ConnectionRow): Readonly<Record<string, unknown>> => 
 })
 
 /** Name → type; the first group is written once. */
+// biome-ignore format: a table
 export const fixedColumns = {
   id: "uuid", tenant_id: "uuid", application_id: "uuid", environment: "text", hostname: "text", kind: "text", setup_type: "text",
   automatic: "boolean", desired_records: "jsonb", challenge: "jsonb", created_at: "timestamptz"
-} as const // biome-ignore format: a table
+} as const
+// biome-ignore format: a table
 export const changingColumns = {
   batch_id: "text", metadata: "jsonb", origin: "text", application_origin: "text", state: "text", interrupted: "text",
   claimed_hostname: "text", attempt: "integer", open_write: "integer", step: "integer", misses: "integer", challenge_written: "boolean",
   entered_at: "timestamptz", progress_at: "timestamptz", next_check_at: "timestamptz", error_code: "text", provider: "text",
   observed_records: "jsonb", certificate: "jsonb", certificate_id: "text", revision: "integer", event_count: "integer",
   updated_at: "timestamptz"
-} as const // biome-ignore format: a table
+} as const
 
 export const toView = (row: ConnectionRow): ConnectionView => ({
   id: row.id,
@@ -113,11 +117,12 @@ export const registryEntry = (row: ConnectionRow): { readonly key: string; reado
   }
 })
 
+// biome-ignore format: a list
 export type NewRow = Pick<
   ConnectionRow,
   | "id" | "tenant_id" | "application_id" | "environment" | "hostname" | "kind" | "setup_type" | "automatic" | "batch_id" | "metadata"
   | "origin" | "application_origin" | "desired_records" | "challenge"
-> // biome-ignore format: a list
+>
 
 export const newRow = (given: NewRow, now: number): ConnectionRow => ({
   ...newConnection({ ...given, now }),

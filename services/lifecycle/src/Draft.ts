@@ -32,7 +32,11 @@ export interface Told {
   readonly tenantId?: string
   /** Decided under the row's lock; an error refuses the command. */
   readonly edit?: (row: ConnectionRow) => Edit | CallError
+  /** Request id and trace of whoever tells it; what follows carries them on. */
+  readonly headers?: Headers | undefined
 }
+
+export type Headers = Readonly<Record<string, string>>
 
 export interface Outcome {
   readonly row: ConnectionRow
@@ -40,7 +44,7 @@ export interface Outcome {
   readonly events: ReadonlyArray<Event>
 }
 
-export interface Circumference {
+export interface Surroundings {
   readonly now: number
   readonly random: () => number
   readonly timing: Timing
@@ -54,15 +58,15 @@ export interface LoadedRow {
 export class Draft {
   readonly changed = new Map<string, ConnectionRow>()
   readonly seen = new Set<string>()
-  readonly events: Array<ConnectionEvent> = []
-  readonly reactions: Array<{ readonly row: ConnectionRow; readonly reaction: Reaction }> = []
+  readonly events: Array<{ readonly event: ConnectionEvent; readonly headers: Headers }> = []
+  readonly reactions: Array<{ readonly row: ConnectionRow; readonly reaction: Reaction; readonly headers: Headers }> = []
   readonly registry = new Map<string, Omit<HostnameEntry, "version">>()
   private readonly rows: Map<string, ConnectionRow>
   private readonly held: Set<string>
   private readonly alreadySeen: ReadonlySet<string>
-  private readonly around: Circumference
+  private readonly around: Surroundings
 
-  constructor(loaded: ReadonlyArray<LoadedRow>, alreadySeen: ReadonlySet<string>, around: Circumference) {
+  constructor(loaded: ReadonlyArray<LoadedRow>, alreadySeen: ReadonlySet<string>, around: Surroundings) {
     this.rows = new Map(loaded.map(({ row }) => [row.id, row]))
     this.held = new Set(loaded.filter((each) => each.held_by_another).map(({ row }) => row.id))
     this.alreadySeen = alreadySeen
@@ -90,7 +94,7 @@ export class Draft {
     const { events, refused } = this.ask(edited, told.command)
     if (refused !== undefined) return Exit.fail(new CallError({ code: refused.code, message: refused.why }))
     if (events.length === 0 && told.edit === undefined) return Exit.succeed({ row: before, events })
-    const after = this.apply({ ...edited, revision: before.revision + 1, updated_at: this.around.now }, events)
+    const after = this.apply({ ...edited, revision: before.revision + 1, updated_at: this.around.now }, events, told.headers ?? {})
     this.rows.set(after.id, after)
     this.changed.set(after.id, after)
     return Exit.succeed({ row: after, events })
@@ -108,15 +112,16 @@ export class Draft {
     return false
   }
 
-  private apply(row: ConnectionRow, events: ReadonlyArray<Event>): ConnectionRow {
+  /** Also for a row that is about to be inserted. */
+  apply(row: ConnectionRow, events: ReadonlyArray<Event>, headers: Headers): ConnectionRow {
     let after = row
     for (const event of events) {
-      after = { ...after, ...evolve(after, event) }
+      after = evolve(after, event) as ConnectionRow
       for (const { type, data } of publicEvents(event, after)) {
         after = { ...after, event_count: after.event_count + 1 }
-        this.events.push(envelope(after, type, data, this.around.now))
+        this.events.push({ event: envelope(after, type, data, this.around.now), headers })
       }
-      for (const reaction of reactions(event, after)) this.reactions.push({ row: after, reaction })
+      for (const reaction of reactions(event, after)) this.reactions.push({ row: after, reaction, headers })
     }
     if (events.some((event) => reactions(event, after).some(({ to }) => to === "registry" || to === "edges"))) {
       const { key, entry } = registryEntry(after)

@@ -28,7 +28,9 @@ export const groupCommit = <In, Out, E, R>(
     const answered = (members: typeof waiting) =>
       Effect.map(Effect.exit(run(members.map((each) => each.member))), (exit) => {
         for (const [index, each] of members.entries()) {
-          each.resume(Exit.isSuccess(exit) ? (exit.value[index] ?? Exit.die(new Error("a member got no answer"))) : Exit.failCause(exit.cause))
+          each.resume(
+            Exit.isSuccess(exit) ? (exit.value[index] ?? Exit.die(new Error("a member got no answer"))) : Exit.failCause(exit.cause)
+          )
         }
       })
     const start = (): void => {

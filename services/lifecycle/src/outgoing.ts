@@ -7,18 +7,30 @@ import type { Reaction } from "@connect-domain/connection/reactions.ts"
 import { commitConnect } from "@connect-domain/messages/billing.ts"
 import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
 import { applyChange, lookOwnership, lookRecords } from "@connect-domain/messages/connector.ts"
-import { type ConnectionEvent, connectionEvent } from "@connect-domain/messages/events.ts"
+import { type EventDefinition, subjectOf, type WorkDefinition } from "@connect-domain/messages/definition.ts"
+import { connectionEvent } from "@connect-domain/messages/events.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
-import type { OutboxMessage } from "@connect-domain/outbox/Outbox.ts"
+import { codecOf } from "@connect-domain/nats/codec.ts"
 import type { ConnectionRow } from "./ConnectionRow.ts"
+import type { Draft, Headers } from "./Draft.ts"
 
 const challengeTtl = 60
 
-export const toMessages = (
-  row: ConnectionRow,
-  reaction: Reaction,
-  credentialsOf: (applicationId: string) => ReadonlyArray<SealedCredential>
-): ReadonlyArray<OutboxMessage> => {
+/** A row of the outbox: written with the statement that writes what it tells of. */
+export interface OutboxRow {
+  readonly id: string
+  readonly subject: string
+  readonly payload: unknown
+  readonly headers: Headers
+}
+type CredentialsOf = (applicationId: string) => ReadonlyArray<SealedCredential>
+
+export const toOutbox = (draft: Draft, credentialsOf: CredentialsOf): ReadonlyArray<OutboxRow> => [
+  ...draft.reactions.flatMap(({ row, reaction, headers }) => toMessages(row, reaction, credentialsOf).map((row) => ({ ...row, headers }))),
+  ...draft.events.map(({ event, headers }) => ({ ...message(connectionEvent, event, event.id), headers }))
+]
+
+const toMessages = (row: ConnectionRow, reaction: Reaction, credentialsOf: CredentialsOf): ReadonlyArray<Message> => {
   const { id: connection_id, hostname, attempt: version } = row
   switch (reaction.to) {
     case "observer": {
@@ -50,13 +62,15 @@ export const toMessages = (
 }
 
 /** The reservation that the gateway made for this create is used up. */
-export const reservationCommitted = ({ id, tenant_id, created_at }: ConnectionRow): OutboxMessage =>
-  message(commitConnect, { tenant_id, connection_id: id, created_at: new Date(created_at).toISOString() }, `${id}.created`)
+export const reservationCommitted = ({ id, tenant_id, created_at }: ConnectionRow, headers: Headers): OutboxRow => ({
+  ...message(commitConnect, { tenant_id, connection_id: id, created_at: new Date(created_at).toISOString() }, `${id}.created`),
+  headers
+})
 
-export const published = (event: ConnectionEvent): OutboxMessage => message(connectionEvent, event, event.id)
+type Message = Omit<OutboxRow, "headers">
 
-const message = <D extends OutboxMessage["definition"]>(definition: D, payload: D["payload"]["Type"], id: string): OutboxMessage => ({
-  definition,
-  payload,
-  id
+const message = <D extends WorkDefinition | EventDefinition>(definition: D, payload: D["payload"]["Type"], id: string): Message => ({
+  id,
+  subject: subjectOf(definition, payload as Readonly<Record<string, unknown>>),
+  payload: codecOf(definition.payload).encodeJson(payload)
 })

@@ -172,7 +172,7 @@ const settle = (
                ${result.error ?? null}::text from mine
       ), endpoint as (
         select e.id, ${verdict.kind} = 'gone' as gone,
-          not ${succeeded} and e.failing_since < now() - ${disableAfterDays} * interval '1 day' as failed_too_long
+          not ${succeeded} and coalesce(e.failing_since < now() - ${disableAfterDays} * interval '1 day', false) as failed_too_long
         from webhooks.endpoints e, mine
         where e.id = ${one.endpoint_id}::uuid and not ${tested}
           and ((${succeeded} and e.failing_since is not null) or (not ${succeeded} and e.active))

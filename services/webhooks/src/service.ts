@@ -6,9 +6,11 @@
 import { Database } from "@connect-domain/database/Database.ts"
 import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
 import { connectionEvent } from "@connect-domain/messages/events.ts"
-import { Calls } from "@connect-domain/nats/Calls.ts"
-import { Nats } from "@connect-domain/nats/Nats.ts"
+import { messaging } from "@connect-domain/nats/messaging.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
+import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
+import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
+import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Effect, Layer } from "effect"
 import { serveCalls } from "./calls.ts"
 import { Deliveries } from "./Deliveries.ts"
@@ -16,6 +18,7 @@ import { DeliveryLog } from "./DeliveryLog.ts"
 import { Dispatcher } from "./Dispatcher.ts"
 import { Endpoints } from "./Endpoints.ts"
 import { housekeeping } from "./housekeeping.ts"
+import { readiness } from "./readiness.ts"
 import { reconcile } from "./reconcile.ts"
 import { Secrets } from "./Secrets.ts"
 
@@ -36,8 +39,7 @@ const stores = Layer.mergeAll(Endpoints.layer, DeliveryLog.layer, Dispatcher.lay
   Layer.provideMerge(Layer.mergeAll(Secrets.layer, Deliveries.layer, HttpClient.layer))
 )
 
-/** Without infrastructure: for tests that bring their own. */
-export const webhooks = Layer.effectDiscard(
+const running = Layer.effectDiscard(
   Effect.gen(function* () {
     yield* serveCalls
     yield* followEvents
@@ -45,3 +47,9 @@ export const webhooks = Layer.effectDiscard(
     yield* Effect.forkScoped(housekeeping)
   })
 ).pipe(Layer.provide(stores))
+
+export const layer = Layer.mergeAll(running, readiness, healthServer("webhooks")).pipe(
+  Layer.provide(Readiness.layer),
+  Layer.provide(Layer.mergeAll(Database.layer("webhooks"), messaging("webhooks"))),
+  Layer.provide(Telemetry.layer("webhooks"))
+)

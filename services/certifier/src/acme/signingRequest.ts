@@ -14,8 +14,11 @@ export const ecdsaP256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" }
 /** A new certificate key, PKCS #8 PEM. */
 export const makeKey: Effect.Effect<string> = Effect.sync(generateKeyPem)
 
+/** Web Crypto's key pair as @peculiar/x509 names it. */
+export type KeyPair = Parameters<typeof x509.Pkcs10CertificateRequestGenerator.create>[0]["keys"]
+
 /** The pair as Web Crypto wants it. */
-export const importKeyPair = async (keyPem: string) => {
+export const importKeyPair = async (keyPem: string): Promise<KeyPair> => {
   const key = createPrivateKey(keyPem)
   const jwk = key.export({ format: "jwk" })
   const { d: _, ...publicJwk } = jwk
@@ -23,7 +26,7 @@ export const importKeyPair = async (keyPem: string) => {
     webcrypto.subtle.importKey("pkcs8", key.export({ type: "pkcs8", format: "der" }), ecdsaP256, false, ["sign"]),
     webcrypto.subtle.importKey("jwk", publicJwk, ecdsaP256, true, ["verify"])
   ])
-  return { privateKey, publicKey }
+  return { privateKey, publicKey } as unknown as KeyPair
 }
 
 /** DER. Names are in the SAN only: CN is deprecated, and has room for 64 bytes (CA/Browser Forum BR 7.1.4.3). */

@@ -16,7 +16,7 @@ export type Limiter = (subject: string) => Effect.Effect<void, ApiError>
 
 export const makeLimiter: Effect.Effect<Limiter, Config.ConfigError, Database> = Effect.gen(function* () {
   const perMinute = yield* RateLimit
-  if (perMinute <= 0) return () => Effect.void
+  if (perMinute <= 0) return (_subject: string) => Effect.void
   const database = yield* Database
   const interval = 60 / perMinute
   const tolerance = Math.max(interval, 10)

@@ -18,11 +18,13 @@ export const decidePlain =
   (edge: Edge, _peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
     if (head.target.startsWith(prefix)) {
       const name = head.target.slice(prefix.length)
-      const authorization = token.test(name) && (head.method === "GET" || head.method === "HEAD") ? edge.table.challenge(name, head.host) : undefined
+      const authorization =
+        token.test(name) && (head.method === "GET" || head.method === "HEAD") ? edge.table.challenge(name, head.host) : undefined
       if (authorization !== undefined) return { answer: textAnswer(200, authorization), code: "challenge", close: false }
       return { answer: errorAnswer(404, head.accept, requestId), code: "no-challenge", close: false }
     }
-    if (edge.table.find(head.host) === undefined) return { answer: errorAnswer(404, head.accept, requestId), code: "unknown-host", close: true }
+    if (edge.table.find(head.host) === undefined)
+      return { answer: errorAnswer(404, head.accept, requestId), code: "unknown-host", close: true }
     const port = httpsPort === 443 ? "" : `:${httpsPort}`
     const path = head.target === "*" ? "/" : head.target
     return { answer: redirectAnswer(`https://${head.host}${port}${path}`), code: "redirect", close: false }

@@ -41,7 +41,7 @@ export class HeadBuffer {
     if (this.held.length === 0) return undefined
     const end = this.held.indexOf(endOfHead)
     if (end < 0 || end + 4 > maxHeadBytes) return this.unfinished()
-    const text = this.held.latin1Slice(0, end + 4)
+    const text = this.held.toString("latin1", 0, end + 4)
     this.held = end + 4 === this.held.length ? nothing : this.held.subarray(end + 4)
     this.waiting = false
     return text

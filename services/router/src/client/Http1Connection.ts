@@ -8,8 +8,8 @@
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Watched } from "../Deadlines.ts"
-import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
 import type { OriginExchange } from "../exchange/Exchange.ts"
+import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
 import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
@@ -74,7 +74,10 @@ export class Http1Connection implements Watched {
   }
 
   private onData(segment: Buffer): void {
-    if (this.state === "exchange" && !this.requestComplete) return this.onBody(segment)
+    if (this.state === "exchange" && !this.requestComplete) {
+      this.onBody(segment)
+      return
+    }
     if (this.state === "closing") {
       this.lingered += segment.length
       if (this.lingered > lingerBytes) this.destroy()
@@ -118,7 +121,10 @@ export class Http1Connection implements Watched {
     this.edge.observer.requestStarted()
     const requestId = this.edge.newRequestId()
     const decision = this.decide(this.edge, this.peer, head, requestId)
-    if ("answer" in decision) return this.answer(head, requestId, decision)
+    if ("answer" in decision) {
+      this.answer(head, requestId, decision)
+      return
+    }
     this.forward(head, requestId, decision)
     if (this.requestComplete || this.heads.empty) return
     this.onData(this.heads.rest())
@@ -150,7 +156,10 @@ export class Http1Connection implements Watched {
     exchange.bytesIn += segment.length
     this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
     const result = this.body!.read(segment, origin)
-    if ("refused" in result) return this.refuse(result)
+    if ("refused" in result) {
+      this.refuse(result)
+      return
+    }
     if (this.requestComplete) this.deadline = 0
     if (!result.room && !this.requestComplete) {
       this.deadline = 0 // the origin is slow, not the client
@@ -196,14 +205,18 @@ export class Http1Connection implements Watched {
     if (this.closeAfter || !this.requestComplete || this.state === "closing") {
       this.origin?.abort()
       this.origin = undefined
-      return this.closeGently()
+      this.closeGently()
+      return
     }
     this.origin = undefined
     this.body = undefined
     if (this.state !== "exchange") return
     this.state = "head"
     if (this.socket.isPaused()) this.socket.resume()
-    if (this.socket.readableEnded) return this.closeGently()
+    if (this.socket.readableEnded) {
+      this.closeGently()
+      return
+    }
     this.nextRequest()
   }
 
@@ -218,7 +231,8 @@ export class Http1Connection implements Watched {
     if (exchange === undefined) this.edge.observer.requestStarted()
     if (answered) {
       this.record(exchange)
-      return this.destroy()
+      this.destroy()
+      return
     }
     const answer = errorAnswer(refusal.status, exchange?.head.accept ?? "", requestId)
     this.socket.write(writeAnswer(answer, { head: false, close: true }), "latin1")
@@ -233,13 +247,19 @@ export class Http1Connection implements Watched {
     this.edge.deadlines.forget(this)
     this.socket.off("data", this.onSegment)
     this.socket.write(Http1Exchange.switching(head), "latin1")
-    new Tunnel(this.socket, origin, { deadlines: this.edge.deadlines, idleMillis: this.edge.limits.tunnelMillis }).start(rest, this.heads.rest())
+    new Tunnel(this.socket, origin, { deadlines: this.edge.deadlines, idleMillis: this.edge.limits.tunnelMillis }).start(
+      rest,
+      this.heads.rest()
+    )
     this.record(exchange)
   }
 
   private onEnd(): void {
     if (this.state === "tunnel") return
-    if (this.state !== "exchange" || !this.requestComplete) return this.state === "closing" ? this.destroy() : this.leave()
+    if (this.state !== "exchange" || !this.requestComplete) {
+      this.state === "closing" ? this.destroy() : this.leave()
+      return
+    }
     // Half-closed after a whole request: the answer may still be wanted, but not without end.
     this.closeAfter = true
     if (this.deadline === 0) this.deadline = this.edge.deadlines.now + this.edge.limits.drainMillis
@@ -247,7 +267,10 @@ export class Http1Connection implements Watched {
 
   /** The client will send no more, and nothing is owed to it. */
   private leave(): void {
-    if (this.exchange !== undefined) return this.destroy()
+    if (this.exchange !== undefined) {
+      this.destroy()
+      return
+    }
     this.state = "closing"
     this.socket.end()
     this.deadline = this.edge.deadlines.now + lingerMillis
@@ -263,8 +286,14 @@ export class Http1Connection implements Watched {
   }
 
   onDeadline(): void {
-    if (this.state === "head" && !this.heads.empty) return this.refuse(refuse(408, "head-too-slow"))
-    if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0) return this.refuse(refuse(408, "body-too-slow"))
+    if (this.state === "head" && !this.heads.empty) {
+      this.refuse(refuse(408, "head-too-slow"))
+      return
+    }
+    if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0) {
+      this.refuse(refuse(408, "body-too-slow"))
+      return
+    }
     this.destroy()
   }
 
@@ -297,7 +326,8 @@ export class Http1Connection implements Watched {
     if (exchange !== undefined) {
       exchange.status = refusal.status
       exchange.code = refusal.code
-      return this.record(exchange)
+      this.record(exchange)
+      return
     }
     this.edge.observer.requestDone({
       ...{ requestId, protocol: "http/1.1", scheme: this.peer.scheme, address: this.peer.address, method: "", host: "", path: "" },

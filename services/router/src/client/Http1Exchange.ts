@@ -97,7 +97,10 @@ export class Http1Exchange implements ExchangeClient {
   fail(failure: Failure): void {
     this.code = failure.code
     const { connection } = this
-    if (this.status !== 0) return connection.destroy() // the head is out: only a broken connection tells the client that the rest is missing
+    if (this.status !== 0) {
+      connection.destroy() // the head is out: only a broken connection tells the client that the rest is missing
+      return
+    }
     this.status = failure.status
     if (!connection.requestComplete || connection.edge.draining) connection.closeAfter = true
     const answer = errorAnswer(failure.status, this.head.accept, this.requestId)

@@ -25,7 +25,10 @@ export class Tunnel implements Watched {
     this.options.deadlines.watch(this)
     if (fromOrigin.length > 0) client.write(fromOrigin)
     if (fromClient.length > 0) origin.write(fromClient)
-    for (const [from, to] of [[client, origin], [origin, client]] as const) {
+    for (const [from, to] of [
+      [client, origin],
+      [origin, client]
+    ] as const) {
       from.on("data", () => this.moved())
       from.on("error", () => this.close())
       from.on("close", () => (from.readableEnded ? to.end() : this.close()))

@@ -45,7 +45,8 @@ const prefersJson = (accept: string): boolean => {
   return json >= 0 && (html < 0 || json < html)
 }
 
-const style = "body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;color:#222;background:#fff}" +
+const style =
+  "body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;color:#222;background:#fff}" +
   "small{color:#667}@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}}"
 
 /** An error page by what the client accepts. The request id finds the line in the access log. */

@@ -34,7 +34,7 @@ const framingLine = (head: RequestHead) =>
 
 /** The Host that the origin sees: the client's, unless the entry's flag `host_header` is `origin`. */
 const hostLine = (head: RequestHead, entry: HostnameEntry): string => {
-  if (entry.flags["host_header"] === "origin" && entry.origin !== null) return new URL(entry.origin).host
+  if (entry.flags.host_header === "origin" && entry.origin !== null) return new URL(entry.origin).host
   return head.port === "" ? head.host : `${head.host}:${head.port}`
 }
 

@@ -70,7 +70,7 @@ export class ChunkedReader {
     const limit = this.state === "trailers" ? maxHeadBytes : this.state === "after-data" ? 2 : maxLineBytes
     const kept = this.state === "trailers" ? this.trailers.length - 2 : 0
     if (this.line.length + kept + end - at > limit) return refuse(this.state === "trailers" ? 431 : 400, "chunk-line-too-long")
-    this.line += segment.latin1Slice(at, end)
+    this.line += segment.toString("latin1", at, end)
     const cr = this.line.indexOf("\r")
     if (cr >= 0 && cr < this.line.length - 1 && this.line.charCodeAt(cr + 1) !== 10) return refuse(400, "chunk-bare-cr")
     if (lf >= 0 && !this.line.endsWith("\r\n")) return refuse(400, "chunk-bare-lf")

@@ -115,7 +115,10 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
 const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
   const named = new Set(options)
   const isNamed = (line: string) => named.has(line.slice(0, line.indexOf(":")).toLowerCase())
-  return kept.split(/(?<=\n)/).filter((line) => line !== "" && !isNamed(line)).join("")
+  return kept
+    .split(/(?<=\n)/)
+    .filter((line) => line !== "" && !isNamed(line))
+    .join("")
 }
 
 const hopOptions = new Set(["close", "keep-alive", "upgrade", "te", ""])
@@ -163,7 +166,13 @@ const finish = (line: RegExpExecArray, draft: Draft): RequestHead | Refusal => {
   const framing = readFraming(draft, minor)
   if ("refused" in framing) return framing
   if (draft.expect !== "" && (draft.expect !== "100-continue" || minor === 0)) return refuse(417, "expectation")
-  const options = draft.connection === "" ? [] : draft.connection.toLowerCase().split(",").map((option) => option.trim())
+  const options =
+    draft.connection === ""
+      ? []
+      : draft.connection
+          .toLowerCase()
+          .split(",")
+          .map((option) => option.trim())
   if (options.some((option) => !hopOptions.has(option) && !isToken(option, 0, option.length))) return refuse(400, "connection-option")
   const kept = options.some((option) => !hopOptions.has(option)) ? withoutNamed(draft.kept, options) : draft.kept
   const hasBody = framing.chunked || framing.length > 0

@@ -88,7 +88,10 @@ const ordinary = new Set(["close", "keep-alive", "upgrade", ""])
 
 const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
   const isNamed = (line: string) => options.includes(line.slice(0, line.indexOf(":")).toLowerCase())
-  return kept.split(/(?<=\n)/).filter((line) => line !== "" && !isNamed(line)).join("")
+  return kept
+    .split(/(?<=\n)/)
+    .filter((line) => line !== "" && !isNamed(line))
+    .join("")
 }
 
 /** A response that has both, an unknown coding, or an encoding in HTTP/1.0 is not repaired (RFC 9112 §6.1, §6.3). */
@@ -117,7 +120,13 @@ export const readResponseHead = (text: string): ResponseHead | Refusal => {
   if (refusal !== undefined) return refusal
   const framing = readFraming(draft, line[1]!)
   if ("refused" in framing) return framing
-  const options = draft.connection === "" ? [] : draft.connection.toLowerCase().split(",").map((option) => option.trim())
+  const options =
+    draft.connection === ""
+      ? []
+      : draft.connection
+          .toLowerCase()
+          .split(",")
+          .map((option) => option.trim())
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
   return {
     status: Number(line[2]),

@@ -9,8 +9,8 @@ import { type Answer, errorAnswer } from "../client/answers.ts"
 import { type ClientPeer, type Decision, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
-import type { RequestHead } from "../http1/requestHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { withoutQuery } from "../observe/RequestRecord.ts"
 import { linesToFields, readHttp2Fields } from "./readFields.ts"
@@ -66,13 +66,15 @@ export class Http2Request implements ExchangeClient {
     const head = readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {
       this.code = head.code
-      return this.answer(errorAnswer(head.status, "", this.requestId), "")
+      this.answer(errorAnswer(head.status, "", this.requestId), "")
+      return
     }
     this.head = head
     const decision: Decision = decideTls(this.edge, this.peer, head, this.requestId)
     if ("answer" in decision) {
       this.code = decision.code
-      return this.answer(decision.answer, head.method)
+      this.answer(decision.answer, head.method)
+      return
     }
     this.forward(head, decision)
   }
@@ -97,7 +99,10 @@ export class Http2Request implements ExchangeClient {
     this.received += piece.length
     const { head } = this
     if (this.over || head === undefined) return
-    if (head.length >= 0 && this.received > head.length) return this.refuseBody()
+    if (head.length >= 0 && this.received > head.length) {
+      this.refuseBody()
+      return
+    }
     if (this.origin !== undefined && !this.origin.write(piece)) this.stream.pause()
   }
 
@@ -106,7 +111,10 @@ export class Http2Request implements ExchangeClient {
     this.requestEnded = true
     const { head } = this
     if (this.over || head === undefined || head.websocket) return
-    if (head.length >= 0 && this.received !== head.length) return this.refuseBody()
+    if (head.length >= 0 && this.received !== head.length) {
+      this.refuseBody()
+      return
+    }
     this.origin?.end(trailers)
   }
 
@@ -185,7 +193,10 @@ export class Http2Request implements ExchangeClient {
   fail(failure: Failure): void {
     if (this.over) return
     this.code = failure.code
-    if (this.status === 0) return this.answer(errorAnswer(failure.status, this.head?.accept ?? "", this.requestId), this.head?.method ?? "")
+    if (this.status === 0) {
+      this.answer(errorAnswer(failure.status, this.head?.accept ?? "", this.requestId), this.head?.method ?? "")
+      return
+    }
     this.finish()
     this.stream.reset(internalError)
   }

@@ -7,8 +7,8 @@
 import { Field, requestField } from "../http1/fieldNames.ts"
 import { isToken, parseContentLength } from "../http1/fields.ts"
 import { canonicalHost } from "../http1/HostNames.ts"
-import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { type Refusal, refuse } from "../http1/Refusal.ts"
+import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { checkOriginForm, readAuthority } from "../http1/target.ts"
 
 const method = /^[A-Z][A-Z_-]{0,31}$/

@@ -52,7 +52,9 @@ export class OriginConnection implements Watched {
     socket.setNoDelay(true)
     socket.on("data", this.onSegment)
     socket.on("end", () => this.onEnd())
-    socket.on("error", (error: NodeJS.ErrnoException) => this.fail({ status: isTimeout(error.code ?? "") ? 504 : 502, code: "origin-reset" }))
+    socket.on("error", (error: NodeJS.ErrnoException) =>
+      this.fail({ status: isTimeout(error.code ?? "") ? 504 : 502, code: "origin-reset" })
+    )
     socket.on("close", () => this.onEnd())
     socket.on("drain", () => this.request?.client.drained())
   }
@@ -72,14 +74,18 @@ export class OriginConnection implements Watched {
 
   private onData(segment: Buffer): void {
     const request = this.request
-    if (request === undefined) return this.destroy() // an answer nobody asked for
+    if (request === undefined) {
+      this.destroy() // an answer nobody asked for
+      return
+    }
     const { client, reader } = request
     client.cork()
     const refusal = reader.read(segment)
     if (refusal !== undefined) this.fail({ status: 502, code: refusal.code })
     else if (reader.state === "done") this.finish(request)
     else if (reader.state === "upgraded") this.upgrade(request)
-    else this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
+    else
+      this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
     if (reader.paused) {
       reader.paused = false
       if (this.request === request) request.pause()
@@ -124,12 +130,18 @@ export class OriginConnection implements Watched {
       request.client.uncork()
       return
     }
-    if (request === undefined) return this.destroy()
+    if (request === undefined) {
+      this.destroy()
+      return
+    }
     this.fail({ status: 502, code: request.reader.started ? "origin-closed-early" : "origin-closed" })
   }
 
   onDeadline(): void {
-    if (this.request === undefined) return this.destroy()
+    if (this.request === undefined) {
+      this.destroy()
+      return
+    }
     if (this.socket.isPaused()) {
       this.moved() // the client is slow, not the origin: its own limit applies
       return

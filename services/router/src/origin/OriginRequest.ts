@@ -53,7 +53,10 @@ export class OriginRequest implements OriginExchange {
 
   start(fresh = false): void {
     const kept = fresh ? undefined : this.pool.take(this.origin, this.repeatable)
-    if (kept !== undefined) return this.use(kept)
+    if (kept !== undefined) {
+      this.use(kept)
+      return
+    }
     this.cancelConnect = this.pool.connect(this.origin, (result) => {
       this.cancelConnect = undefined
       if ("status" in result) this.failed(result, false)
@@ -129,7 +132,8 @@ export class OriginRequest implements OriginExchange {
     if (stale && !this.retried && this.repeatable) {
       this.retried = true
       this.reader = new ResponseReader(this.client, this.outgoing.method, this.outgoing.websocket)
-      return this.start(true)
+      this.start(true)
+      return
     }
     this.over = true
     this.client.fail(failure)

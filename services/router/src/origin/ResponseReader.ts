@@ -59,7 +59,7 @@ export class ResponseReader {
       }
       this.held = nothing
       bytes = joined.subarray(end + 4)
-      const refusal = this.takeHead(joined.latin1Slice(0, end + 4))
+      const refusal = this.takeHead(joined.toString("latin1", 0, end + 4))
       if (refusal !== undefined) return refusal
     }
     return this.takeBody(bytes)

@@ -21,11 +21,17 @@ export const connectOrigin =
   (policy: AddressPolicy, options: { readonly timeoutMillis: number; readonly ca?: ReadonlyArray<string> }): Connect =>
   (origin, done) => {
     let abandoned = false
-    const tls = { ALPNProtocols: ["http/1.1"], minVersion: "TLSv1.2" as const, ...(options.ca === undefined ? {} : { ca: [...options.ca] }) }
+    const tls = {
+      ALPNProtocols: ["http/1.1"],
+      minVersion: "TLSv1.2" as const,
+      ...(options.ca === undefined ? {} : { ca: [...options.ca] })
+    }
     const target = { host: origin.host, port: origin.port, timeoutMillis: options.timeoutMillis, ...(origin.secure ? { tls } : {}) }
     checkedConnect(policy, target, (error, socket) => {
       if (abandoned) return void (socket as Socket | null)?.on("error", () => {}).destroy()
-      done(error ?? socket === null ? toFailure(error!) : socket)
+      if (error === null && socket !== null) return done(socket)
+      const failure = toFailure(error!)
+      setImmediate(() => abandoned || done(failure)) // a literal address is refused at once; nobody expects an answer that early
     })
     return () => {
       abandoned = true

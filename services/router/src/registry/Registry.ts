@@ -32,9 +32,10 @@ export class Registry implements HostnameTable {
   private readonly entries = new Map<string, HostnameEntry>()
   private readonly certificates = new Map<string, CertificateEntry>()
   private readonly challenges = new Map<string, ChallengeEntry>()
-  /** Names of the bucket as it stands; undefined while a full look at it is not complete. */
+  /** Names seen in the bucket since the last full look at it began. */
   private present = new Set<string>()
   private complete = false
+  private readonly presentChallenges = new Set<string>()
   /** Certificates that applied entries name and that are not here yet → the first revision that waits for them. */
   private readonly missing = new Map<string, number>()
   private held = 0
@@ -44,11 +45,20 @@ export class Registry implements HostnameTable {
     return this.held
   }
 
+  /** There is something to serve by: the bucket was read once, or a snapshot was there. */
+  get ready(): boolean {
+    return this.complete || this.entries.size > 0
+  }
+
   /** The revision of `hostnames` up to which everything, certificates included, is applied. */
   get appliedRevision(): number {
     let applied = this.seen.hostnames
     for (const revision of this.missing.values()) applied = Math.min(applied, revision - 1)
     return applied
+  }
+
+  get missingCount(): number {
+    return this.missing.size
   }
 
   get missingCertificates(): ReadonlyArray<string> {
@@ -81,8 +91,9 @@ export class Registry implements HostnameTable {
   }
 
   /** Every key that stood in the bucket was seen once. */
-  endHostnames(): void {
+  endHostnames(revision: number): void {
     this.complete = true
+    this.seen.hostnames = revision
     this.dropAbsent()
     this.onApplied()
   }
@@ -157,19 +168,28 @@ export class Registry implements HostnameTable {
     return this.certificates.has(id)
   }
 
+  /** Tokens are answered from the old bucket until the new one was read: an authorisation may be under way. */
   beginChallenges(): void {
-    this.challenges.clear()
+    this.presentChallenges.clear()
+  }
+
+  endChallenges(revision: number): void {
+    for (const token of this.challenges.keys()) if (!this.presentChallenges.has(token)) this.challenges.delete(token)
+    this.presentChallenges.clear()
+    this.seen.challenges = revision
+    this.onApplied()
   }
 
   putChallenge(entry: ChallengeEntry, revision: number): void {
     this.challenges.set(entry.token, entry)
-    this.seen.challenges = Math.max(this.seen.challenges, revision)
+    this.presentChallenges.add(entry.token)
+    this.seen.challenges = revision
     this.onApplied()
   }
 
   deleteChallenge(token: string, revision: number): void {
     this.challenges.delete(token)
-    this.seen.challenges = Math.max(this.seen.challenges, revision)
+    this.seen.challenges = revision
     this.onApplied()
   }
 
@@ -180,7 +200,9 @@ export class Registry implements HostnameTable {
   }
 
   /** Puts back what a snapshot held, before any bucket was looked at. Revisions start again with the first look. */
-  restore(entry: { hostname: HostnameEntry } | { certificate: CertificateEntry } | { dropped: string } | { certificateGone: string }): void {
+  restore(
+    entry: { hostname: HostnameEntry } | { certificate: CertificateEntry } | { dropped: string } | { certificateGone: string }
+  ): void {
     if ("certificate" in entry) this.certificates.set(entry.certificate.certificate_id, entry.certificate)
     else if ("certificateGone" in entry) this.certificates.delete(entry.certificateGone)
     else if ("dropped" in entry) {

@@ -4,12 +4,12 @@
  * Owns: accepting, the handshake, choosing the protocol, draining (E14). Leaves to `Http1Connection.ts` and `nodeHttp2.ts`: what is spoken then.
  */
 import { createServer, type Server, type Socket } from "node:net"
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls"
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
-import { NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { canonicalHost } from "../http1/HostNames.ts"
+import { NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { posture } from "./posture.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
@@ -98,7 +98,10 @@ export class Listeners {
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
     const name = (socket as { servername?: string | false }).servername
     const peer = { address: peerAddress(socket), scheme: "https" as const, serverName: typeof name === "string" ? canonicalHost(name) : "" }
-    if (socket.alpnProtocol !== "h2") return this.serve(socket, peer, decideTls)
+    if (socket.alpnProtocol !== "h2") {
+      this.serve(socket, peer, decideTls)
+      return
+    }
     this.options.edge.observer.connectionOpened("h2")
     socket.once("close", () => this.options.edge.observer.connectionClosed("h2"))
     this.http2.accept(socket, peer)
@@ -139,7 +142,8 @@ const listenOn = (server: Server | TlsServer, address: Address): Promise<number>
   new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const place = `${address.host ?? "*"}:${address.port}`
-      const why = error.code === "EADDRINUSE" ? "the port is taken by another program" : error.code === "EACCES" ? "no permission" : error.message
+      const why =
+        error.code === "EADDRINUSE" ? "the port is taken by another program" : error.code === "EACCES" ? "no permission" : error.message
       reject(new Error(`can not listen on ${place}: ${why}`))
     })
     server.listen({ port: address.port, backlog, ...(address.host === undefined ? {} : { host: address.host }) }, () => {

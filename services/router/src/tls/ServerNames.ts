@@ -52,10 +52,14 @@ export class ServerNames {
     const entry = host === "" ? undefined : table.find(host)
     if (entry === undefined) {
       this.counts.unknown++
-      return done(null)
+      done(null)
+      return
     }
     const certificate = table.certificateOf(entry)
-    if (certificate === undefined) return this.wait(entry, host, done)
+    if (certificate === undefined) {
+      this.wait(entry, host, done)
+      return
+    }
     const context = this.options.contexts.get(certificate)
     this.counts[context === undefined ? "broken" : "served"]++
     done(null, context)
@@ -68,7 +72,8 @@ export class ServerNames {
     const refused = (this.refusedUntil.get(claim) ?? 0) > now
     if (refused || this.waits.size >= maxClaims || (wait !== undefined && wait.waiters.length >= maxWaitersPerClaim)) {
       this.counts.without++
-      return done(null)
+      done(null)
+      return
     }
     if (wait !== undefined) {
       wait.waiters.push(done)

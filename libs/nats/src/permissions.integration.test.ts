@@ -1,0 +1,225 @@
+import { commitConnect, reserveConnect } from "@connect-domain/messages/billing.ts"
+import { challenges, edges, hostnames } from "@connect-domain/messages/buckets.ts"
+import { allBuckets } from "@connect-domain/messages/catalogue.ts"
+import { type Sender, type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
+import { assert, describe, layer } from "@effect/vitest"
+import { connect, type NatsConnection, nkeyAuthenticator, PermissionViolationError } from "@nats-io/transport-node"
+import { ConfigProvider, Context, Deferred, Effect, Layer, Stream } from "effect"
+import { Calls } from "./Calls.ts"
+import { Kv } from "./Kv.ts"
+import { messaging } from "./messaging.ts"
+import { provision } from "./provision.ts"
+import { createUsers } from "./serverConfiguration.ts"
+import { startNats } from "./testing/NatsServer.ts"
+import { handle, Work } from "./Work.ts"
+
+class Server extends Context.Service<Server, { readonly url: string; readonly seeds: ReadonlyMap<Sender, string> }>()(
+  "test/AuthenticatedNats"
+) {
+  static readonly layer = Layer.effect(
+    Server,
+    Effect.gen(function* () {
+      const users = createUsers()
+      const server = yield* startNats({ users })
+      const seeds = new Map(users.map(({ name, seed }) => [name, seed]))
+      yield* provision.pipe(Effect.provide(messagingFor("lifecycle", server.url, seeds)))
+      return { url: server.url, seeds }
+    })
+  )
+}
+
+const messagingFor = (service: Sender, url: string, seeds: ReadonlyMap<Sender, string>) =>
+  Layer.fresh(messaging(service)).pipe(
+    Layer.provide(
+      ConfigProvider.layer(ConfigProvider.fromEnvRecord({ NATS_URL: url, [`CD_${service.toUpperCase()}_NATS_SEED`]: seeds.get(service)! }))
+    )
+  )
+
+const as = (service: Sender) => Layer.unwrap(Effect.map(Server, ({ url, seeds }) => messagingFor(service, url, seeds)))
+
+/** Who may publish (or request) on each class of subjects; written by hand, not derived: this is what must hold. */
+const mayPublish: Readonly<Record<string, ReadonlyArray<ServiceName>>> = {
+  "$KV.hostnames.com.example": ["lifecycle"],
+  "$KV.hostnames._meta": ["lifecycle"],
+  "$KV.certificates.c1": ["certifier"],
+  "$KV.challenges.t1": ["certifier"],
+  "$KV.edges.e1": ["router"],
+  "$KV.locks.zone/a": ["lifecycle", "connector", "certifier"],
+  "$JS.API.DIRECT.GET.KV_hostnames.$KV.hostnames.com.example": ["lifecycle", "router", "gateway"],
+  "$JS.API.DIRECT.GET.KV_certificates.$KV.certificates.c1": ["router", "certifier"],
+  "$JS.API.DIRECT.GET.KV_challenges.$KV.challenges.t1": ["router", "certifier"],
+  "$JS.API.DIRECT.GET.KV_locks.$KV.locks.x": ["lifecycle", "connector", "certifier"],
+  "$JS.API.CONSUMER.CREATE.KV_certificates.w.$KV.certificates.>": ["router", "certifier"],
+  "$JS.API.CONSUMER.CREATE.KV_hostnames.w.$KV.hostnames.>": ["lifecycle", "router", "gateway"],
+  "$JS.API.CONSUMER.CREATE.CD_WORK_CERTIFIER.spy": [],
+  "$JS.API.CONSUMER.CREATE.CD_EVENTS.spy": [],
+  "$JS.API.CONSUMER.DURABLE.CREATE.CD_EVENTS.spy": [],
+  "$JS.API.CONSUMER.DELETE.CD_EVENTS.webhooks_events": [],
+  "$JS.API.STREAM.CREATE.CD_EVENTS": ["lifecycle"],
+  "$JS.API.STREAM.UPDATE.KV_hostnames": ["lifecycle"],
+  "$JS.API.STREAM.CREATE.MINE": [],
+  "$JS.API.STREAM.DELETE.KV_hostnames": [],
+  "$JS.API.STREAM.PURGE.KV_hostnames": [],
+  "$JS.API.STREAM.MSG.DELETE.KV_hostnames": [],
+  "$JS.API.STREAM.MSG.GET.KV_certificates": [],
+  "$JS.API.STREAM.SNAPSHOT.KV_certificates": [],
+  "$JS.API.STREAM.RESTORE.KV_certificates": [],
+  "$JS.API.STREAM.LIST": [],
+  "$JS.API.CONSUMER.MSG.NEXT.CD_WORK_LIFECYCLE.lifecycle_connection": ["lifecycle"],
+  "$JS.ACK.CD_WORK_LIFECYCLE.lifecycle_connection.1.1.1.1.0": ["lifecycle"],
+  "$JS.API.CONSUMER.MSG.NEXT.CD_EVENTS.webhooks_events": ["webhooks"],
+  "cd.work.v1.lifecycle.connection.records-observed.c1": ["connector"],
+  "cd.work.v1.lifecycle.connection.certificate-changed.c1": ["certifier"],
+  "cd.work.v1.connector.zone.apply.c1": ["lifecycle"],
+  "cd.work.v1.billing.reservation.commit.c1": ["lifecycle"],
+  "cd.call.v1.lifecycle.create": ["gateway"],
+  "cd.call.v1.lifecycle.rebuild": [],
+  "cd.call.v1.billing.reserve": ["gateway"],
+  "cd.call.v1.connector.observe-ownership": ["lifecycle"],
+  "cd.events.v1.t1.c1.ssl.issued": ["lifecycle"],
+  "cd.dead.v1.work.connector.zone.apply.c1": ["connector"],
+  "cd.unknown": [],
+  "$SYS.REQ.SERVER.PING": [],
+  "_INBOX_gateway.x": []
+}
+
+const maySubscribe: Readonly<Record<string, ReadonlyArray<ServiceName>>> = {
+  "_INBOX_gateway.>": ["gateway"],
+  "_INBOX_router.>": ["router"],
+  "_INBOX.>": [],
+  "cd.call.v1.lifecycle.create": ["lifecycle"],
+  "cd.call.v1.billing.reserve": ["billing"],
+  "cd.call.v1.>": [],
+  "cd.work.v1.>": [],
+  "cd.work.v1.connector.zone.apply.c1": [],
+  "cd.events.v1.*.*.>": ["webhooks", "billing", "gateway"],
+  "cd.dead.v1.>": [],
+  "$KV.certificates.>": [],
+  "$KV.hostnames.>": [],
+  "$JS.API.>": [],
+  "$SYS.>": [],
+  ">": []
+}
+
+/** The operations on these subjects that the server refused. The answer to a ping comes after every refusal. */
+const refusals = async (connection: NatsConnection, act: () => void): Promise<ReadonlySet<string>> => {
+  const refused = new Set<string>()
+  const statuses = connection.status()
+  const reading = (async () => {
+    for await (const status of statuses) {
+      if (status.type === "error" && status.error instanceof PermissionViolationError) refused.add(status.error.subject)
+    }
+  })()
+  act()
+  await connection.flush()
+  await connection.flush()
+  ;(statuses as unknown as { readonly stop: () => void }).stop()
+  await reading
+  return refused
+}
+
+describe("permissions", () => {
+  layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+    for (const service of serviceNames) {
+      it.effect(`${service}: each subject class`, () =>
+        Effect.gen(function* () {
+          const { url, seeds } = yield* Server
+          const connection = yield* Effect.acquireRelease(
+            Effect.promise(() =>
+              connect({
+                servers: url,
+                inboxPrefix: `_INBOX_${service}`,
+                authenticator: nkeyAuthenticator(new TextEncoder().encode(seeds.get(service)))
+              })
+            ),
+            (open) => Effect.promise(() => open.close())
+          )
+          const table = (allowed: Readonly<Record<string, ReadonlyArray<ServiceName>>>, refused: ReadonlySet<string>) =>
+            Object.keys(allowed).map((subject) => `${subject}: ${refused.has(subject) ? "deny" : "allow"}`)
+          const expected = (allowed: Readonly<Record<string, ReadonlyArray<ServiceName>>>) =>
+            Object.entries(allowed).map(([subject, who]) => `${subject}: ${who.includes(service) ? "allow" : "deny"}`)
+          const published = yield* Effect.promise(() =>
+            refusals(connection, () => {
+              for (const subject of Object.keys(mayPublish)) connection.publish(subject, "{}")
+            })
+          )
+          assert.deepStrictEqual(table(mayPublish, published), expected(mayPublish))
+          const subscribed = yield* Effect.promise(() =>
+            refusals(connection, () => {
+              for (const subject of Object.keys(maySubscribe)) connection.subscribe(subject, { callback: () => {} })
+            })
+          )
+          assert.deepStrictEqual(table(maySubscribe, subscribed), expected(maySubscribe))
+        })
+      )
+    }
+
+    it.effect("nobody gets in without a key, or with a foreign one", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server
+        const stranger = createUsers()[0]!.seed
+        for (const options of [{}, { authenticator: nkeyAuthenticator(new TextEncoder().encode(stranger)) }]) {
+          const outcome = yield* Effect.promise(() =>
+            connect({ servers: url, reconnect: false, ...options }).then(
+              () => "in",
+              () => "refused"
+            )
+          )
+          assert.strictEqual(outcome, "refused")
+        }
+      })
+    )
+
+    it.effect("every service can do its own work under its own user", () =>
+      Effect.gen(function* () {
+        for (const service of serviceNames) {
+          yield* Effect.gen(function* () {
+            const kv = yield* Kv
+            for (const definition of allBuckets) {
+              if (!definition.readers.includes(service) && !definition.writers.includes(service)) continue
+              const bucket = kv.bucket(definition)
+              yield* bucket.keys
+              yield* bucket.get("nothing")
+              const events = yield* Stream.runCollect(Stream.takeUntil(bucket.watch, (event) => event.type === "complete"))
+              assert.strictEqual(events[0]?.type, "reset")
+            }
+          }).pipe(Effect.provide(as(service)), Effect.timeout("10 seconds"))
+        }
+      })
+    )
+
+    it.effect("calls, work and buckets cross services; the edge reads what it may not write", () =>
+      Effect.gen(function* () {
+        const done = yield* Deferred.make<string>()
+        const billing = yield* Layer.build(as("billing"))
+        yield* Context.get(billing, Calls).serve(reserveConnect, () => Effect.succeed({}))
+        yield* Context.get(billing, Work).consume("billing_reservation", [
+          handle(commitConnect, ({ connection_id }) => Deferred.succeed(done, connection_id))
+        ])
+        const gateway = yield* Layer.build(as("gateway"))
+        const lifecycle = yield* Layer.build(as("lifecycle"))
+        const router = yield* Layer.build(as("router"))
+        const certifier = yield* Layer.build(as("certifier"))
+        assert.deepStrictEqual(yield* Context.get(gateway, Calls).request(reserveConnect, { tenant_id: "t", connection_id: "c" }), {})
+        yield* Context.get(lifecycle, Work).send(commitConnect, { tenant_id: "t", connection_id: "c9", created_at: "now" }, { id: "c9" })
+        assert.strictEqual(yield* Deferred.await(done), "c9")
+        const meta = { epoch: "e", complete: true, count: 0 }
+        yield* Context.get(lifecycle, Kv).bucket(hostnames).put("_meta", meta)
+        const registry = Context.get(router, Kv).bucket(hostnames)
+        assert.deepStrictEqual((yield* registry.get("_meta"))?.value, meta)
+        assert.strictEqual((yield* Effect.flip(registry.put("_meta", meta)))._tag, "NatsUnavailable")
+        yield* Context.get(certifier, Kv)
+          .bucket(challenges)
+          .put("t1", { token: "t1", hostname: "a", key_authorization: "k" }, { ttlSeconds: 900 })
+        yield* Context.get(certifier, Kv).bucket(challenges).delete("t1")
+        yield* Context.get(router, Kv)
+          .bucket(edges)
+          .put(
+            "e1",
+            { edge_id: "e1", at: "now", epoch: null, revision: 0, challenges_revision: 0, version: "1", hostnames: 0, load: 0 },
+            { ttlSeconds: 5 }
+          )
+      }).pipe(Effect.timeout("20 seconds"))
+    )
+  })
+})

@@ -1,0 +1,73 @@
+/**
+ * Gives every due claim to the attendant, as many at once as configured, and sleeps until the next one is due.
+ *
+ * Owns: the loop, the bound. Leaves to `Claims.lease`: that no two processes get the same claim. Built against: a scan at fixed intervals
+ * (one indexed look per wake), and one slow order holding up the others.
+ */
+import { Config, Effect, FiberSet, Layer, Schedule } from "effect"
+import { ClaimAttendant } from "./attendClaim.ts"
+import { CertificateBucket } from "./CertificateBucket.ts"
+import { Certificates, supersededHours } from "./Certificates.ts"
+import { type Claim, Claims } from "./Claims.ts"
+import { Wake } from "./Wake.ts"
+
+/** How many claims one certifier works on at the same time. Default 16. */
+export const CertifierConcurrency = Config.Int("CD_CERTIFIER_CONCURRENCY").pipe(Config.withDefault(16))
+
+/** A row written by a process that died before it could work on it is found this late at most, milliseconds. */
+const longestSleep = 10_000
+
+/** Works on due claims while its scope is open. */
+export const scheduler = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const [claims, attendant, wake] = [yield* Claims, yield* ClaimAttendant, yield* Wake]
+    const concurrency = yield* CertifierConcurrency
+    const running = yield* FiberSet.make<void, never>()
+
+    const attend = (claim: Claim) =>
+      attendant.attend(claim).pipe(
+        Effect.catchTag("LeaseLost", () => Effect.logInfo("lost the lease of a claim", { hostname: claim.hostname })),
+        Effect.catchCause((cause) =>
+          Effect.logWarning("a claim is left to its lease", { hostname: claim.hostname, connection_id: claim.connection_id }, cause)
+        ),
+        Effect.ensuring(wake.now)
+      )
+
+    const round = Effect.gen(function* () {
+      const free = concurrency - (yield* FiberSet.size(running))
+      const leased = free > 0 ? yield* claims.lease(free) : []
+      yield* Effect.forEach(leased, (claim) => FiberSet.run(running, attend(claim)), { discard: true })
+      if (leased.length > 0 && leased.length === free) return yield* wake.wait(longestSleep)
+      if (leased.length > 0) return
+      const next = free > 0 ? yield* claims.nextDue : undefined
+      yield* wake.wait(Math.min(Math.max(next ?? longestSleep, 5), longestSleep))
+    })
+    yield* forEver("claims", round)
+  })
+)
+
+/** Destroys the keys of superseded certificates when their time has come. */
+export const retirement = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const [certificates, bucket] = [yield* Certificates, yield* CertificateBucket]
+    const round = Effect.gen(function* () {
+      const ids = yield* certificates.toRetire(200)
+      if (ids.length > 0) {
+        yield* bucket.remove(ids)
+        return yield* certificates.retire(ids)
+      }
+      // Whatever is superseded from now on has that much time yet.
+      const longest = supersededHours * 3_600_000
+      yield* Effect.sleep(Math.min(Math.max((yield* certificates.nextRetirement) ?? longest, 1_000), longest))
+    })
+    yield* forEver("retirement", round)
+  })
+)
+
+const forEver = <E, R>(name: string, round: Effect.Effect<void, E, R>) =>
+  round.pipe(
+    Effect.tapError((error) => Effect.logWarning(`${name}: trying again`, { error: String(error) })),
+    Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])),
+    Effect.forever,
+    Effect.forkScoped
+  )

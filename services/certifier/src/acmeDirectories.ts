@@ -1,0 +1,46 @@
+/**
+ * Where the CAs are and how they are reached: configuration and HTTPS, for all who talk to them.
+ *
+ * Owns: the directories' settings, their names in the API, which roots their own HTTPS may chain to. Leaves to `Authorities.ts`: issuing.
+ */
+import { readFileSync } from "node:fs"
+import { rootCertificates } from "node:tls"
+import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
+import { Config, ConfigProvider, Effect, Option } from "effect"
+
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+const letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+/** ACME directory for `live` applications; `internal`: our own CA. Default: Let's Encrypt. */
+export const AcmeDirectory = Config.String("CD_ACME_DIRECTORY").pipe(Config.withDefault(letsEncrypt))
+/** ACME directory for `test` applications. Default: Let's Encrypt's staging; `internal` where CD_ACME_DIRECTORY is `internal`. */
+export const AcmeDirectoryTest = Config.option(Config.String("CD_ACME_DIRECTORY_TEST"))
+/** PEM file with roots that the directories' own HTTPS certificates may chain to, besides the public ones. Default: none. */
+export const AcmeCaFile = Config.option(Config.String("CD_ACME_CA_FILE"))
+const names: ReadonlyMap<string, string> = new Map([
+  [letsEncrypt, "letsencrypt"],
+  [letsEncryptStaging, "letsencrypt-staging"]
+])
+
+/** What callers see as `ca`: a short name, or the directory's host. */
+export const nameOf = (directory: string): string => names.get(directory) ?? URL.parse(directory)?.host ?? directory
+
+/** The directories of both environments, checked. */
+export const acmeDirectories = Effect.gen(function* () {
+  const live = yield* AcmeDirectory
+  const test = Option.getOrElse(yield* AcmeDirectoryTest, () => (live === "internal" ? "internal" : letsEncryptStaging))
+  for (const [name, directory] of Object.entries({ CD_ACME_DIRECTORY: live, CD_ACME_DIRECTORY_TEST: test })) {
+    if (directory !== "internal" && URL.parse(directory)?.protocol !== "https:")
+      return yield* Config.fail(new ConfigProvider.SourceError({ message: `${name} must be an https URL or "internal"` }))
+  }
+  return { live, test }
+})
+
+/** HTTPS to CAs and to their management. */
+export const acmeHttpClient = Effect.gen(function* () {
+  const policy = yield* addressPolicy
+  const caFile = yield* AcmeCaFile
+  const ca = Option.map(caFile, (file) => [readFileSync(file, "utf8"), ...rootCertificates].join("\n"))
+  return yield* HttpClient.make(policy, Option.isSome(ca) ? { ca: ca.value } : {})
+})

@@ -1,0 +1,50 @@
+/**
+ * The certifier as one layer: its mailbox, its scheduler, and all they need, from the process's environment.
+ *
+ * Owns: the wiring. `main.ts` runs it alone; the all-in-one process runs it beside the others.
+ */
+import { Database } from "@connect-domain/database/Database.ts"
+import { messaging } from "@connect-domain/nats/messaging.ts"
+import { Outbox } from "@connect-domain/outbox/Outbox.ts"
+import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
+import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
+import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
+import { Layer } from "effect"
+import { Accounts } from "./Accounts.ts"
+import { Authorities } from "./Authorities.ts"
+import { ClaimAttendant } from "./attendClaim.ts"
+import { CertificateBucket } from "./CertificateBucket.ts"
+import { Certificates } from "./Certificates.ts"
+import { Challenges } from "./Challenges.ts"
+import { Claims } from "./Claims.ts"
+import { handleRequests } from "./handleRequests.ts"
+import { LiveEdges } from "./LiveEdges.ts"
+import { metrics } from "./metrics.ts"
+import { Notices } from "./Notices.ts"
+import { readiness } from "./readiness.ts"
+import { retirement, scheduler } from "./Scheduler.ts"
+import { VanishedIssuers } from "./VanishedIssuers.ts"
+import { Wake } from "./Wake.ts"
+
+const tables = Layer.mergeAll(Claims.layer, Certificates.layer, Accounts.layer, Outbox.layer("certifier"))
+const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
+const parts = ClaimAttendant.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer)),
+  Layer.provideMerge(VanishedIssuers.layer),
+  Layer.provideMerge(Layer.mergeAll(tables, edges, Wake.layer))
+)
+
+export const layer = Layer.mergeAll(
+  handleRequests,
+  scheduler,
+  retirement,
+  CertificateBucket.restorer,
+  metrics,
+  readiness,
+  healthServer("certifier")
+).pipe(
+  Layer.provide(parts),
+  Layer.provide(Readiness.layer),
+  Layer.provide(Layer.mergeAll(Database.layer("certifier"), messaging("certifier"))),
+  Layer.provide(Telemetry.layer("certifier"))
+)

@@ -1,0 +1,162 @@
+/**
+ * Everything around the certifier, for tests: real Postgres, NATS and Pebble, fake edges, and a lifecycle that asks and listens.
+ *
+ * Certifiers run as layers in this process (`certifier`) or as processes of their own that can be killed (`spawnCertifier`).
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { copyFileSync, mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Database } from "@connect-domain/database/Database.ts"
+import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/migrate.ts"
+import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
+import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
+import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
+import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
+import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
+import { Kv } from "@connect-domain/nats/Kv.ts"
+import { messaging } from "@connect-domain/nats/messaging.ts"
+import { provision } from "@connect-domain/nats/provision.ts"
+import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsServer.ts"
+import { handle, Work } from "@connect-domain/nats/Work.ts"
+import { ConfigProvider, Context, Effect, Layer, type Scope } from "effect"
+import { layer as certifierLayer } from "../src/service.ts"
+import { type FakeEdge, startEdge } from "./FakeEdge.ts"
+import { Pebble, type PebbleOptions } from "./Pebble.ts"
+
+export type Notice = (typeof certificateChanged)["payload"]["Type"]
+
+export interface Asked {
+  readonly connection_id: string
+  readonly tenant_id: string
+  readonly claim_id: string
+  readonly hostname: string
+  readonly environment: "test" | "live"
+}
+
+export interface WorldOptions {
+  readonly pebble?: PebbleOptions | false
+  readonly env?: Readonly<Record<string, string>>
+  readonly edgeLagMillis?: number
+}
+
+/** The roles and the certifier's own tables: other services' migrations are none of its business. */
+const ownMigrations = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "certifier-migrations-"))
+  for (const file of ["0001_roles.sql", "0030_certifier.sql"]) copyFileSync(join(migrationsDirectory, file), join(folder, file))
+  return folder
+}
+
+const key = () => `k1:${randomBytes(32).toString("base64")}`
+
+export interface World {
+  readonly env: Readonly<Record<string, string>>
+  readonly pebble: Pebble
+  readonly postgres: PostgresServer
+  readonly nats: NatsServer
+  readonly edge: FakeEdge
+  /** What the lifecycle was told, in order of arrival. */
+  readonly notices: Array<Notice>
+  readonly database: Database["Service"]
+  readonly kv: Kv["Service"]
+  readonly provision: Effect.Effect<void>
+  readonly ensure: (asked: Asked) => Effect.Effect<void>
+  readonly release: (asked: Asked) => Effect.Effect<void>
+  /** Runs a certifier in this process until the scope closes. */
+  readonly certifier: Effect.Effect<void, never, Scope.Scope>
+  /** As `certifier`, with further settings. */
+  readonly certifierWith: (env: Readonly<Record<string, string>>) => Effect.Effect<void, never, Scope.Scope>
+  readonly spawnCertifier: () => ChildProcess
+  readonly bucketKeys: Effect.Effect<ReadonlyArray<string>>
+}
+
+export const ask = (hostname: string, environment: "test" | "live" = "live"): Asked => {
+  const id = uuidv7()
+  return { connection_id: id, tenant_id: uuidv7(), claim_id: id, hostname, environment }
+}
+
+export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}) {
+  const pebble = yield* Effect.acquireRelease(
+    Effect.promise(() => Pebble.start(options.pebble === false ? {} : options.pebble)),
+    (running) => Effect.promise(() => running.stop())
+  )
+  const [postgres, nats] = yield* Effect.all([startPostgres(), startNats()], { concurrency: 2 })
+  const databaseUrl = yield* postgres.emptyDatabase
+  yield* migrateDatabase(databaseUrl, ownMigrations())
+  const env: Record<string, string> = {
+    CD_MODE: "sandbox",
+    CD_NETWORK_ALLOW: "127.0.0.0/8,::1/128",
+    DATABASE_URL: databaseUrl,
+    CD_DATABASE_POOL: "4",
+    NATS_URL: nats.url,
+    CD_ACME_DIRECTORY: pebble.directory,
+    CD_ACME_DIRECTORY_TEST: pebble.directory,
+    CD_ACME_CA_FILE: pebble.caFile,
+    CD_ACME_KEK: key(),
+    EDGE_KEK: key(),
+    CD_LOG_LEVEL: "warn",
+    ...options.env
+  }
+  const config = ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
+  const sides = yield* Layer.build(Layer.provide(Layer.fresh(messaging("lifecycle")), config))
+  const routers = yield* Layer.build(Layer.provide(Layer.fresh(messaging("router")), config))
+  const provisioned = provision.pipe(Effect.provideContext(sides), Effect.orDie)
+  yield* provisioned
+  const edge = yield* Effect.provideContext(
+    startEdge({ id: "edge-1", port: pebble.httpPort, ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis }) }),
+    routers
+  )
+  const work = Context.get(sides, Work)
+  const kv = Context.get(routers, Kv)
+  const notices: Array<Notice> = []
+  yield* work
+    .consume("lifecycle_connection", [handle(certificateChanged, (payload) => Effect.sync(() => void notices.push(payload)))])
+    .pipe(Effect.provide(config), Effect.orDie)
+  const database = Context.get(yield* Layer.build(Database.layerFor({ url: databaseUrl, name: "test" })), Database)
+
+  const certifierWith = (more: Readonly<Record<string, string>>) => {
+    const settings = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...env, ...more }))
+    return Effect.asVoid(Effect.orDie(Layer.build(Layer.provide(Layer.fresh(certifierLayer), settings))))
+  }
+
+  return {
+    env,
+    pebble,
+    postgres,
+    nats,
+    edge,
+    notices,
+    database,
+    kv,
+    provision: provisioned,
+    ensure: (asked) => Effect.orDie(work.send(ensureCertificate, asked, { id: uuidv7() })),
+    release: ({ connection_id, claim_id, hostname }) =>
+      Effect.orDie(work.send(releaseCertificate, { connection_id, claim_id, hostname }, { id: uuidv7() })),
+    certifier: certifierWith({}),
+    certifierWith,
+    spawnCertifier: () =>
+      spawn(process.execPath, [join(import.meta.dirname, "../src/main.ts")], {
+        env: { PATH: process.env.PATH, ...env },
+        stdio: ["ignore", "inherit", "inherit"]
+      }),
+    bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
+  } satisfies World
+})
+
+/** Looks every 20 ms until `condition` gives something, at most `seconds`. */
+export const eventually = <A>(what: string, condition: () => A | undefined | false, seconds = 20): Effect.Effect<A> =>
+  eventuallyEffect(what, Effect.sync(condition), seconds)
+
+export const eventuallyEffect = <A, E, R>(
+  what: string,
+  condition: Effect.Effect<A | undefined | false, E, R>,
+  seconds = 20
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    while (true) {
+      const found = yield* condition
+      if (found !== undefined && found !== false) return found
+      yield* Effect.sleep("20 millis")
+    }
+  }).pipe(Effect.timeoutOrElse({ duration: seconds * 1000, orElse: () => Effect.die(new Error(`waited ${seconds} s for: ${what}`)) }))

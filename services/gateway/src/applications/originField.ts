@@ -1,0 +1,24 @@
+/**
+ * Where the edge shall proxy to, as somebody typed it.
+ *
+ * Owns: the early, explained refusal. Leaves to the router: the check that counts, at the moment of connecting.
+ */
+import { isIP } from "node:net"
+import type { FieldProblem } from "../http/ApiError.ts"
+import type { Settings } from "../Settings.ts"
+
+const problem = (field: string, message: string): ReadonlyArray<FieldProblem> => [{ field, message }]
+
+/** Null and absent are fine. */
+export const checkOrigin = (settings: Settings["Service"], value: unknown, field = "origin"): ReadonlyArray<FieldProblem> => {
+  if (value === undefined || value === null || typeof value !== "string") return []
+  const url = value.length <= 2048 ? URL.parse(value) : null
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) return problem(field, "must be a URL such as https://app.example.com")
+  if (url.username !== "" || url.password !== "") return problem(field, "must not contain a user name or password")
+  if (url.search !== "" || url.hash !== "" || url.pathname !== "/") return problem(field, "must have no path, query or fragment")
+  const host = url.hostname.replace(/^\[|\]$/g, "")
+  if (host === settings.edge) return problem(field, "must not be this service itself")
+  if (isIP(host) !== 0 && settings.addresses.check(host) === "denied") return problem(field, "must not be a private or reserved address")
+  if (!settings.sandbox && (host === "localhost" || host.endsWith(".localhost"))) return problem(field, "must not be this machine")
+  return []
+}

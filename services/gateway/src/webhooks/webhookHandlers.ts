@@ -1,0 +1,65 @@
+/** Webhook endpoints and deliveries: the webhooks service's, asked for this tenant. */
+import { Database } from "@connect-domain/database/Database.ts"
+import { isUuid } from "@connect-domain/domain/uuidv7.ts"
+import {
+  createEndpoint,
+  deleteEndpoint,
+  listDeliveries,
+  listEndpoints,
+  readEndpoint,
+  replayDelivery,
+  rotateSecret,
+  testEndpoint,
+  updateEndpoint
+} from "@connect-domain/messages/webhooks.ts"
+import { Calls } from "@connect-domain/nats/Calls.ts"
+import { Effect } from "effect"
+import type { WebhooksApi } from "../api/webhooks.ts"
+import { readApplication } from "../applications/readApplication.ts"
+import type { Caller } from "../auth/Caller.ts"
+import type { Handlers } from "../http/Endpoint.ts"
+import { Settings } from "../Settings.ts"
+
+export const webhookHandlers = Effect.gen(function* () {
+  const database = yield* Database
+  const calls = yield* Calls
+  const settings = yield* Settings
+  const one = (caller: Caller, id: string) => ({ tenant_id: caller.tenant_id, endpoint_id: id })
+  /** The service pages by the last id; callers get it as a cursor. */
+  const pageWith = <A extends { readonly id: string }>(tenantId: string, list: string, page: { data: ReadonlyArray<A>; more: boolean }) => ({
+    data: page.data,
+    next_cursor: page.more && page.data.length > 0 ? settings.cursors.write(tenantId, list, page.data.at(-1)!.id) : null
+  })
+  const handlers: Handlers<typeof WebhooksApi> = {
+    createWebhookEndpoint: ({ caller, body, plannedId }) =>
+      Effect.gen(function* () {
+        const application_id = body.application_id ?? null
+        if (application_id !== null) yield* readApplication(database, caller.tenant_id, application_id)
+        return yield* calls.request(createEndpoint, { ...one(caller, plannedId), application_id, url: body.url, events: body.events ?? [] })
+      }),
+    listWebhookEndpoints: ({ caller, query }) =>
+      Effect.gen(function* () {
+        const after = (yield* settings.cursors.read(caller.tenant_id, "webhook-endpoints", query.cursor)) ?? null
+        const page = yield* calls.request(listEndpoints, { tenant_id: caller.tenant_id, after, limit: query.limit })
+        return pageWith(caller.tenant_id, "webhook-endpoints", page)
+      }),
+    readWebhookEndpoint: ({ caller, params }) => calls.request(readEndpoint, one(caller, params.id)),
+    updateWebhookEndpoint: ({ caller, params, body }) => calls.request(updateEndpoint, { ...one(caller, params.id), ...body }),
+    deleteWebhookEndpoint: ({ caller, params }) => Effect.asVoid(calls.request(deleteEndpoint, one(caller, params.id))),
+    rotateWebhookSecret: ({ caller, params, body }) =>
+      calls.request(rotateSecret, { ...one(caller, params.id), revoke: body.revoke ?? false }),
+    testWebhookEndpoint: ({ caller, params }) => calls.request(testEndpoint, one(caller, params.id)),
+    listWebhookDeliveries: ({ caller, query }) =>
+      Effect.gen(function* () {
+        const { endpoint_id = null, event_id = null, status = null } = query
+        const after = (yield* settings.cursors.read(caller.tenant_id, "webhook-deliveries", query.cursor)) ?? null
+        if ([endpoint_id, event_id].some((id) => id !== null && !isUuid(id))) return { data: [], next_cursor: null }
+        const filter = { endpoint_id, event_id, status }
+        const page = yield* calls.request(listDeliveries, { tenant_id: caller.tenant_id, after, limit: query.limit, ...filter })
+        return pageWith(caller.tenant_id, "webhook-deliveries", page)
+      }),
+    replayWebhookDelivery: ({ caller, params }) =>
+      calls.request(replayDelivery, { tenant_id: caller.tenant_id, delivery_id: params.id })
+  }
+  return handlers
+})

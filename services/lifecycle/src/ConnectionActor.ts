@@ -1,0 +1,84 @@
+/**
+ * The connection actors: tells a connection something and commits everything that follows from it at once.
+ *
+ * Owns: row lock → drop what was seen → decide → write state, seen ids, events, registry entries and messages in one transaction → wake
+ * the relays. Leaves to libs/connection: every decision; to the outbox and the registry's relay: sending. Commands that arrive together
+ * share a transaction.
+ * Built against: a crash anywhere (nothing is sent that is not committed, what is committed is sent again until it is taken), two replicas
+ * with two commands for one connection (the row lock), two tenants that prove one name at once (the unique index: decided again).
+ */
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { CallError } from "@connect-domain/nats/Calls.ts"
+import { Outbox } from "@connect-domain/outbox/Outbox.ts"
+import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
+import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { loadConnections, loadDue, readCredentials, saveDraft } from "./connectionStore.ts"
+import { Draft, type Outcome, type Surroundings, type Told } from "./Draft.ts"
+import { groupCommit } from "./GroupCommit.ts"
+import { toOutbox } from "./outgoing.ts"
+import { timing } from "./timing.ts"
+import { Wake } from "./Wake.ts"
+
+export class ConnectionActor extends Context.Service<
+  ConnectionActor,
+  {
+    /** Fails with `not_found`, with the machine's refusal, or with what `edit` says. A late or repeated command succeeds with no events. */
+    readonly tell: (told: Told) => Effect.Effect<Outcome, CallError | DatabaseError>
+    /** Tells up to `limit` connections that their deadline has passed; gives back how many. */
+    readonly tellDue: (limit: number) => Effect.Effect<number, DatabaseError>
+  }
+>()("lifecycle/ConnectionActor") {
+  static readonly layer = Layer.effect(
+    ConnectionActor,
+    Effect.gen(function* () {
+      const db = yield* Database
+      const outbox = yield* Outbox
+      const wake = yield* Wake
+      const settings = yield* timing
+
+      const surroundings = Effect.map(Clock.currentTimeMillis, (now): Surroundings => ({ now, random: Math.random, timing: settings }))
+      const commit = Effect.fnUntraced(function* (draft: Draft) {
+        if (draft.changed.size === 0 && draft.seen.size === 0) return
+        const writing = draft.reactions.filter(({ reaction }) => reaction.to === "provider").map(({ row }) => row.application_id)
+        yield* saveDraft(db, draft, toOutbox(draft, yield* readCredentials(db, [...new Set(writing)])))
+        yield* db.afterCommit(() => {
+          outbox.poke()
+          wake.committed(draft)
+        })
+      })
+
+      const tellAll = Effect.fnUntraced(function* (all: ReadonlyArray<Told>) {
+        const ids = [...new Set(all.map((told) => told.id))]
+        const messageIds = all.flatMap((told) => told.messageId ?? [])
+        const { rows, seen } = yield* loadConnections(db, ids, messageIds)
+        const draft = new Draft(rows, seen, yield* surroundings)
+        const outcomes = all.map((told) => draft.tell(told))
+        yield* commit(draft)
+        return outcomes
+      }, db.transaction)
+
+      const tellDue = Effect.fnUntraced(function* (limit: number) {
+        const around = yield* surroundings
+        const { rows, seen } = yield* loadDue(db, around.now, limit)
+        const draft = new Draft(rows, seen, around)
+        for (const { row } of rows) {
+          const outcome = draft.tell({ id: row.id, command: { name: "DeadlineReached" } })
+          if (Exit.isFailure(outcome)) yield* Effect.logError(`${row.id} could not be told of its deadline`, outcome.cause)
+        }
+        yield* commit(draft)
+        return rows.length
+      }, db.transaction)
+
+      const tell = yield* groupCommit<Told, Outcome, CallError | DatabaseError, never>({ size: 64, parallel: 3 }, (all) =>
+        decidedAgain(tellAll(all))
+      )
+      const tellFromHere = (told: Told) =>
+        Effect.withFiber<Outcome, CallError | DatabaseError>((fiber) => tell({ headers: contextHeaders(fiber.context), ...told }))
+      return ConnectionActor.of({ tell: tellFromHere, tellDue: (limit) => decidedAgain(tellDue(limit)) })
+    })
+  )
+}
+
+/** A claim or a message id that another transaction committed first, or a deadlock: what is read now says so. */
+const decidedAgain = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
+  Effect.retry(effect, { times: 10, while: (error) => error.reason === "UniqueViolation" || error.reason === "SerializationFailure" })

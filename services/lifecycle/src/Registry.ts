@@ -1,0 +1,125 @@
+/**
+ * The relay of the hostname registry: what Postgres says of each name, put into the `hostnames` bucket.
+ *
+ * Owns: putting dirty rows, only upwards, and `_meta` when a rebuild is complete. Leaves to the connection actor: what a row says; to the
+ * edges: applying it. A name that waits to go live is announced: when the connected edges have its put, its actor is told.
+ * Built against: a late put that revives an archived name (compare-and-swap on the revision, versions only grow), a crash between commit
+ * and put (the row stays dirty), and an empty bucket that is taken for an empty registry (`_meta` is written last).
+ */
+import { Database } from "@connect-domain/database/Database.ts"
+import { type HostnameEntry, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
+import { type Bucket, Kv } from "@connect-domain/nats/Kv.ts"
+import { Effect, FiberMap, Schedule } from "effect"
+import { ConnectionActor } from "./ConnectionActor.ts"
+import { Edges } from "./Edges.ts"
+import { Wake } from "./Wake.ts"
+
+interface DirtyRow {
+  readonly key: string
+  readonly entry: HostnameEntry
+  readonly version: number
+  readonly put_revision: number | null
+  /** Its connection waits for the edges. */
+  readonly awaited: boolean
+}
+interface PutRow {
+  readonly key: string
+  readonly version: number
+  readonly put_revision: number
+}
+interface Epoch {
+  readonly epoch: string
+  readonly complete: boolean
+}
+
+const batch = 256
+/** Without being woken: for rows that another replica left behind. */
+const idle = "1 second"
+
+export const relayRegistry = Effect.gen(function* () {
+  const db = yield* Database
+  const bucket = (yield* Kv).bucket(hostnames)
+  const { registry: wake } = yield* Wake
+  const announce = yield* makeAnnounce
+
+  const readEpoch = Effect.map(
+    db.query<Epoch>((sql) => sql`select epoch, complete from lifecycle.epoch`),
+    ([row]) => row
+  )
+  const readDirty = db.query<DirtyRow>(
+    (sql) => sql`
+      select r.key, r.entry, r.version, r.put_revision, coalesce(c.state = 'issuing_cert' and c.certificate_id is not null, false) as awaited
+      from lifecycle.registry r left join lifecycle.connections c on c.id = (r.entry ->> 'connection_id')::uuid
+      where r.version > r.put_version order by r.version limit ${batch}`
+  )
+  const markPut = (rows: ReadonlyArray<PutRow>, epoch: string) =>
+    db.query(
+      (sql) => sql`
+        update lifecycle.registry r set put_version = x.version, put_revision = x.put_revision, put_epoch = ${epoch}
+        from jsonb_to_recordset(${sql.json(rows)}) as x(key text, version bigint, put_revision bigint)
+        where r.key = x.key and r.put_version < x.version and exists (select 1 from lifecycle.epoch where epoch = ${epoch})`
+    )
+  const complete = Effect.fnUntraced(function* ({ epoch }: Epoch) {
+    const [held] = yield* db.query<{ count: number }>(
+      (sql) => sql`select count(*) as count from lifecycle.registry where entry ->> 'status' = 'held'`
+    )
+    yield* bucket.put(metaKey, { epoch, complete: true, count: held?.count ?? 0 })
+    yield* db.query((sql) => sql`update lifecycle.epoch set complete = true where epoch = ${epoch}`)
+    yield* Effect.logInfo("the registry is complete", { epoch, hostnames: held?.count ?? 0 })
+  })
+
+  const once = Effect.gen(function* () {
+    const epoch = yield* readEpoch
+    if (epoch === undefined) return yield* Effect.timeoutOption(wake.wait, idle)
+    const dirty = yield* readDirty
+    const put = yield* Effect.forEach(dirty, (row) => putUpwards(bucket, row), { concurrency: 64 })
+    if (put.length > 0) yield* markPut(put, epoch.epoch)
+    for (const [index, row] of dirty.entries()) {
+      if (row.awaited) yield* announce(row.entry, { epoch: epoch.epoch, revision: put[index]!.put_revision })
+    }
+    if (dirty.length === batch) return
+    if (!epoch.complete) return yield* complete(epoch)
+    yield* Effect.timeoutOption(wake.wait, idle)
+  })
+  const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
+  yield* Effect.forever(once).pipe(
+    Effect.tapError((error) => Effect.logWarning(`the registry's relay waits: ${error.message}`)),
+    Effect.retry(backoff),
+    Effect.forkScoped
+  )
+})
+
+/** Tells a connection when the edges have what was put; a later put replaces the wait for an earlier one. */
+const makeAnnounce = Effect.gen(function* () {
+  const edges = yield* Edges
+  const actor = yield* ConnectionActor
+  const waits = yield* FiberMap.make<string>()
+  return ({ connection_id: id, certificate_id }: HostnameEntry, position: { readonly epoch: string; readonly revision: number }) =>
+    certificate_id === null
+      ? Effect.void
+      : FiberMap.run(
+          waits,
+          id,
+          Effect.andThen(edges.applied(position), actor.tell({ id, command: { name: "EdgesReported", certificate_id } })).pipe(
+            // The deadline of the connection asks again.
+            Effect.catch((error) => Effect.logWarning(`${id} could not be told that the edges are ready: ${error.message}`)),
+            Effect.annotateLogs("connection_id", id)
+          )
+        )
+})
+
+/** Puts the row's entry unless the bucket has a newer one; gives back the revision that carries at least this version. */
+const putUpwards = (bucket: Bucket<typeof hostnames.value.Type>, row: DirtyRow) => {
+  const done = (put_revision: number): PutRow => ({ key: row.key, version: row.version, put_revision })
+  const compareAndPut = Effect.gen(function* () {
+    const found = yield* bucket.get(row.key)
+    if (found === undefined) return yield* bucket.create(row.key, row.entry)
+    if ("version" in found.value && found.value.version >= row.version) return found.revision
+    return yield* bucket.update(row.key, row.entry, found.revision)
+  })
+  const atOnce = row.put_revision === null ? bucket.create(row.key, row.entry) : bucket.update(row.key, row.entry, row.put_revision)
+  return atOnce.pipe(
+    Effect.catchTag("KeyConflict", () => Effect.retry(compareAndPut, { times: 5, while: (error) => error._tag === "KeyConflict" })),
+    Effect.map(done)
+  )
+}

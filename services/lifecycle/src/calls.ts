@@ -1,0 +1,87 @@
+/**
+ * The calls that the lifecycle answers. Owns: which function answers which. Leaves to the gateway: who may ask, and HTTP.
+ */
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import {
+  applyRecords,
+  archiveConnection,
+  checkRecords,
+  createConnection,
+  rebuild,
+  updateConnection,
+  verifyConnection
+} from "@connect-domain/messages/lifecycle.ts"
+import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
+import { Effect } from "effect"
+import { ConnectionActor } from "./ConnectionActor.ts"
+import { type ConnectionRow, toView } from "./ConnectionRow.ts"
+import { readConnection } from "./connectionStore.ts"
+import { makeCreate } from "./createConnection.ts"
+import type { Edit } from "./Draft.ts"
+import { makeLooks } from "./Looks.ts"
+import { Rebuild } from "./Rebuild.ts"
+
+/** Postgres that is away is the caller's to wait for; anything else of its making is our defect. */
+const answered = <A>(effect: Effect.Effect<A, CallError | DatabaseError>): Effect.Effect<A, CallError> =>
+  Effect.catchTag(effect, "DatabaseError", (error) =>
+    error.reason === "Unavailable" || error.reason === "SerializationFailure"
+      ? Effect.fail(new CallError({ code: "unavailable", message: "the database can't be reached; try again" }))
+      : Effect.die(error)
+  )
+
+export const answerCalls = Effect.gen(function* () {
+  const calls = yield* Calls
+  const actor = yield* ConnectionActor
+  const db = yield* Database
+  const looks = yield* makeLooks
+  const create = yield* makeCreate
+  const { rebuild: rebuildAll } = yield* Rebuild
+
+  const view = ({ row }: { readonly row: ConnectionRow }) => ({ connection: toView(row) })
+
+  yield* calls.serve(createConnection, (request) => answered(Effect.map(create(request), (row) => view({ row }))))
+  yield* calls.serve(updateConnection, (request) =>
+    answered(
+      Effect.map(
+        actor.tell({
+          id: request.connection_id,
+          tenantId: request.tenant_id,
+          command: { name: "UpdateRouting" },
+          edit: (row) => edited(row, request)
+        }),
+        view
+      )
+    )
+  )
+  yield* calls.serve(archiveConnection, ({ connection_id: id, tenant_id: tenantId }) =>
+    answered(Effect.map(actor.tell({ id, tenantId, command: { name: "Archive" } }), view))
+  )
+  yield* calls.serve(verifyConnection, ({ connection_id, tenant_id }) =>
+    answered(Effect.map(looks.verify(tenant_id, connection_id), (connection) => ({ connection })))
+  )
+  yield* calls.serve(checkRecords, ({ connection_id, tenant_id }) => answered(looks.checkRecords(tenant_id, connection_id)))
+  yield* calls.serve(applyRecords, ({ connection_id: id, tenant_id: tenantId }) =>
+    answered(
+      Effect.gen(function* () {
+        const row = yield* readConnection(db, id, tenantId)
+        const found = yield* db.query(
+          (sql) => sql`select 1 from gateway.published_credentials where application_id = ${row?.application_id ?? null} limit 1`
+        )
+        return view(yield* actor.tell({ id, tenantId, command: { name: "ApplyRecords", has_credential: found.length > 0 } }))
+      })
+    )
+  )
+  yield* calls.serve(rebuild, () => answered(rebuildAll("asked for")))
+})
+
+const edited = (row: ConnectionRow, request: typeof updateConnection.payload.Type): Edit | CallError => {
+  if (request.expected_version !== null && request.expected_version !== row.revision) {
+    return new CallError({ code: "precondition_failed", message: "the connection has changed meanwhile; read it again" })
+  }
+  if (row.state === "archived") return new CallError({ code: "not_found", message: "no such connection" })
+  return {
+    ...(request.metadata === undefined ? {} : { metadata: request.metadata }),
+    ...(request.origin === undefined ? {} : { origin: request.origin }),
+    ...(request.batch_id === undefined ? {} : { batch_id: request.batch_id })
+  }
+}

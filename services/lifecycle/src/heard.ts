@@ -1,0 +1,95 @@
+/**
+ * What other services tell a connection, as commands of the machine.
+ *
+ * Owns: the translation, and which consumer brings what. Leaves to the connection actor: dropping what was heard before. A message about a
+ * connection that does not exist is done with: it was sent for a create that was refused, or by hand.
+ */
+import type { Command } from "@connect-domain/connection/Command.ts"
+import type { ObservedRecord } from "@connect-domain/connection/State.ts"
+import { Database } from "@connect-domain/database/Database.ts"
+import {
+  applicationChanged,
+  certificateChanged,
+  ownershipObserved,
+  recordsApplied,
+  recordsObserved
+} from "@connect-domain/messages/lifecycle.ts"
+import type { DesiredRecord, RecordsLook } from "@connect-domain/messages/record.ts"
+import { handle, type MessageMeta, Work } from "@connect-domain/nats/Work.ts"
+import { Effect } from "effect"
+import { ConnectionActor } from "./ConnectionActor.ts"
+
+/** A look at records, laid beside the records that were asked for. */
+export const heardRecords = (version: number, look: RecordsLook, asked: ReadonlyArray<DesiredRecord>): Command => ({
+  name: "RecordsObserved",
+  version,
+  verdict: look.verdict,
+  records: look.records.map((seen): ObservedRecord => {
+    const record = asked.find(({ host, type, value }) => host === seen.host && type === seen.type && value === seen.value)
+    return {
+      host: seen.host,
+      type: seen.type,
+      value: seen.value,
+      ttl: seen.observed_ttl ?? record?.ttl ?? 0,
+      ...(record?.priority === undefined ? {} : { priority: record.priority }),
+      propagated: seen.verdict === "match",
+      observed_value: seen.observed_value,
+      observed_at: look.looked_at
+    }
+  })
+})
+
+type Change = typeof certificateChanged.payload.Type
+
+const heardCertificate = ({ change, claim_id, certificate, certificate_id }: Change): Command => {
+  if ((change === "issued" || change === "renewed") && certificate_id !== null) {
+    return { name: "CertificateIssued", claim_id, certificate_id, certificate }
+  }
+  if (change === "failed") return { name: "CertificateFailed", claim_id, certificate }
+  return { name: "CertificateNoted", claim_id, certificate, destroyed: change === "destroyed" }
+}
+
+/** Answers that come at the same time share transactions, so many may be under way. */
+const concurrency = 256
+
+export const hear = Effect.gen(function* () {
+  const work = yield* Work
+  const actor = yield* ConnectionActor
+  const db = yield* Database
+
+  const tell = (id: string, command: Command, meta: MessageMeta) =>
+    actor.tell({ id, command, messageId: meta.id }).pipe(
+      Effect.catchTag("CallError", (refusal) => Effect.logDebug(`${command.name} was refused: ${refusal.message}`)),
+      Effect.annotateLogs("connection_id", id)
+    )
+
+  yield* work.consume(
+    "lifecycle_connection",
+    [
+      handle(ownershipObserved, ({ connection_id, version, look }, meta) =>
+        tell(connection_id, { name: "OwnershipObserved", version, verdict: look.verdict }, meta)
+      ),
+      handle(recordsObserved, ({ connection_id, version, look }, meta) => tell(connection_id, heardRecords(version, look, []), meta)),
+      handle(recordsApplied, ({ connection_id, version, purpose, provider, failure }, meta) =>
+        purpose === "cleanup" ? Effect.void : tell(connection_id, { name: "RecordsApplied", version, purpose, provider, failure }, meta)
+      ),
+      handle(certificateChanged, (change, meta) => tell(change.connection_id, heardCertificate(change), meta))
+    ],
+    { concurrency }
+  )
+
+  yield* work.consume("lifecycle_application", [
+    handle(applicationChanged, ({ application_id }) =>
+      Effect.gen(function* () {
+        const held = yield* db.query<{ id: string; origin: string | null }>(
+          (sql) => sql`
+            select c.id, a.origin from lifecycle.connections c join gateway.published_applications a on a.id = c.application_id
+            where c.application_id = ${application_id} and c.state <> 'archived' and c.application_origin is distinct from a.origin`
+        )
+        const update = ({ id, origin }: (typeof held)[number]) =>
+          Effect.ignore(actor.tell({ id, command: { name: "UpdateRouting" }, edit: () => ({ application_origin: origin }) }))
+        yield* Effect.forEach(held, update, { concurrency: 64, discard: true })
+      })
+    )
+  ])
+})

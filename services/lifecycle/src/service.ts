@@ -1,0 +1,35 @@
+/**
+ * The lifecycle service: the connection actors, their deadlines, the hostname registry, and rebuilding NATS from Postgres.
+ *
+ * Needs nothing but the environment. Ready when streams and buckets exist and both servers answer.
+ */
+import { Database } from "@connect-domain/database/Database.ts"
+import { messaging } from "@connect-domain/nats/messaging.ts"
+import { Outbox } from "@connect-domain/outbox/Outbox.ts"
+import { Effect, Layer } from "effect"
+import { ConnectionActor } from "./ConnectionActor.ts"
+import { answerCalls } from "./calls.ts"
+import { Edges } from "./Edges.ts"
+import { hear } from "./heard.ts"
+import { Rebuild } from "./Rebuild.ts"
+import { relayRegistry } from "./Registry.ts"
+import { tick } from "./Ticker.ts"
+import { Wake } from "./Wake.ts"
+
+/** Streams and buckets first (`Rebuild`), then whoever uses them; callers are answered last. */
+const running = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* relayRegistry
+    yield* hear
+    yield* answerCalls
+    yield* tick
+  })
+)
+
+export const layer = running.pipe(
+  Layer.provide(ConnectionActor.layer),
+  Layer.provide([Edges.layer, Rebuild.layer]),
+  Layer.provide(Outbox.layer("lifecycle")),
+  Layer.provide(Wake.layer),
+  Layer.provide([Database.layer("lifecycle"), messaging("lifecycle")])
+)

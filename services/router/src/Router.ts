@@ -1,0 +1,126 @@
+/**
+ * The edge as one object, without Effect, NATS or configuration: what tests, benchmarks and the service all run.
+ *
+ * Owns: putting the parts together, starting and draining. Leaves to `service.ts`: settings, NATS, logs.
+ */
+import { randomBytes } from "node:crypto"
+import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import type { Vault } from "@connect-domain/secrets/Vault.ts"
+import type { ClientLimits, Edge } from "./client/Edge.ts"
+import { Deadlines } from "./Deadlines.ts"
+import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
+import { connectOrigin } from "./origin/connectOrigin.ts"
+import { OriginPool, type PoolLimits } from "./origin/OriginPool.ts"
+import type { Registry } from "./registry/Registry.ts"
+import { Contexts } from "./tls/Contexts.ts"
+import { type Address, Listeners } from "./tls/Listeners.ts"
+import { ServerNames } from "./tls/ServerNames.ts"
+
+export interface RouterOptions {
+  readonly registry: Registry
+  readonly vault: Vault
+  readonly policy: AddressPolicy
+  /** Asks the certifier for a certificate of this entry's claim. */
+  readonly ensure?: (entry: HostnameEntry) => void
+  readonly contextBytes?: number
+  readonly maxConnections?: number
+  readonly publicHttpsPort?: number
+  readonly originCa?: ReadonlyArray<string>
+  readonly connectMillis?: number
+  readonly limits?: Partial<ClientLimits>
+  readonly pool?: Partial<PoolLimits>
+}
+
+const clientLimits: ClientLimits = {
+  headMillis: 15_000,
+  bodyMillis: 30_000,
+  drainMillis: 30_000,
+  idleMillis: 75_000,
+  tunnelMillis: 3_600_000
+}
+const poolLimits: PoolLimits = { responseMillis: 60_000, idleMillis: 300_000, keepMillis: 15_000, perOrigin: 512, idlePerOrigin: 64 }
+const handshakeMillis = 10_000
+const mebibyte = 1024 * 1024
+
+/** Unique in time and space, short, and cheap: a random prefix for each process and a counter. */
+const requestIds = (): (() => string) => {
+  const prefix = randomBytes(6).toString("hex")
+  let count = 0
+  return () => `${prefix}-${(++count).toString(36)}`
+}
+
+export class Router {
+  readonly metrics = new EdgeMetrics()
+  readonly serverNames: ServerNames
+  readonly contexts: Contexts
+  readonly pool: OriginPool
+  readonly listeners: Listeners
+  private readonly deadlines = new Deadlines()
+  private readonly edge: Edge & { draining: boolean }
+
+  constructor(options: RouterOptions) {
+    const { registry } = options
+    const deadlines = this.deadlines
+    this.contexts = new Contexts(options.vault, options.contextBytes ?? 512 * mebibyte)
+    this.serverNames = new ServerNames({ table: registry, contexts: this.contexts, ensure: options.ensure ?? (() => {}) })
+    registry.onCertificateChange = (hostname) => this.serverNames.changed(hostname)
+    const connect = connectOrigin(options.policy, {
+      timeoutMillis: options.connectMillis ?? 5000,
+      ...(options.originCa === undefined ? {} : { ca: options.originCa })
+    })
+    this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
+    this.edge = {
+      ...{ table: registry, pool: this.pool, deadlines, limits: { ...clientLimits, ...options.limits }, observer: this.metrics },
+      ...{ draining: false, newRequestId: requestIds() }
+    }
+    this.listeners = new Listeners({
+      ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort, handshakeMillis },
+      maxConnections: options.maxConnections ?? 20_000
+    })
+    this.addGauges(registry)
+  }
+
+  private addGauges(registry: Registry): void {
+    const { contexts, listeners, pool, serverNames } = this
+    const gauge = (name: string, help: string, read: () => number) => ({ name, help, type: "gauge" as const, read })
+    this.metrics.add(
+      gauge("edge_hostnames", "Hostnames that are served.", () => registry.size),
+      gauge("edge_contexts", "TLS contexts in memory.", () => contexts.size),
+      gauge("edge_sockets", "Open client sockets, handshakes included.", () => listeners.open),
+      gauge("edge_origin_connections_busy", "Origin connections in use.", () => pool.size.busy),
+      gauge("edge_origin_connections_idle", "Origin connections kept.", () => pool.size.idle),
+      gauge("edge_registry_revision", "Applied revision of the registry.", () => registry.appliedRevision),
+      ...[
+        {
+          name: "edge_handshakes_total",
+          label: "kind",
+          help: "Completed handshakes.",
+          read: () => new Map(Object.entries(listeners.handshakes))
+        },
+        { name: "edge_handshakes_failed_total", label: "code", help: "Failed handshakes.", read: () => listeners.failedHandshakes },
+        {
+          name: "edge_server_names_total",
+          label: "outcome",
+          help: "Answers to SNI.",
+          read: () => new Map(Object.entries(serverNames.counts))
+        }
+      ].map((counter) => ({ ...counter, type: "counter" as const }))
+    )
+  }
+
+  /** Returns the ports. Rejects with a sentence when one is taken. */
+  async start(http: Address, https: Address): Promise<{ readonly http: number; readonly https: number }> {
+    this.deadlines.start()
+    return this.listeners.listen(http, https)
+  }
+
+  /** Finishes what is in flight, for at most `millis`. */
+  async stop(millis: number): Promise<void> {
+    this.edge.draining = true
+    this.serverNames.close()
+    await this.listeners.drain(millis)
+    this.pool.close()
+    this.deadlines.stop()
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * One JSON line per request, off by default.
+ *
+ * Owns: which requests are written, and buffering. Leaves to the operator: where standard output goes. A line never holds a query, cookie, body or
+ * authorisation. Built against: a log that costs more than the requests: lines of one turn leave in one write, and a reader that is too slow loses
+ * lines (counted), not the edge its memory.
+ */
+import type { Writable } from "node:stream"
+import { Config } from "effect"
+import type { RequestRecord } from "./RequestRecord.ts"
+
+/** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
+export const AccessLogMode = Config.Literals(["off", "sampled", "full"], "CD_EDGE_ACCESS_LOG").pipe(Config.withDefault("off" as const))
+
+const sampleRate = 0.01
+const maxHeld = 1024 * 1024
+const flushMillis = 100
+
+export class AccessLog {
+  lost = 0
+  private held = ""
+  private timer: NodeJS.Timeout | undefined
+  private readonly mode: "off" | "sampled" | "full"
+  private readonly out: Writable
+
+  constructor(mode: "off" | "sampled" | "full", out: Writable = process.stdout) {
+    this.mode = mode
+    this.out = out
+  }
+
+  write(record: RequestRecord): void {
+    if (this.mode === "off") return
+    if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
+    if (this.held.length > maxHeld) {
+      this.lost++
+      return
+    }
+    this.held += this.line(record)
+    this.timer ??= setTimeout(() => this.flush(), flushMillis).unref()
+  }
+
+  private line(record: RequestRecord): string {
+    return `${JSON.stringify({
+      at: new Date().toISOString(),
+      kind: "access",
+      request_id: record.requestId,
+      protocol: record.protocol,
+      scheme: record.scheme,
+      client: record.address,
+      method: record.method,
+      host: record.host,
+      path: record.path,
+      status: record.status,
+      ...(record.code === "" ? {} : { code: record.code }),
+      ...(record.connectionId === "" ? {} : { connection_id: record.connectionId }),
+      bytes_in: record.bytesIn,
+      bytes_out: record.bytesOut,
+      ms: Math.round(record.millis * 100) / 100
+    })}\n`
+  }
+
+  flush(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    if (this.held === "" || this.out.writableNeedDrain) return
+    this.out.write(this.held)
+    this.held = ""
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Keeps the registry equal to the buckets, for as long as NATS lets it.
+ *
+ * Owns: the three watches, and fetching a certificate that an entry names before the watch brought it. Leaves to libs/nats: surviving restarts,
+ * cuts and new buckets; to `Registry.ts`: what an event changes.
+ */
+import { certificates, challenges, type HostnameEntry, hostnames, metaKey, type RegistryMeta } from "@connect-domain/messages/buckets.ts"
+import { Kv, type WatchEvent } from "@connect-domain/nats/Kv.ts"
+import { Effect, Schedule, Stream } from "effect"
+import type { Registry } from "./Registry.ts"
+
+const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | RegistryMeta>): void => {
+  if (event.type === "reset") {
+    registry.beginHostnames()
+    return
+  }
+  if (event.type === "complete") {
+    registry.endHostnames(event.revision)
+    return
+  }
+  if (event.value === undefined) {
+    registry.markerAt(event.revision)
+    return
+  }
+  if (event.key === metaKey) {
+    registry.putMeta(event.value as RegistryMeta, event.revision)
+    return
+  }
+  if ("hostname" in event.value) registry.putHostname(event.value, event.revision)
+}
+
+const retryEvery = Schedule.spaced("500 millis")
+
+/** Runs for ever. `touched` is called after every change, for the heartbeat. */
+export const followRegistry = (registry: Registry) =>
+  Effect.gen(function* () {
+    const kv = yield* Kv
+    const sealed = kv.bucket(certificates)
+    /** The certificates' watch may be behind the hostnames': an applied entry must not wait for it. */
+    const fetchMissing = Effect.suspend(() =>
+      Effect.forEach(
+        registry.missingCertificates,
+        (id) => Effect.map(sealed.get(id), (entry) => entry !== undefined && registry.putCertificate(entry.value)),
+        { concurrency: 16, discard: true }
+      )
+    ).pipe(Effect.catch(() => Effect.void))
+    const followHostnames = kv.bucket(hostnames).watch.pipe(
+      Stream.runForEach((event) =>
+        Effect.suspend(() => {
+          const before = registry.missingCount
+          applyHostname(registry, event)
+          return registry.missingCount > before ? Effect.forkChild(fetchMissing) : Effect.void
+        })
+      )
+    )
+    const followCertificates = sealed.watch.pipe(
+      Stream.runForEach((event) =>
+        Effect.sync(() => {
+          if (event.type !== "entry") return
+          if (event.value === undefined) registry.deleteCertificate(event.key)
+          else registry.putCertificate(event.value)
+        })
+      )
+    )
+    const followChallenges = kv.bucket(challenges).watch.pipe(
+      Stream.runForEach((event) =>
+        Effect.sync(() => {
+          if (event.type === "reset") registry.beginChallenges()
+          else if (event.type === "complete") registry.endChallenges(event.revision)
+          else if (event.value === undefined) registry.deleteChallenge(event.key, event.revision)
+          else registry.putChallenge(event.value, event.revision)
+        })
+      )
+    )
+    const stillMissing = Effect.repeat(fetchMissing, retryEvery)
+    yield* Effect.all([followHostnames, followCertificates, followChallenges, stillMissing], { concurrency: "unbounded", discard: true })
+  })

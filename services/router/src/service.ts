@@ -1,0 +1,127 @@
+/**
+ * The router service: settings, the snapshot, NATS, and the edge itself.
+ *
+ * Owns: the order of things. The snapshot is read and both sockets listen before NATS is even tried: an edge serves with everything else down
+ * (A11, E16). Leaves to `Router.ts`: the edge; to `followRegistry.ts` and `sendHeartbeats.ts`: what is exchanged with the control plane.
+ */
+import { readFileSync } from "node:fs"
+import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
+import { Kv } from "@connect-domain/nats/Kv.ts"
+import { Nats } from "@connect-domain/nats/Nats.ts"
+import { Work } from "@connect-domain/nats/Work.ts"
+import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
+import { makeVault } from "@connect-domain/secrets/Vault.ts"
+import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
+import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
+import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
+import { Data, Effect, Layer, Option, Queue, Schedule } from "effect"
+import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
+import { publishMetrics } from "./observe/publishMetrics.ts"
+import { Router } from "./Router.ts"
+import * as settings from "./RouterConfig.ts"
+import { followRegistry } from "./registry/followRegistry.ts"
+import { Registry } from "./registry/Registry.ts"
+import { Snapshot } from "./registry/Snapshot.ts"
+import { sendHeartbeats } from "./registry/sendHeartbeats.ts"
+
+/** A setting or a port that the edge can't start with; `message` says which. */
+export class StartError extends Data.TaggedError("StartError")<{ readonly message: string }> {}
+
+const version = "0.1.0"
+const toStartError = (error: unknown) => new StartError({ message: error instanceof Error ? error.message : String(error) })
+
+const openSnapshot = (registry: Registry) =>
+  Effect.gen(function* () {
+    const folder = yield* settings.SnapshotDir
+    if (Option.isNone(folder)) return
+    yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: async () => {
+          const snapshot = new Snapshot(folder.value, registry)
+          await snapshot.load()
+          return snapshot
+        },
+        catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
+      }),
+      (snapshot) => Effect.promise(() => snapshot.close())
+    )
+    yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
+  })
+
+/** One `ensure` per claim and minute, whatever number of handshakes asks. */
+const sendEnsures = (wanted: Queue.Queue<HostnameEntry>) =>
+  Effect.gen(function* () {
+    const work = yield* Work
+    const send = (entry: HostnameEntry) => {
+      const { connection_id, tenant_id, claim_id, hostname, environment } = entry
+      const id = `edge-ensure-${claim_id}-${Math.floor(Date.now() / 60_000)}`
+      return Effect.ignore(work.send(ensureCertificate, { connection_id, tenant_id, claim_id, hostname, environment }, { id }))
+    }
+    yield* Effect.forever(Effect.flatMap(Queue.take(wanted), (entry) => Effect.forkChild(send(entry))))
+  })
+
+/** Everything that needs NATS, connected in the background and started again if it should fail. */
+const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<HostnameEntry>, edgeId: string) => {
+  const load = () => router.metrics.inFlight
+  const parts = [followRegistry(registry), Effect.scoped(sendHeartbeats(registry, { edgeId, version, load })), sendEnsures(wanted)]
+  const all = Effect.all(parts, { concurrency: "unbounded", discard: true })
+  const layer = Layer.mergeAll(Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("router"))))
+  return all.pipe(
+    Effect.provide(layer, { local: true }),
+    Effect.tapCause((cause) => Effect.logWarning("control plane lost; serving on from memory", cause)),
+    Effect.retry(Schedule.spaced("2 seconds"))
+  )
+}
+
+const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
+  Effect.gen(function* () {
+    const vault = makeVault(yield* keyRing("EDGE_KEK"))
+    const policy = yield* addressPolicy
+    const caFile = yield* settings.OriginCaFile
+    const drainMillis = (yield* settings.DrainSeconds) * 1000
+    const router = new Router({
+      ...{ registry, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
+      contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,
+      maxConnections: yield* settings.MaxConnections,
+      publicHttpsPort: yield* settings.PublicHttpsPort,
+      connectMillis: (yield* settings.OriginConnectSeconds) * 1000,
+      ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),
+      pool: {
+        perOrigin: yield* settings.OriginConnections,
+        responseMillis: (yield* settings.OriginResponseSeconds) * 1000,
+        idleMillis: (yield* settings.OriginIdleSeconds) * 1000
+      }
+    })
+    const log = new AccessLog(yield* AccessLogMode)
+    router.metrics.onRecord = (record) => log.write(record)
+    const http = yield* settings.HttpListen
+    const https = yield* settings.HttpsListen
+    const ports = yield* Effect.acquireRelease(Effect.tryPromise({ try: () => router.start(http, https), catch: toStartError }), () =>
+      Effect.andThen(
+        Effect.promise(() => router.stop(drainMillis)),
+        Effect.sync(() => log.flush())
+      )
+    )
+    yield* Effect.logInfo("edge listens", ports)
+    return router
+  })
+
+/** Runs the service; needs nothing but the environment. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const registry = new Registry()
+    const wanted = yield* Queue.dropping<HostnameEntry>(1024)
+    yield* openSnapshot(registry)
+    const router = yield* startRouter(registry, wanted)
+    const edgeId = yield* settings.EdgeId
+    yield* Effect.forkScoped(controlPlane(registry, router, wanted, edgeId))
+    yield* Effect.forkScoped(publishMetrics(router.metrics))
+    const readiness = yield* Readiness
+    yield* readiness.register(
+      "registry",
+      Effect.suspend(() => (registry.ready ? Effect.void : Effect.fail(new Error("the registry was not read yet"))))
+    )
+  })
+).pipe(Layer.provideMerge(healthServer("router")), Layer.provide(Layer.fresh(Readiness.layer)), Layer.provide(Telemetry.layer("router")))
