@@ -58,12 +58,16 @@ export const addRecords = (connection: Connection): Promise<void> =>
 
 export const untilState = (id: string, wanted: string, limitSeconds = 90): Promise<Connection> => {
   let seen = ""
-  return until(`${id} is ${wanted}`, async () => {
-    const connection = await api.connection(id)
-    seen = connection.state
-    if (connection.state === wanted) return connection
-    throw new Error(`it is ${seen}`)
-  }, limitSeconds)
+  return until(
+    `${id} is ${wanted}`,
+    async () => {
+      const connection = await api.connection(id)
+      seen = connection.state
+      if (connection.state === wanted) return connection
+      throw new Error(`it is ${seen}`)
+    },
+    limitSeconds
+  )
 }
 
 export const connectManually = async (hostname = newHostname()): Promise<Connection> => {
@@ -122,7 +126,8 @@ export const dev = async (...args: ReadonlyArray<string>): Promise<string> => {
   return (await run(join(root, "dev"), [...args], { env, maxBuffer: 16 * 1024 * 1024 })).stdout
 }
 
-export const newTenant = async (plan: string): Promise<Tenant> => JSON.parse(await dev("tenant", "create", "--plan", plan, "--json")) as Tenant
+export const newTenant = async (plan: string): Promise<Tenant> =>
+  JSON.parse(await dev("tenant", "create", "--plan", plan, "--json")) as Tenant
 
 /** An API call whatever its status: for stories about refusals. */
 export const ask = async (key: string, method: string, path: string, body?: unknown) => {
@@ -132,5 +137,9 @@ export const ask = async (key: string, method: string, path: string, body?: unkn
     ...(body === undefined ? {} : { body: JSON.stringify(body) })
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === "" ? undefined : (JSON.parse(text) as Record<string, unknown>) }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === "" ? undefined : (JSON.parse(text) as Record<string, unknown>)
+  }
 }

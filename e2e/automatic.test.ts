@@ -5,14 +5,20 @@ import { api, ask, dns, eventsOf, newHostname, state, until, untilState } from "
 import { visit } from "./Visitor.ts"
 
 interface ZoneView {
-  readonly rrsets: ReadonlyArray<{ readonly name: string; readonly type: string; readonly records: ReadonlyArray<{ readonly content: string }> }>
+  readonly rrsets: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    readonly records: ReadonlyArray<{ readonly content: string }>
+  }>
 }
 
 const readZone = async (zone: string): Promise<Map<string, ReadonlyArray<string>>> => {
   const { dns: server } = state()
   const response = await fetch(`${server.api_url}/api/v1/servers/localhost/zones/${zone}.`, { headers: { "x-api-key": server.api_key } })
   const { rrsets } = (await response.json()) as ZoneView
-  return new Map(rrsets.filter((set) => set.type !== "SOA").map((set) => [`${set.name} ${set.type}`, set.records.map((one) => one.content).sort()]))
+  return new Map(
+    rrsets.filter((set) => set.type !== "SOA").map((set) => [`${set.name} ${set.type}`, set.records.map((one) => one.content).sort()])
+  )
 }
 
 /** An application of its own with a credential, so that other stories stay manual. */
@@ -20,7 +26,10 @@ const applicationWithCredential = async (): Promise<string> => {
   const { origin, dns: server } = state()
   const application = await api.call<{ id: string }>("POST", "/v1/applications", { name: "Automatic", origin, environment: "test" })
   const token = { url: server.api_url, api_key: server.api_key }
-  const credential = await api.call<{ id: string }>("POST", `/v1/applications/${application.id}/credentials`, { provider: "powerdns", token })
+  const credential = await api.call<{ id: string }>("POST", `/v1/applications/${application.id}/credentials`, {
+    provider: "powerdns",
+    token
+  })
   expect(JSON.stringify(credential)).not.toContain(server.api_key)
   await api.call("POST", `/v1/applications/${application.id}/credentials/${credential.id}:test`)
   return application.id

@@ -9,7 +9,10 @@ describe("two tenants want one hostname", () => {
     const hostname = newHostname()
     const mine = state()
     const theirs = await newTenant("enterprise")
-    const tenants = [{ key: mine.api_key, application: mine.application_id }, { key: theirs.api_key, application: theirs.application_id }]
+    const tenants = [
+      { key: mine.api_key, application: mine.application_id },
+      { key: theirs.api_key, application: theirs.application_id }
+    ]
     const connections = await Promise.all(
       tenants.map(({ key, application }) =>
         new SandboxApi(mine.api, key).create({ application_id: application, hostname, setup_type: "manual" })
@@ -26,7 +29,9 @@ describe("two tenants want one hostname", () => {
     )
     const winner = answers.find((answer) => answer.status === 200)?.which
     expect(winner).toBeDefined()
-    const of = (which: number) => [...new Set(answers.filter((one) => one.which === which).map((one) => `${one.status} ${one.code ?? ""}`.trim()))]
+    const of = (which: number) => [
+      ...new Set(answers.filter((one) => one.which === which).map((one) => `${one.status} ${one.code ?? ""}`.trim()))
+    ]
     expect(of(winner!)).toEqual(["200"])
     expect(of(1 - winner!)).toEqual(["409 HostnameConflict"])
 

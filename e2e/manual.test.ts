@@ -10,7 +10,9 @@ describe("a hostname is connected by hand", () => {
     expect(connection.state).toBe("pending_ownership")
     expect(connection.ownership_challenge).toMatchObject({ name: `_customdomain-challenge.${hostname}`, type: "TXT" })
     expect(connection.ownership_challenge.value).toMatch(/^cd-verify-[a-z2-7]{32}$/)
-    expect(connection.desired_records).toEqual([expect.objectContaining({ host: hostname, type: "CNAME", value: "edge.connect.test", ttl: 300 })])
+    expect(connection.desired_records).toEqual([
+      expect.objectContaining({ host: hostname, type: "CNAME", value: "edge.connect.test", ttl: 300 })
+    ])
 
     await addRecords(connection)
     const live = await untilState(connection.id, "live")
@@ -26,7 +28,12 @@ describe("a hostname is connected by hand", () => {
     expect(answer.serial).toBe(live.certificate && (live.certificate as unknown as { serial: string }).serial)
     const { headers, url } = echoOf(answer)
     expect(url).toBe("/some/path?and=query")
-    expect(headers).toMatchObject({ host: hostname, "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "https", "x-forwarded-host": hostname })
+    expect(headers).toMatchObject({
+      host: hostname,
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": hostname
+    })
     expect(headers.forwarded).not.toContain("203.0.113.9")
     expect(headers["x-cd-connection"]).toBe(connection.id)
   })
@@ -57,12 +64,14 @@ describe("a hostname is connected by hand", () => {
 
   it("refuses names that nobody claimed, and a Host that is not the certificate's", async () => {
     await expect(visit(newHostname())).rejects.toThrow()
-    const [one, two] = await Promise.all([newHostname(), newHostname()].map(async (hostname) => {
-      const connection = await createManual(hostname)
-      await addRecords(connection)
-      await untilState(connection.id, "live")
-      return hostname
-    }))
+    const [one, two] = await Promise.all(
+      [newHostname(), newHostname()].map(async (hostname) => {
+        const connection = await createManual(hostname)
+        await addRecords(connection)
+        await untilState(connection.id, "live")
+        return hostname
+      })
+    )
     expect((await visit(two!, { servername: one! })).status).toBe(421)
   })
 })

@@ -31,7 +31,12 @@ const servedCertificate = (hostname: string): Promise<string> =>
     const socket = connect({ host, port: Number(port), servername: hostname, ca: readFileSync(state().acme.root_ca) }, () => {
       const { raw } = socket.getPeerCertificate()
       socket.end()
-      resolve(`-----BEGIN CERTIFICATE-----\n${raw.toString("base64").match(/.{1,64}/g)!.join("\n")}\n-----END CERTIFICATE-----\n`)
+      resolve(
+        `-----BEGIN CERTIFICATE-----\n${raw
+          .toString("base64")
+          .match(/.{1,64}/g)!
+          .join("\n")}\n-----END CERTIFICATE-----\n`
+      )
     })
     socket.once("error", reject)
   })
@@ -55,7 +60,15 @@ describe("a live hostname", () => {
     expect((await visit(hostname)).status).toBe(200)
     await api.call("DELETE", `/v1/connections/${id}`)
     await untilState(id, "archived")
-    await until("the edge refuses the name", () => visit(hostname).then(() => undefined, () => true as const), 10)
+    await until(
+      "the edge refuses the name",
+      () =>
+        visit(hostname).then(
+          () => undefined,
+          () => true as const
+        ),
+      10
+    )
     await api.call("DELETE", `/v1/connections/${id}`)
     await untilWebhook(id, "domain.archived")
   })

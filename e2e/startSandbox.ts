@@ -22,7 +22,9 @@ const dev = (folder: string, ...args: ReadonlyArray<string>): Promise<void> =>
     const env = { ...process.env, CD_DEV_DIR: folder, CD_PORTS: "auto", CD_ARI_POLL_SECONDS: "1" }
     const child = spawn(join(root, "dev"), args, { env, stdio: ["ignore", "inherit", "inherit"] })
     child.once("error", reject)
-    child.once("exit", (code) => (code === 0 ? fulfil() : reject(new Error(`./dev ${args[0]} ended with ${code}; logs are in ${folder}/logs`))))
+    child.once("exit", (code) =>
+      code === 0 ? fulfil() : reject(new Error(`./dev ${args[0]} ended with ${code}; logs are in ${folder}/logs`))
+    )
   })
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {

@@ -115,7 +115,9 @@ describe("Postgres is away", () => {
     const refused = answers.filter((answer) => answer.status !== 201)
     expect(new Set(refused.map((answer) => `${answer.status} ${answer.code}`))).toEqual(new Set(["503 unavailable"]))
     for (const { id } of answers.filter((answer) => answer.status === 201)) {
-      await until("an acknowledged connection exists", async () => ((await ask(api_key, "GET", `/v1/connections/${id}`)).status === 200 ? true : undefined))
+      await until("an acknowledged connection exists", async () =>
+        (await ask(api_key, "GET", `/v1/connections/${id}`)).status === 200 ? true : undefined
+      )
     }
     expect((await visitor.end()).failures).toEqual([])
     expect((await connectManually()).state).toBe("live")

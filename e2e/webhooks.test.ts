@@ -1,7 +1,19 @@
 /** Story 6: signed webhooks arrive, a plan's limit answers 402, `/internal/ask` answers as Caddy asks. */
 import { SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
 import { describe, expect, it } from "vitest"
-import { api, ask, connectManually, createManual, eventsOf, newHostname, newTenant, state, until, untilWebhook, webhooksOf } from "./Stack.ts"
+import {
+  api,
+  ask,
+  connectManually,
+  createManual,
+  eventsOf,
+  newHostname,
+  newTenant,
+  state,
+  until,
+  untilWebhook,
+  webhooksOf
+} from "./Stack.ts"
 
 describe("webhooks", () => {
   it("tell each step once, signed, in the body that is documented", async () => {
@@ -14,7 +26,13 @@ describe("webhooks", () => {
     expect(received.map((one) => one.body.type).sort()).toEqual(["domain.flow.completed", "domain.verified", "ssl.issued"])
     for (const { body, headers, verified, problem } of received) {
       expect({ verified, problem }).toEqual({ verified: true, problem: null })
-      expect(body).toMatchObject({ id: expect.any(String), jobId: id, data: { hostname }, sequence: expect.any(Number), sent_at: expect.any(String) })
+      expect(body).toMatchObject({
+        id: expect.any(String),
+        jobId: id,
+        data: { hostname },
+        sequence: expect.any(Number),
+        sent_at: expect.any(String)
+      })
       expect(headers["x-cd-timestamp"]).toMatch(/^\d+$/)
       expect(headers["x-cd-signature"]).toMatch(/^sha256=[0-9a-f]{64}$/)
       expect(headers["webhook-id"]).toBe(body.id)
@@ -42,7 +60,11 @@ describe("quota", () => {
   it("gives exactly the plan's number of connects, then 402", async () => {
     const tenant = await newTenant("free")
     const create = () =>
-      ask(tenant.api_key, "POST", "/v1/connections", { application_id: tenant.application_id, hostname: newHostname(), setup_type: "manual" })
+      ask(tenant.api_key, "POST", "/v1/connections", {
+        application_id: tenant.application_id,
+        hostname: newHostname(),
+        setup_type: "manual"
+      })
     const answers = await Promise.all(Array.from({ length: 12 }, create))
     expect(answers.map((answer) => answer.status).sort()).toEqual([...Array(3).fill(201), ...Array(9).fill(402)])
     const refused = answers.find((answer) => answer.status === 402)!.body!
@@ -50,10 +72,9 @@ describe("quota", () => {
       error: { code: "QuotaExceeded", limit: 3, plan: "free", upgrade_url: expect.any(String) },
       upgrade_url: expect.any(String)
     })
-    const usage = await new SandboxApi(state().api, tenant.api_key).call<{ usage: ReadonlyArray<{ kind: string; used: number; limit: number | null }> }>(
-      "GET",
-      "/v1/usage"
-    )
+    const usage = await new SandboxApi(state().api, tenant.api_key).call<{
+      usage: ReadonlyArray<{ kind: string; used: number; limit: number | null }>
+    }>("GET", "/v1/usage")
     expect(usage.usage).toContainEqual({ kind: "connect", used: 3, limit: 3 })
   })
 

@@ -15,7 +15,14 @@ import { layer as webhooks } from "@connect-domain/webhooks/service.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Layer } from "effect"
 
-const services = [lifecycle, billing, connector, certifier, webhooks, router, gateway]
-const [first, ...others] = services.map((service) => Layer.fresh(service))
+const all = Layer.mergeAll(
+  Layer.fresh(lifecycle),
+  Layer.fresh(billing),
+  Layer.fresh(connector),
+  Layer.fresh(certifier),
+  Layer.fresh(webhooks),
+  Layer.fresh(router),
+  Layer.fresh(gateway)
+)
 
-NodeRuntime.runMain(Layer.launch(Layer.mergeAll(first!, ...others)))
+NodeRuntime.runMain(Layer.launch(all))

@@ -37,6 +37,28 @@ const until = (check: () => Promise<boolean>) => async (signal: AbortSignal) => 
   while (!signal.aborted && !(await check())) await sleep(25)
 }
 
+/** What a service that isn't ready says about itself; undefined when it is ready. */
+const unreadyOf = async (url: string): Promise<string | undefined> => {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
+    const text = await response.text()
+    return response.ok ? undefined : text.slice(0, 200)
+  } catch {
+    return "starting"
+  }
+}
+
+/** For a start that takes long: which services are not ready, and why. */
+export const waitingFor = async (ports: Ports, healthPorts: Readonly<Record<ServiceName, number>>): Promise<string> => {
+  const lines = await Promise.all(
+    serviceNames.map(async (service) => {
+      const reason = await unreadyOf(`http://127.0.0.1:${service === "gateway" ? ports.internal : healthPorts[service]}/readyz`)
+      return reason === undefined ? [] : [`${service}: ${reason}`]
+    })
+  )
+  return lines.flat().join("; ")
+}
+
 export const logFile = (directory: DevDirectory, name: string): string => join(directory.logs, `${name}.log`)
 
 /** Modules compiled once are read from here at the next start. */
@@ -49,16 +71,16 @@ const script = (options: {
   readonly environment: Record<string, string>
   readonly log: string
   readonly ready: () => Promise<boolean>
-  readonly nodeArguments?: ReadonlyArray<string>
+  readonly readyWithinSeconds?: number
 }): ProcessPlan => ({
   name: options.name,
   records: options.records,
   command: process.execPath,
-  arguments: [...(options.nodeArguments ?? []), join(repositoryRoot, options.path)],
+  arguments: [join(repositoryRoot, options.path)],
   environment: { PATH: process.env.PATH, ...compileCache, ...options.environment },
   log: options.log,
   stopSignal: "SIGTERM",
-  readyWithinSeconds: 60,
+  readyWithinSeconds: options.readyWithinSeconds ?? 60,
   ready: until(options.ready)
 })
 
@@ -100,6 +122,9 @@ export const webhookSinkPlan = (directory: DevDirectory, ports: Ports): ProcessP
     ready: () => accepts(ports.webhookSink)
   })
 
+/** Ready means also: every certificate of a vanished test authority was replaced, which takes a while for thousands. */
+const serviceLimitSeconds = 900
+
 /** When a service serves: the two with listeners of their own are asked there, the others by their health listener. */
 const readiness = (service: ServiceName, ports: Ports, healthPorts: Readonly<Record<ServiceName, number>>): (() => Promise<boolean>) => {
   if (service === "gateway") return () => says200(`http://127.0.0.1:${ports.internal}/readyz`)
@@ -126,6 +151,7 @@ export const servicePlans = (options: {
         records: serviceNames,
         environment: { ...options.environmentOf(serviceNames), ...health(serviceNames) },
         log: logFile(directory, "services"),
+        readyWithinSeconds: serviceLimitSeconds,
         ready: async () => (await Promise.all(checks.map((check) => check()))).every(Boolean)
       })
     ]
@@ -137,6 +163,7 @@ export const servicePlans = (options: {
       records: [service],
       environment: { ...options.environmentOf([service]), ...health([service]) },
       log: logFile(directory, service),
+      readyWithinSeconds: serviceLimitSeconds,
       ready: readiness(service, ports, healthPorts)
     })
   )

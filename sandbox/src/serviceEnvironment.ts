@@ -103,7 +103,9 @@ export const serviceEnvironment = (
   const seeds = Object.fromEntries(services.map((service) => [`CD_${service.toUpperCase()}_NATS_SEED`, options.secrets.natsSeeds[service]]))
   const chosen = inherited(options.env)
   const switches = Object.fromEntries(
-    ["CD_LIVE_CHECK_SECONDS", "CD_RATE_LIMIT", "CD_PLANS_FILE", "CD_ARI_POLL_SECONDS"].flatMap((name) => (chosen[name] ? [[name, chosen[name]]] : []))
+    ["CD_LIVE_CHECK_SECONDS", "CD_RATE_LIMIT", "CD_PLANS_FILE", "CD_ARI_POLL_SECONDS"].flatMap((name) =>
+      chosen[name] ? [[name, chosen[name]]] : []
+    )
   )
   return { ...chosen, ...shared(options.addresses), ...fixed, ...switches, ...seeds }
 }

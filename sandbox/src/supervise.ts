@@ -16,7 +16,7 @@ import { databaseUrl, postgresPlan } from "./postgresServer.ts"
 import { loadSecrets, type Secrets } from "./Secrets.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { seedTenants } from "./seed.ts"
-import { dnsPlan, logFile, originPlan, servicePlans, webhookSinkPlan } from "./serverPlans.ts"
+import { dnsPlan, logFile, originPlan, servicePlans, waitingFor, webhookSinkPlan } from "./serverPlans.ts"
 import { type SandboxAddresses, serviceEnvironment } from "./serviceEnvironment.ts"
 
 export type Progress =
@@ -125,10 +125,15 @@ const startSandbox = async (supervisor: Supervisor, directory: DevDirectory, spl
   const addresses = await startServers(supervisor, directory, ports, secrets)
   const environmentOf = (services: ReadonlyArray<ServiceName>) =>
     serviceEnvironment(services, { directory, ports, secrets, addresses, env: process.env })
-  const plans = servicePlans({ split, directory, ports, healthPorts: await healthPorts(), environmentOf })
-  await step(split ? "services, one process each" : "services, in one process", () =>
-    Promise.all(plans.map((plan) => supervisor.start(plan)))
-  )
+  const health = await healthPorts()
+  const plans = servicePlans({ split, directory, ports, healthPorts: health, environmentOf })
+  const waiting = setInterval(() => void waitingFor(ports, health).then((text) => note(`waiting for ${text}`)), 5_000)
+  try {
+    const what = split ? "services, one process each" : "services, in one process"
+    await step(what, () => Promise.all(plans.map((plan) => supervisor.start(plan))))
+  } finally {
+    clearInterval(waiting)
+  }
   const sink = `http://127.0.0.1:${ports.webhookSink}`
   const api = `http://127.0.0.1:${ports.api}`
   const origin = `http://127.0.0.1:${ports.origin}`

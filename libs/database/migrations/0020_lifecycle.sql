@@ -89,7 +89,7 @@ create index registry_of_connection on lifecycle.registry ((entry ->> 'connectio
 
 -- The life of one NATS store: another epoch means that the buckets were filled anew. One row.
 create table lifecycle.epoch (
-  only     boolean primary key default true check (only),
+  single   boolean primary key default true check (single),
   epoch    text        not null,
   complete boolean     not null,
   begun_at timestamptz not null default now()

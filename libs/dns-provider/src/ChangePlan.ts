@@ -128,7 +128,9 @@ const foreign = (set: RecordSet, wanted: ReadonlyArray<DnsRecord>): ReadonlyArra
 export const planRemoval = (current: ReadonlyArray<RecordSet>, records: ReadonlyArray<DnsRecord>): ReadonlyArray<Change> =>
   current.flatMap((set) => {
     const ours = new Set(
-      records.filter((record) => record.host === set.name && record.type === set.type).map((record) => normalise(set.type, setValue(record)))
+      records
+        .filter((record) => record.host === set.name && record.type === set.type)
+        .map((record) => normalise(set.type, setValue(record)))
     )
     const values = set.values.filter((value) => !ours.has(normalise(set.type, value)))
     return values.length === set.values.length ? [] : [{ name: set.name, type: set.type, ttl: set.ttl, values, expect: set.values }]

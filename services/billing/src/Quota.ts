@@ -5,7 +5,7 @@
  * and clearing up after creates that died. Leaves the limits to `Plans.ts`, the error's wire form to `calls.ts`.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { limitsForReserve } from "./PlanFile.ts"
 import { Plans } from "./Plans.ts"
 
@@ -25,6 +25,8 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExc
 
 /** A reservation that nobody settled for this long is looked up at the lifecycle. Seconds. */
 export const orphanAfterSeconds = 60
+
+const refusals = Metric.counter("quota_refusals_total", { description: "creates refused by a plan's limit", incremental: true })
 
 interface Outcome {
   readonly outcome: "reserved" | "exceeded"
@@ -60,6 +62,7 @@ export class Quota extends Context.Service<
           (sql) => sql`select * from billing.reserve(${connection}::uuid, ${tenant}::uuid, ${sql.json(limitsForReserve(file))}::jsonb)`
         )
         if (row?.outcome === "exceeded") {
+          yield* Metric.update(Metric.withAttributes(refusals, { plan: row.plan, kind: row.limited_kind! }), 1)
           return yield* new QuotaExceeded({
             kind: row.limited_kind!,
             limit: Number(row.limit_value),

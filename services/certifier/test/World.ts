@@ -18,6 +18,7 @@ import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
+import { createUsers } from "@connect-domain/nats/serverConfiguration.ts"
 import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsServer.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
 import { ConfigProvider, Context, Effect, Layer, type Scope } from "effect"
@@ -81,7 +82,9 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     Effect.promise(() => Pebble.start(options.pebble === false ? {} : options.pebble)),
     (running) => Effect.promise(() => running.stop())
   )
-  const [postgres, nats] = yield* Effect.all([startPostgres(), startNats()], { concurrency: 2 })
+  // Every service under the permissions that production gives it.
+  const users = createUsers()
+  const [postgres, nats] = yield* Effect.all([startPostgres(), startNats({ users })], { concurrency: 2 })
   const databaseUrl = yield* postgres.emptyDatabase
   yield* migrateDatabase(databaseUrl, ownMigrations())
   const env: Record<string, string> = {
@@ -96,6 +99,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     CD_ACME_KEK: key(),
     EDGE_KEK: key(),
     CD_LOG_LEVEL: "warn",
+    ...Object.fromEntries(users.map(({ name, seed }) => [`CD_${name.toUpperCase()}_NATS_SEED`, seed])),
     ...options.env
   }
   const config = ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))

@@ -35,7 +35,7 @@ export class Credentials extends Context.Service<
       const reach = makeReach(yield* HttpClient, yield* addressPolicy)
       return Credentials.of({
         open: (credential) =>
-          Effect.suspend(() => {
+          Effect.suspend((): Effect.Effect<Opened, Reason> => {
             const descriptor = descriptorOf(credential.provider)
             if (descriptor === undefined) {
               const remedy = `automatic set-up through "${credential.provider}" is not available; set the records by hand`
@@ -43,9 +43,11 @@ export class Credentials extends Context.Service<
             }
             const text = vault.openText(credential.sealed, credentialPlace(credential))
             const token = Result.flatMap(text, parseToken)
-            if (Result.isFailure(token)) return Effect.fail(new AccessDenied({ remedy: "the stored credential can't be opened; delete it and enter it again" }))
+            if (Result.isFailure(token))
+              return Effect.fail(new AccessDenied({ remedy: "the stored credential can't be opened; delete it and enter it again" }))
             const provider = descriptor.make(token.success, reach)
-            if (Result.isFailure(provider)) return Effect.fail(new AccessDenied({ remedy: `the credential's form is wrong: ${provider.failure}` }))
+            if (Result.isFailure(provider))
+              return Effect.fail(new AccessDenied({ remedy: `the credential's form is wrong: ${provider.failure}` }))
             return Effect.succeed({ descriptor, provider: provider.success })
           })
       })

@@ -66,7 +66,10 @@ const leaseName = ({ key, zone }: Holder): string => `zone/${key}/${zone.name.re
 
 /** The first credential whose account holds the zone; otherwise the reason that a person can do most about. */
 const findHolder = Effect.fnUntraced(function* (credentials: (typeof Credentials)["Service"], order: WriteOrder) {
-  let nearest: NoHolder = { key: null, reason: new Unsupported({ capability: "credential", remedy: "this application has no DNS credential; set the records by hand" }) }
+  let nearest: NoHolder = {
+    key: null,
+    reason: new Unsupported({ capability: "credential", remedy: "this application has no DNS credential; set the records by hand" })
+  }
   for (const credential of order.credentials) {
     const found = yield* Effect.result(
       Effect.flatMap(credentials.open(credential), ({ provider }) =>
@@ -91,11 +94,11 @@ const writeInZone = (holder: Holder, order: WriteOrder) =>
 
 const planAndApply = Effect.fnUntraced(function* ({ key, provider, zone }: Holder, order: WriteOrder) {
   const current = yield* provider.read(zone, [...new Set(order.records.map((record) => record.host))])
-  const plan: Result.Result<ReadonlyArray<Change>, Reason> =
-    order.purpose === "cleanup"
-      ? Result.succeed(planRemoval(current, order.records))
-      : planChanges(current, order.records, { replaceForeign: order.replace && order.purpose === "records" })
-  if (Result.isFailure(plan)) return yield* new DnsProviderError({ provider: key, operation: "read", zone: "unchanged", reason: plan.failure })
+  const plan: Result.Result<ReadonlyArray<Change>, Reason> = order.purpose === "cleanup"
+    ? Result.succeed(planRemoval(current, order.records))
+    : planChanges(current, order.records, { replaceForeign: order.replace && order.purpose === "records" })
+  if (Result.isFailure(plan))
+    return yield* new DnsProviderError({ provider: key, operation: "read", zone: "unchanged", reason: plan.failure })
   if (plan.success.length === 0) return
   // What stood before is part of the plan (`expect`), so this line is enough to undo it.
   yield* Effect.logInfo("writing records", { provider: key, zone: zone.name, changes: plan.success })

@@ -25,7 +25,9 @@ export const observer = Layer.effectDiscard(
       "connector_observer",
       [
         handle(lookOwnership, ({ connection_id, version, name, value }, { id }) =>
-          Effect.flatMap(ownership({ name, value }), (look) => work.send(ownershipObserved, { connection_id, version, look }, { id: answerTo(id) }))
+          Effect.flatMap(ownership({ name, value }), (look) =>
+            work.send(ownershipObserved, { connection_id, version, look }, { id: answerTo(id) })
+          )
         ),
         handle(lookRecords, ({ connection_id, version, records: wanted }, { id }) =>
           Effect.flatMap(records(wanted), (look) => work.send(recordsObserved, { connection_id, version, look }, { id: answerTo(id) }))

@@ -45,7 +45,11 @@ export const providerCalls = Layer.effectDiscard(
       credentials.open(credential).pipe(
         Effect.flatMap(({ provider }) =>
           hostname === null
-            ? Effect.catchIf(provider.checkAccess(nobodysName), (error) => error.reason._tag === "ZoneNotFound", () => Effect.void)
+            ? Effect.catchIf(
+                provider.checkAccess(nobodysName),
+                (error) => error.reason._tag === "ZoneNotFound",
+                () => Effect.void
+              )
             : provider.checkAccess(hostname)
         ),
         Effect.as({ ok: true, zones: null }),

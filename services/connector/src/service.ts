@@ -26,7 +26,10 @@ const readiness = Layer.effectDiscard(
   })
 )
 
-const parts = ZoneWriter.layer.pipe(Layer.provideMerge(Credentials.layer), Layer.provideMerge(Layer.mergeAll(Resolver.layer, HttpClient.layer)))
+const parts = ZoneWriter.layer.pipe(
+  Layer.provideMerge(Credentials.layer),
+  Layer.provideMerge(Layer.mergeAll(Resolver.layer, HttpClient.layer))
+)
 
 /** Without infrastructure: for tests that bring their own. */
 export const connector = Layer.mergeAll(observer, zoneOrders, providerCalls, domainCheck).pipe(Layer.provide(parts))

@@ -53,7 +53,7 @@ export class Rebuild extends Context.Service<
         const epoch = uuidv7()
         yield* db.query(
           (sql) => sql`insert into lifecycle.epoch (epoch, complete) values (${epoch}, false)
-            on conflict (only) do update set epoch = excluded.epoch, complete = false, begun_at = now()`
+            on conflict (single) do update set epoch = excluded.epoch, complete = false, begun_at = now()`
         )
         yield* db.query((sql) => sql`update lifecycle.registry set put_version = 0, put_revision = null, put_epoch = null`)
         if (sendEvents) yield* db.query((sql) => sql`${sql.unsafe(sendEventsAgain)}`)

@@ -5,7 +5,11 @@
  */
 import { Database } from "@connect-domain/database/Database.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
+import { Nats } from "@connect-domain/nats/Nats.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
+import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
+import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
+import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Effect, Layer } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { answerCalls } from "./calls.ts"
@@ -23,13 +27,19 @@ const running = Layer.effectDiscard(
     yield* hear
     yield* answerCalls
     yield* tick
+    const readiness = yield* Readiness
+    yield* readiness.register("postgres", (yield* Database).ping)
+    yield* readiness.register("nats", (yield* Nats).ping)
+    yield* Effect.logInfo("lifecycle is ready")
   })
 )
 
 export const layer = running.pipe(
+  Layer.provide(healthServer("lifecycle")),
   Layer.provide(ConnectionActor.layer),
   Layer.provide([Edges.layer, Rebuild.layer]),
   Layer.provide(Outbox.layer("lifecycle")),
   Layer.provide(Wake.layer),
-  Layer.provide([Database.layer("lifecycle"), messaging("lifecycle")])
+  Layer.provide([Database.layer("lifecycle"), messaging("lifecycle"), Readiness.layer]),
+  Layer.provide(Telemetry.layer("lifecycle"))
 )

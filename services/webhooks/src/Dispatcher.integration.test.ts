@@ -1,67 +1,16 @@
 import { randomUUID } from "node:crypto"
-import { Database } from "@connect-domain/database/Database.ts"
-import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
-import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
-import type { ConnectionEvent } from "@connect-domain/messages/events.ts"
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Webhook } from "standardwebhooks"
+import { endpoint, event, send, services, settled, tried } from "../test/parts.ts"
 import { startReceiver, status } from "../test/Receiver.ts"
-import { WebhooksDatabase, webhooksDatabase } from "../test/WebhooksDatabase.ts"
-import { Deliveries, leaseSeconds } from "./Deliveries.ts"
+import { WebhooksDatabase } from "../test/WebhooksDatabase.ts"
+import { Deliveries } from "./Deliveries.ts"
 import { DeliveryLog } from "./DeliveryLog.ts"
-import { Dispatcher } from "./Dispatcher.ts"
 import { Endpoints } from "./Endpoints.ts"
-import { walk } from "./reconcile.ts"
-import { Secrets } from "./Secrets.ts"
 import { signConnectDomain } from "./Signature.ts"
 
-const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CD_MODE: "sandbox", CD_NETWORK_ALLOW: "127.0.0.0/8" }))
-const services = Layer.mergeAll(Endpoints.layer, DeliveryLog.layer, Dispatcher.layer).pipe(
-  Layer.provideMerge(Layer.mergeAll(Secrets.layer, Deliveries.layer, HttpClient.layer)),
-  Layer.provideMerge(webhooksDatabase),
-  Layer.provideMerge(WebhooksDatabase.layer),
-  Layer.provide(environment)
-)
-
-const event = (tenant_id: string, fields: Partial<ConnectionEvent> = {}): ConnectionEvent => ({
-  id: uuidv7(),
-  type: "domain.verified",
-  tenant_id,
-  application_id: randomUUID(),
-  connection_id: randomUUID(),
-  environment: "test",
-  sequence: 1,
-  data: { hostname: "shop.example.com" },
-  occurred_at: new Date().toISOString(),
-  ...fields
-})
-
-const endpoint = (tenant_id: string, url: string, events: ReadonlyArray<string> = []) =>
-  Effect.flatMap(Endpoints, (endpoints) => endpoints.create({ id: uuidv7(), tenant_id, application_id: null, url, events }))
-
-/** As the consumer of the events does. */
-const send = (one: ConnectionEvent) =>
-  Effect.gen(function* () {
-    const dispatcher = yield* Dispatcher
-    const owed = yield* (yield* Deliveries).owe(one)
-    yield* Effect.forEach(owed, ({ endpoint_id, failing }) => dispatcher.wake(endpoint_id, failing), { discard: true })
-    return owed.length
-  })
-
-/** The tenant's deliveries once `done` holds of them; fails the test by its time limit. */
-const settled = (tenant: string, done: (rows: ReadonlyArray<{ status: string; attempts: ReadonlyArray<unknown> }>) => boolean) =>
-  Effect.gen(function* () {
-    const log = yield* DeliveryLog
-    while (true) {
-      const { data } = yield* log.list(tenant, { endpoint_id: null, event_id: null, status: null, after: null, limit: 100 })
-      if (done(data)) return data
-      yield* Effect.sleep("20 millis")
-    }
-  })
-const tried = (rows: ReadonlyArray<{ attempts: ReadonlyArray<unknown> }>) => rows.length > 0 && rows.every((row) => row.attempts.length > 0)
-
-layer(services, { excludeTestServices: true, timeout: 60_000 })("Webhooks", (it) => {
+layer(services, { excludeTestServices: true, timeout: 60_000 })("sending", (it) => {
   it.effect("delivers an event once, signed both ways, with exactly the documented body", () =>
     Effect.gen(function* () {
       const tenant = randomUUID()
@@ -196,149 +145,6 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("Webhooks", (it)
         assert.strictEqual(yield* send(event(tenant)), 1)
         yield* receiver.until(2)
       }
-    })
-  )
-
-  it.effect("rotates: both secrets sign, a third is refused, revoke ends the old one at once", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const endpoints = yield* Endpoints
-      const receiver = yield* startReceiver()
-      const made = yield* endpoint(tenant, receiver.url)
-      const headersOf = (count: number) => Effect.map(receiver.until(count), (all) => all[count - 1]!)
-      const next = (yield* endpoints.rotate(tenant, made.id, false)).signing_secret
-      assert.notStrictEqual(next, made.signing_secret)
-      yield* send(event(tenant))
-      const during = yield* headersOf(1)
-      const at = Number(during.headers["x-cd-timestamp"])
-      assert.strictEqual(during.headers["x-cd-signature"], signConnectDomain(made.signing_secret, at, during.body))
-      assert.strictEqual(during.headers["x-cd-signature-next"], signConnectDomain(next, at, during.body))
-      for (const secret of [made.signing_secret, next]) new Webhook(secret).verify(during.body, during.headers as Record<string, string>)
-      assert.strictEqual((yield* Effect.flip(endpoints.rotate(tenant, made.id, false)))._tag, "RotationInProgress")
-
-      assert.strictEqual((yield* endpoints.rotate(tenant, made.id, true)).signing_secret, next)
-      yield* send(event(tenant))
-      const after = yield* headersOf(2)
-      assert.throws(() => new Webhook(made.signing_secret).verify(after.body, after.headers as Record<string, string>))
-      new Webhook(next).verify(after.body, after.headers as Record<string, string>)
-      assert.isUndefined(after.headers["x-cd-signature-next"])
-
-      const last = (yield* endpoints.rotate(tenant, made.id, true)).signing_secret
-      assert.notStrictEqual(last, next)
-      assert.strictEqual((yield* Effect.flip(endpoints.rotate(randomUUID(), made.id, false)))._tag, "EndpointNotFound")
-    })
-  )
-
-  it.effect("ends an overlap by time, and stores no secret in the clear", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const endpoints = yield* Endpoints
-      const { superuser } = yield* WebhooksDatabase
-      const receiver = yield* startReceiver()
-      const made = yield* endpoint(tenant, receiver.url)
-      const next = (yield* endpoints.rotate(tenant, made.id, false)).signing_secret
-      yield* superuser.query(
-        (sql) => sql`update webhooks.secrets set expires_at = now() where endpoint_id = ${made.id} and expires_at is not null`
-      )
-      yield* send(event(tenant))
-      const [one] = yield* receiver.until(1)
-      new Webhook(next).verify(one!.body, one!.headers as Record<string, string>)
-      assert.isUndefined(one!.headers["x-cd-signature-next"])
-      const rows = yield* superuser.query((sql) => sql`select * from webhooks.secrets, webhooks.endpoints`)
-      for (const secret of [made.signing_secret, next]) assert.notInclude(JSON.stringify(rows), secret.slice(6))
-    })
-  )
-
-  it.effect("replays under the same event id, and sends a test without retries", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const log = yield* DeliveryLog
-      const dispatcher = yield* Dispatcher
-      const receiver = yield* startReceiver()
-      const { id } = yield* endpoint(tenant, receiver.url)
-      const one = event(tenant)
-      yield* send(one)
-      const [first] = yield* settled(tenant, (rows) => rows[0]?.status === "delivered")
-      yield* dispatcher.wake(yield* log.replay(tenant, first!.id), false)
-      const [, again] = yield* receiver.until(2)
-      assert.strictEqual(again!.headers["webhook-id"], one.id)
-      const [twice] = yield* settled(tenant, (rows) => rows[0]?.attempts.length === 2)
-      assert.strictEqual(twice!.id, first!.id)
-      assert.strictEqual((yield* Effect.flip(log.replay(randomUUID(), first!.id)))._tag, "DeliveryNotFound")
-
-      receiver.behave(status(404))
-      const claim = yield* log.claimTest(tenant, id)
-      yield* dispatcher.attempt(claim)
-      const test = yield* log.read(tenant, claim.id)
-      assert.deepInclude(test, { status: "failed", next_retry_at: null })
-      assert.strictEqual(JSON.parse(receiver.received[2]!.body).type, "test")
-      const { data } = yield* log.list(tenant, { endpoint_id: id, event_id: one.id, status: "delivered", after: null, limit: 1 })
-      assert.deepStrictEqual(
-        data.map((row) => row.id),
-        [first!.id]
-      )
-      const page = yield* log.list(tenant, { endpoint_id: null, event_id: null, status: null, after: claim.id, limit: 10 })
-      assert.deepStrictEqual([page.data.map((row) => row.id), page.more], [[first!.id], false])
-    })
-  )
-
-  it.effect("takes back what a dead sender had claimed, and drops the dead sender's late result", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const deliveries = yield* Deliveries
-      const { superuser } = yield* WebhooksDatabase
-      const receiver = yield* startReceiver()
-      const { id } = yield* endpoint(tenant, receiver.url)
-      yield* deliveries.owe(event(tenant))
-      const [dead] = yield* deliveries.claim(id)
-      assert.strictEqual((yield* deliveries.claim(id)).length, 0)
-      const due = (yield* deliveries.due).find((one) => one.endpoint_id === id)
-      assert.isTrue(due!.wait > 0 && due!.wait <= leaseSeconds * 1000)
-      yield* superuser.query((sql) => sql`update webhooks.deliveries set next_attempt_at = now() where id = ${dead!.id}`)
-      const [alive] = yield* deliveries.claim(id)
-      assert.strictEqual(alive!.id, dead!.id)
-      const result = { status: 200, error: undefined, latencyMs: 3 }
-      assert.isFalse(yield* deliveries.settle(dead!, new Date(), result, { kind: "delivered" }))
-      assert.isTrue(yield* deliveries.settle(alive!, new Date(), result, { kind: "delivered" }))
-    })
-  )
-
-  it.effect("finds events in the log that no message brought, and none twice", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const { superuser } = yield* WebhooksDatabase
-      const dispatcher = yield* Dispatcher
-      const receiver = yield* startReceiver()
-      yield* endpoint(tenant, receiver.url)
-      const lost = [event(tenant), event(tenant, { type: "ssl.issued" })]
-      const brought = event(tenant)
-      for (const [index, one] of [...lost, brought].entries()) {
-        yield* superuser.query(
-          (sql) => sql`insert into lifecycle.published_events values (${`${"0".repeat(19)}1-${index}`}, ${one.id}, ${tenant},
-            ${one.application_id}, ${one.connection_id}, 'test', ${one.type}, ${one.sequence}, ${sql.json(one.data as never)}, now())`
-        )
-      }
-      yield* send(brought)
-      assert.deepStrictEqual(yield* walk, { read: 3, missing: 2 })
-      assert.deepStrictEqual(yield* walk, { read: 0, missing: 0 })
-      yield* dispatcher.look
-      const all = yield* receiver.until(3)
-      assert.sameMembers(
-        all.map((one) => one.headers["webhook-id"]),
-        [...lost, brought].map((one) => one.id)
-      )
-    })
-  )
-
-  it.effect("refuses an address that became internal, at the attempt", () =>
-    Effect.gen(function* () {
-      const tenant = randomUUID()
-      const { query } = yield* Database
-      const { id } = yield* endpoint(tenant, "http://127.0.0.1:1/")
-      yield* query((sql) => sql`update webhooks.endpoints set url = 'http://169.254.169.254/latest/meta-data' where id = ${id}`)
-      yield* send(event(tenant))
-      const [row] = yield* settled(tenant, tried)
-      assert.match(row!.attempts[0]!.error!, /not allowed/)
     })
   )
 })

@@ -8,7 +8,7 @@
  */
 import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import type { HttpClient } from "@connect-domain/egress/HttpClient.ts"
-import { Cause, Context, Duration, Effect, FiberSet, Layer, Queue, Semaphore } from "effect"
+import { Cause, Context, Duration, Effect, FiberSet, Layer, Metric, Queue, Semaphore } from "effect"
 import { type Claim, Deliveries } from "./Deliveries.ts"
 import { deliver } from "./deliver.ts"
 import { judge } from "./retrySchedule.ts"
@@ -20,6 +20,11 @@ const slots = { healthy: 128, failing: 64 }
 const longestSleep = Duration.toMillis("60 seconds")
 /** Between two looks at what is due, so that a burst of results is one look. New events do not wait for it. */
 const shortestSleep = 100
+
+/** Attempts by outcome: delivered, retry, exhausted, gone. */
+const attempts = Metric.counter("webhook_attempts_total", { description: "webhook attempts by outcome", incremental: true })
+/** How late the latest due row is; grows when sending can't keep up. */
+const lateness = Metric.gauge("webhook_late_seconds", { description: "age of the longest-due webhook delivery" })
 
 export class Dispatcher extends Context.Service<
   Dispatcher,
@@ -90,6 +95,7 @@ const attemptOne = Effect.fn("webhooks.attempt")(
     const result = yield* deliver(claim, sentAt)
     const verdict = judge(result, claim.step, Date.now(), Math.random())
     const kept = yield* (yield* Deliveries).settle(claim, sentAt, result, verdict)
+    yield* Metric.update(Metric.withAttributes(attempts, { outcome: verdict.kind }), 1)
     if (!kept) yield* Effect.logInfo("a webhook's result came after its lease", { delivery: claim.id })
     if (verdict.kind === "gone" || verdict.kind === "exhausted") {
       yield* Effect.logWarning(verdict.kind === "gone" ? "webhook endpoint is gone" : "webhook delivery given up", {
@@ -109,6 +115,7 @@ const schedule = (
 ) =>
   Effect.gen(function* () {
     const due = yield* deliveries.due
+    yield* Metric.update(lateness, due.reduce((latest, one) => Math.max(latest, -one.wait), 0) / 1_000)
     yield* Effect.forEach(
       due.filter((one) => one.wait <= 0),
       (one) => start(one.endpoint_id, one.failing),

@@ -38,8 +38,13 @@ export const followEvents = (
     sequence = fresh.at(-1)?.sequence ?? sequence
     return fresh.map(write).join("")
   }
-  const readAll: Effect.Effect<string> = Effect.suspend(() => readConnectionEvents(database, caller.tenant_id, connectionId, sequence, batch)).pipe(
-    Effect.flatMap((rows) => (rows.length < batch ? Effect.succeed(take(rows)) : Effect.map(Effect.succeed(take(rows)), (text) => text))),
+  const readAll: Effect.Effect<string> = Effect.suspend(() =>
+    readConnectionEvents(database, caller.tenant_id, connectionId, sequence, batch)
+  ).pipe(
+    Effect.flatMap((rows) => {
+      const text = take(rows)
+      return rows.length < batch ? Effect.succeed(text) : Effect.map(readAll, (more) => text + more)
+    }),
     Effect.orElseSucceed(() => "")
   )
   const live = Stream.unwrap(

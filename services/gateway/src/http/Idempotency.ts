@@ -13,6 +13,7 @@ import { Database, type DatabaseError } from "@connect-domain/database/Database.
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import type { Place, Vault } from "@connect-domain/secrets/Vault.ts"
 import { Context, Effect, Layer, Result, Schedule } from "effect"
+import { Settings } from "../Settings.ts"
 import { ApiError, fromDatabase, internal, invalid } from "./ApiError.ts"
 
 /** Longer than any creating call can take. Seconds. */
@@ -73,11 +74,11 @@ export class Idempotency extends Context.Service<
     readonly release: (ticket: Ticket) => Effect.Effect<void>
   }
 >()("gateway/http/Idempotency") {
-  static readonly layer = (vault: Vault) =>
-    Layer.effect(
+  static readonly layer = Layer.effect(
       Idempotency,
       Effect.gen(function* () {
         const database = yield* Database
+        const { vault } = yield* Settings
         yield* Effect.forkScoped(forgetOld(database).pipe(Effect.repeat(Schedule.spaced("1 hour"))))
         return Idempotency.of({
           begin: (tenantId, route, key, body) => begin(database, vault, tenantId, route, key, body),

@@ -30,7 +30,7 @@ export interface Steps {
   /** Called once per authenticated request. */
   readonly meter: (tenantId: string) => void
   /** Called once per request. */
-  readonly observe: (route: string, status: number, seconds: number) => void
+  readonly observe: (route: string, status: number, seconds: number) => Effect.Effect<void>
 }
 
 type Response = HttpServerResponse.HttpServerResponse
@@ -72,12 +72,12 @@ export const makeApp = (endpoints: ReadonlyArray<Endpoint>, steps: Steps): Effec
       return work.pipe(
         Effect.exit,
         Effect.flatMap((exit) => (Exit.isSuccess(exit) ? Effect.succeed(exit.value) : refuse(exit.cause, requestId))),
-        Effect.flatMap((response) => {
-          steps.observe(route, response.status, (performance.now() - started) / 1000)
-          return Effect.map(steps.cors.headersFor(request.headers.origin), (cors) =>
+        Effect.tap((response) => steps.observe(route, response.status, (performance.now() - started) / 1000)),
+        Effect.flatMap((response) =>
+          Effect.map(steps.cors.headersFor(request.headers.origin), (cors) =>
             HttpServerResponse.setHeaders(response, { ...baseHeaders(requestId), ...cors })
           )
-        }),
+        ),
         withRequestId(requestId)
       )
     })

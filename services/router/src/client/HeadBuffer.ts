@@ -21,6 +21,7 @@ export class HeadBuffer {
   /** An unfinished head is here, and its time limit is running. */
   waiting = false
   private held: Buffer = nothing
+  private skipped = false
 
   get length(): number {
     return this.held.length
@@ -37,13 +38,17 @@ export class HeadBuffer {
   /** A whole head with its empty line, latin1; undefined while there is none. */
   take(): string | Refusal | undefined {
     // RFC 9112 §2.2: at least one empty line before a request line is ignored. One is.
-    if (this.held.length >= 2 && this.held[0] === 13 && this.held[1] === 10) this.held = this.held.subarray(2)
+    if (!this.skipped && this.held.length >= 2 && this.held[0] === 13 && this.held[1] === 10) {
+      this.skipped = true
+      this.held = this.held.subarray(2)
+    }
     if (this.held.length === 0) return undefined
     const end = this.held.indexOf(endOfHead)
     if (end < 0 || end + 4 > maxHeadBytes) return this.unfinished()
     const text = this.held.toString("latin1", 0, end + 4)
     this.held = end + 4 === this.held.length ? nothing : this.held.subarray(end + 4)
     this.waiting = false
+    this.skipped = false
     return text
   }
 

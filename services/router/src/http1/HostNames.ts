@@ -6,6 +6,7 @@
 import { parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { Result } from "effect"
 
+const ascii = /^[A-Za-z0-9][\x21-\x7e]*$/
 const maxRemembered = 65_536
 const remembered = new Map<string, string>()
 
@@ -13,7 +14,8 @@ const remembered = new Map<string, string>()
 export const canonicalHost = (spelling: string): string => {
   const known = remembered.get(spelling)
   if (known !== undefined) return known
-  const parsed = spelling.startsWith("*") ? undefined : parseHostname(spelling)
+  // On the wire a name is ASCII (RFC 9110 §4.2.3, RFC 6066 §3): bytes above 127 are no letters that could be mapped.
+  const parsed = ascii.test(spelling) ? parseHostname(spelling) : undefined
   const canonical = parsed !== undefined && Result.isSuccess(parsed) ? parsed.success : ""
   if (remembered.size >= maxRemembered) remembered.clear()
   if (spelling.length <= 255) remembered.set(spelling, canonical)

@@ -25,17 +25,29 @@ export const makePowerDns = (credential: PowerDnsCredential, reach: Reach): (typ
     })
   const readRaw = (operation: "read" | "apply", zone: Zone, names: ReadonlyArray<string>) =>
     Effect.map(
-      Effect.forEach([...new Set(names)], (name) => Effect.map(api.recordSets(operation, zone.id, name), (sets) => sets.filter((set) => set.name.toLowerCase() === `${name}.`)), { concurrency: 4 }),
+      Effect.forEach(
+        [...new Set(names)],
+        (name) =>
+          Effect.map(api.recordSets(operation, zone.id, name), (sets) => sets.filter((set) => set.name.toLowerCase() === `${name}.`)),
+        { concurrency: 4 }
+      ),
       (sets) => sets.flat()
     )
   const apply = Effect.fnUntraced(function* (zone: Zone, changes: ReadonlyArray<Change>) {
     const outside = changes.find((change) => !isInZone(change.name, zone.name))
     if (outside !== undefined) return yield* failure("apply", new ZoneNotFound({ hostname: outside.name }))
-    const raw = yield* readRaw("apply", zone, changes.map((change) => change.name))
+    const raw = yield* readRaw(
+      "apply",
+      zone,
+      changes.map((change) => change.name)
+    )
     const now = raw.map(toRecordSet)
     const conflict = changes.map((change) => conflictWith(change, now)).find((found) => found !== undefined)
     if (conflict !== undefined) return yield* failure("apply", conflict)
-    const open = changes.filter((change) => !sameValues(change.type, now.find((set) => set.name === change.name && set.type === change.type)?.values ?? [], change.values))
+    const open = changes.filter(
+      (change) =>
+        !sameValues(change.type, now.find((set) => set.name === change.name && set.type === change.type)?.values ?? [], change.values)
+    )
     if (open.length > 0) yield* api.patch(zone.id, patchOf(open, raw))
   })
   return {
@@ -58,8 +70,13 @@ const patchOf = (changes: ReadonlyArray<Change>, raw: ReadonlyArray<ApiRecordSet
   [...changes]
     .sort((a, b) => Math.min(a.values.length, 1) - Math.min(b.values.length, 1))
     .map((change) => {
-      const disabled = raw.find((set) => set.name.toLowerCase() === `${change.name}.` && set.type === change.type)?.records.filter((record) => record.disabled === true) ?? []
+      const disabled =
+        raw
+          .find((set) => set.name.toLowerCase() === `${change.name}.` && set.type === change.type)
+          ?.records.filter((record) => record.disabled === true) ?? []
       const records = [...change.values.map((value) => ({ content: toContent(change.type, value), disabled: false })), ...disabled]
       const at = { name: `${change.name}.`, type: change.type }
-      return records.length === 0 ? { ...at, changetype: "DELETE" } : { ...at, changetype: "REPLACE", ttl: Math.max(change.ttl, 1), records }
+      return records.length === 0
+        ? { ...at, changetype: "DELETE" }
+        : { ...at, changetype: "REPLACE", ttl: Math.max(change.ttl, 1), records }
     })

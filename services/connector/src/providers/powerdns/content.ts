@@ -33,4 +33,8 @@ const unquote = (content: string): string => {
 }
 
 const unescaped = (text: string): Buffer =>
-  Buffer.concat([...text.matchAll(/\\(\d{3})|\\(.)|([^\\]+)/gs)].map(([, code, char, plain]) => (code === undefined ? Buffer.from(char ?? plain ?? "", "utf8") : Buffer.from([Number(code) & 255]))))
+  Buffer.concat(
+    [...text.matchAll(/\\(\d{3})|\\(.)|([^\\]+)/gs)].map(([, code, char, plain]) =>
+      code === undefined ? Buffer.from(char ?? plain ?? "", "utf8") : Buffer.from([Number(code) & 255])
+    )
+  )

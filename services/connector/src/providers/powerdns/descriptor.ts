@@ -25,8 +25,10 @@ export type PowerDnsCredential = { readonly url: string; readonly apiKey: string
 const readToken = (token: unknown): Result.Result<PowerDnsCredential, string> => {
   const given = typeof token === "object" && token !== null ? (token as Record<string, unknown>) : {}
   const { url, api_key: apiKey, server_id: serverId = "localhost" } = given
-  if (typeof url !== "string" || !/^https?:\/\/[^/\s]+/.test(url) || URL.parse(url) === null) return Result.fail("url must be the API's address, such as https://dns.example.com:8081")
+  if (typeof url !== "string" || !/^https?:\/\/[^/\s]+/.test(url) || URL.parse(url) === null)
+    return Result.fail("url must be the API's address, such as https://dns.example.com:8081")
   if (typeof apiKey !== "string" || !/^[\x21-\x7e]+$/.test(apiKey)) return Result.fail("api_key must be the key from pdns.conf")
-  if (typeof serverId !== "string" || !/^[A-Za-z0-9._-]+$/.test(serverId)) return Result.fail("server_id must be a server's id; leave it out for localhost")
+  if (typeof serverId !== "string" || !/^[A-Za-z0-9._-]+$/.test(serverId))
+    return Result.fail("server_id must be a server's id; leave it out for localhost")
   return Result.succeed({ url: url.replace(/\/+$/, "").replace(/\/api\/v1$/, ""), apiKey, serverId })
 }

@@ -6,7 +6,17 @@
  */
 import { type Change, conflictWith } from "@connect-domain/dns-provider/ChangePlan.ts"
 import type { Reach } from "@connect-domain/dns-provider/Descriptor.ts"
-import { AccessDenied, Conflict, type DnsProvider, DnsProviderError, type Operation, type Reason, Unavailable, Unsupported, ZoneNotFound } from "@connect-domain/dns-provider/DnsProvider.ts"
+import {
+  AccessDenied,
+  Conflict,
+  type DnsProvider,
+  DnsProviderError,
+  type Operation,
+  type Reason,
+  Unavailable,
+  Unsupported,
+  ZoneNotFound
+} from "@connect-domain/dns-provider/DnsProvider.ts"
 import { isInZone, type RecordSet, sameValues, type Zone, zoneCandidates } from "@connect-domain/dns-provider/RecordSet.ts"
 import { Effect } from "effect"
 import type { Rfc2136Credential } from "./descriptor.ts"
@@ -26,7 +36,13 @@ export const makeRfc2136 = (credential: Rfc2136Credential, reach: Reach): (typeo
   const during = <A>(operation: Operation, use: (session: Session) => Effect.Effect<A, Reason>) =>
     Effect.mapError(
       withSession(credential, reach, use),
-      (reason) => new DnsProviderError({ provider: "rfc2136", operation, zone: operation === "apply" && reason._tag === "Unavailable" ? "unknown" : "unchanged", reason })
+      (reason) =>
+        new DnsProviderError({
+          provider: "rfc2136",
+          operation,
+          zone: operation === "apply" && reason._tag === "Unavailable" ? "unknown" : "unchanged",
+          reason
+        })
     )
   const findZone = Effect.fnUntraced(function* (session: Session, hostname: string) {
     const candidates = zoneCandidates(hostname).filter((name) => credential.zone === undefined || name === credential.zone)
@@ -57,7 +73,11 @@ const read = (session: Session, names: ReadonlyArray<string>): Effect.Effect<Rea
   Effect.map(
     Effect.forEach(
       [...new Set(names)].flatMap((name) => questionTypes.map((type) => ({ name, type }))),
-      ({ name, type }) => Effect.map(session.send((id) => encodeQuestion(id, name, type)), (answer) => ({ name, answer })),
+      ({ name, type }) =>
+        Effect.map(
+          session.send((id) => encodeQuestion(id, name, type)),
+          (answer) => ({ name, answer })
+        ),
       { concurrency: 16 }
     ),
     (answers) => recordSets(answers)
@@ -95,7 +115,10 @@ const update = (session: Session, zone: Zone, changes: ReadonlyArray<Change>): E
       try: () => encodeUpdate(0, zone.name, changes),
       catch: (error) =>
         error instanceof UnwritableType
-          ? new Unsupported({ capability: error.message, remedy: `records of type ${error.message} can't be written through RFC 2136; set them by hand` })
+          ? new Unsupported({
+              capability: error.message,
+              remedy: `records of type ${error.message} can't be written through RFC 2136; set them by hand`
+            })
           : new Unsupported({ capability: "content", remedy: "a record's value is not of its type's form" })
     }),
     (message) =>
@@ -109,8 +132,10 @@ const update = (session: Session, zone: Zone, changes: ReadonlyArray<Change>): E
   )
 
 const updateRefused = (rcode: number, zone: Zone): Reason => {
-  if (rcode === REFUSED) return new AccessDenied({ remedy: `the server's update policy does not let this key change these names of ${zone.name}` })
+  if (rcode === REFUSED)
+    return new AccessDenied({ remedy: `the server's update policy does not let this key change these names of ${zone.name}` })
   if (rcode === NOTAUTH || rcode === NOTZONE) return new ZoneNotFound({ hostname: zone.name })
-  if (rcode === 4) return new Unsupported({ capability: "update", remedy: "this server takes no dynamic updates (RFC 2136); switch them on for the zone" })
+  if (rcode === 4)
+    return new Unsupported({ capability: "update", remedy: "this server takes no dynamic updates (RFC 2136); switch them on for the zone" })
   return new Unavailable({ detail: `the server answers the update with response code ${rcode}` })
 }

@@ -25,13 +25,19 @@ const refusals: Readonly<Record<number, Reason>> = {
 }
 
 /** Opens one connection, for as long as `use` runs. */
-export const withSession = <A, E>(credential: Rfc2136Credential, reach: Reach, use: (session: Session) => Effect.Effect<A, E>): Effect.Effect<A, E | Reason> =>
+export const withSession = <A, E>(
+  credential: Rfc2136Credential,
+  reach: Reach,
+  use: (session: Session) => Effect.Effect<A, E>
+): Effect.Effect<A, E | Reason> =>
   Effect.scoped(
     Effect.flatMap(
-      Effect.mapError(reach.connect(credential.server, credential.port), (error): Reason =>
-        error.reason === "Denied"
-          ? new AccessDenied({ remedy: "the server's address is not reachable from this service by policy; use a public address" })
-          : new Unavailable({ detail: error.message })
+      Effect.mapError(
+        reach.connect(credential.server, credential.port),
+        (error): Reason =>
+          error.reason === "Denied"
+            ? new AccessDenied({ remedy: "the server's address is not reachable from this service by policy; use a public address" })
+            : new Unavailable({ detail: error.message })
       ),
       (socket) => use(makeSession(socket, credential))
     )
@@ -81,7 +87,12 @@ const makeSession = (socket: Socket, credential: Rfc2136Credential): Session => 
           const verified = verify(answer, credential.key, request.mac, Math.floor(Date.now() / 1000))
           if (verified.kind === "valid") return Effect.succeed(answer)
           const reason = verified.kind === "refused" ? refusals[verified.error] : undefined
-          return Effect.fail(reason ?? new AccessDenied({ remedy: "the server's answer is not signed with the TSIG key: the server does not know it, or something stands between" }))
+          return Effect.fail(
+            reason ??
+              new AccessDenied({
+                remedy: "the server's answer is not signed with the TSIG key: the server does not know it, or something stands between"
+              })
+          )
         })
       })
   }

@@ -44,7 +44,10 @@ const valueText = (record: Answer): string => {
       return normalise("CAA", `${record.data.flags ?? 0} ${record.data.tag} "${record.data.value}"`)
     case "SOA":
       return `${record.data.mname} ${record.data.serial}`
-    default:
-      return typeof record.data === "string" ? normalise(record.type, record.data) : `\\# ${Buffer.isBuffer(record.data) ? record.data.toString("hex") : "data"}`
+    default: {
+      const data: unknown = "data" in record ? record.data : undefined
+      if (typeof data === "string") return normalise(record.type, data)
+      return `\\# ${Buffer.isBuffer(data) ? data.toString("hex") : JSON.stringify(data)}`
+    }
   }
 }

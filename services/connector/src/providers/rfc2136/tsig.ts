@@ -7,7 +7,13 @@ import { createHmac, timingSafeEqual } from "node:crypto"
 import { classes, encodeName, encodeRecord, lastRecord, readName, types } from "./wire.ts"
 
 /** RFC 8945 §6, without MD5. */
-export const algorithms = { "hmac-sha1": "sha1", "hmac-sha224": "sha224", "hmac-sha256": "sha256", "hmac-sha384": "sha384", "hmac-sha512": "sha512" } as const
+export const algorithms = {
+  "hmac-sha1": "sha1",
+  "hmac-sha224": "sha224",
+  "hmac-sha256": "sha256",
+  "hmac-sha384": "sha384",
+  "hmac-sha512": "sha512"
+} as const
 export type Algorithm = keyof typeof algorithms
 export const isAlgorithm = (text: string): text is Algorithm => Object.hasOwn(algorithms, text)
 
@@ -32,7 +38,8 @@ const variables = (key: TsigKey, signed: Buffer, error: number, other: Buffer): 
   return Buffer.concat([encodeName(key.name), fixed, encodeName(key.algorithm), signed, tail, other])
 }
 
-const mac = (key: TsigKey, ...parts: ReadonlyArray<Buffer>): Buffer => createHmac(algorithms[key.algorithm], key.secret).update(Buffer.concat(parts)).digest()
+const mac = (key: TsigKey, ...parts: ReadonlyArray<Buffer>): Buffer =>
+  createHmac(algorithms[key.algorithm], key.secret).update(Buffer.concat(parts)).digest()
 
 const prefixed = (bytes: Buffer): Buffer => {
   const length = Buffer.alloc(2)

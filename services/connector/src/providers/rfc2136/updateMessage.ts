@@ -29,7 +29,10 @@ const updates = (change: Change): ReadonlyArray<Buffer> => {
   const type = typeOf(change)
   const at = { name: change.name, type: types[type] }
   const gone = encodeRecord({ ...at, class: classes.ANY, ttl: 0, data: none })
-  return [gone, ...change.values.map((value) => encodeRecord({ ...at, class: classes.IN, ttl: Math.max(change.ttl, 1), data: encodeData(type, value) }))]
+  return [
+    gone,
+    ...change.values.map((value) => encodeRecord({ ...at, class: classes.IN, ttl: Math.max(change.ttl, 1), data: encodeData(type, value) }))
+  ]
 }
 
 /** Removals come first: an addition beside a CNAME would be ignored in silence (§3.4.2.2). */

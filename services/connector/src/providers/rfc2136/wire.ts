@@ -12,8 +12,14 @@ const writable: ReadonlySet<string> = new Set<WritableType>(["A", "AAAA", "CNAME
 export const isWritable = (type: string): type is WritableType => writable.has(type)
 
 export const encodeName = (name: string): Buffer => {
-  const labels = name.replace(/\.$/, "").split(".").filter((label) => label !== "")
-  return Buffer.concat([...labels.map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, "latin1")])), Buffer.from([0])])
+  const labels = name
+    .replace(/\.$/, "")
+    .split(".")
+    .filter((label) => label !== "")
+  return Buffer.concat([
+    ...labels.map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, "latin1")])),
+    Buffer.from([0])
+  ])
 }
 
 const uint16 = (...numbers: ReadonlyArray<number>): Buffer => {
@@ -66,7 +72,13 @@ export const encodeData = (type: WritableType, value: string): Buffer => {
   }
 }
 
-export const encodeRecord = (record: { readonly name: string; readonly type: number; readonly class: number; readonly ttl: number; readonly data: Buffer }): Buffer => {
+export const encodeRecord = (record: {
+  readonly name: string
+  readonly type: number
+  readonly class: number
+  readonly ttl: number
+  readonly data: Buffer
+}): Buffer => {
   const fixed = Buffer.alloc(10)
   fixed.writeUInt16BE(record.type, 0)
   fixed.writeUInt16BE(record.class, 2)

@@ -1,0 +1,6 @@
+/** Runs the lifecycle service alone. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Layer } from "effect"
+import { layer } from "./service.ts"
+
+NodeRuntime.runMain(Layer.launch(layer))
