@@ -39,7 +39,7 @@ describe("two tenants want one hostname", () => {
     const pending = await ask(loser.key, "GET", `/v1/connections/${connections[1 - winner!]!.id}`)
     expect(pending.body).toMatchObject({ state: "pending_ownership" })
     const again = await ask(loser.key, "POST", "/v1/connections", { application_id: loser.application, hostname })
-    expect([again.status, (again.body?.error as { code: string }).code]).toEqual([409, "HostnameConflict"])
+    expect([again.status, (again.body!.error as { code: string }).code]).toEqual([409, "HostnameConflict"])
   })
 
   it("answers 404 with the same bytes for another tenant's connection as for none", async () => {

@@ -41,7 +41,7 @@ describe("looking at once", () => {
     await dns.put(zone, [{ host: hostname, type: "CNAME", value: "elsewhere.example" }])
     const wrong = await check(connection.id)
     expect(wrong.status).toBe(200)
-    const [record] = wrong.body?.records as ReadonlyArray<Record<string, unknown>>
+    const [record] = wrong.body!.records as ReadonlyArray<Record<string, unknown>>
     expect(record).toMatchObject({ host: hostname, type: "CNAME", value: "edge.connect.test", propagated: false })
     expect(String(record?.observed_value)).toContain("elsewhere.example")
     expect(JSON.stringify(record)).toContain(`ns1.${zone}`)
@@ -49,6 +49,6 @@ describe("looking at once", () => {
 
     await dns.put(zone, connection.desired_records)
     const right = await check(connection.id)
-    expect((right.body?.records as ReadonlyArray<Record<string, unknown>>)[0]).toMatchObject({ propagated: true })
+    expect((right.body!.records as ReadonlyArray<Record<string, unknown>>)[0]).toMatchObject({ propagated: true })
   })
 })

@@ -15,7 +15,12 @@ const suggestRenewal = (certificatePem: string): Promise<void> =>
     const body = JSON.stringify({ certificate: certificatePem, ariResponse: JSON.stringify({ suggestedWindow: window }) })
     const call = request(
       `${acme.management}/set-renewal-info/`,
-      { method: "POST", ca: readFileSync(acme.tls_ca!), agent: false, headers: { "content-type": "application/json" } },
+      {
+        method: "POST",
+        ca: readFileSync(acme.tls_ca!),
+        agent: false,
+        headers: { "content-type": "application/json", "user-agent": "story" }
+      },
       (response) => {
         response.resume()
         response.on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`Pebble answered ${response.statusCode}`))))

@@ -80,7 +80,7 @@ describe("quota", () => {
 
   it("answers checkout with 502 while no billing provider is configured", async () => {
     const answer = await ask(state().other.api_key, "POST", "/v1/billing/checkout", { plan: "pro" })
-    expect([answer.status, (answer.body?.error as { code: string }).code]).toEqual([502, "billing_unavailable"])
+    expect([answer.status, (answer.body!.error as { code: string }).code]).toEqual([502, "billing_unavailable"])
   })
 })
 

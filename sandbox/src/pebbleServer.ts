@@ -23,15 +23,20 @@ export const acmeAuthorityFile = (directory: DevDirectory): string => join(direc
 /** Undefined for anything but a 200. */
 const fetchText = (url: string, authority: string): Promise<string | undefined> =>
   new Promise((resolve) => {
-    const call = request(url, { ca: authority, timeout: 2_000, agent: false }, (response) => {
-      let text = ""
-      response.setEncoding("utf8")
-      response.on("data", (part: string) => {
-        text += part
-      })
-      response.on("end", () => resolve(response.statusCode === 200 ? text : undefined))
-      response.on("error", () => resolve(undefined))
-    })
+    // Pebble answers 400 to a request without User-Agent.
+    const call = request(
+      url,
+      { ca: authority, timeout: 2_000, agent: false, headers: { "user-agent": "connect-domain-sandbox" } },
+      (response) => {
+        let text = ""
+        response.setEncoding("utf8")
+        response.on("data", (part: string) => {
+          text += part
+        })
+        response.on("end", () => resolve(response.statusCode === 200 ? text : undefined))
+        response.on("error", () => resolve(undefined))
+      }
+    )
     call.on("timeout", () => call.destroy())
     call.on("error", () => resolve(undefined))
     call.end()
@@ -82,10 +87,8 @@ export const pebblePlan = async (options: {
       ocspResponderURL: "",
       externalAccountBindingRequired: false,
       domainBlocklist: [],
-      profiles: {
-        default: { description: "90 days", validityPeriod: 7_776_000 },
-        shortlived: { description: "160 hours", validityPeriod: 576_000 }
-      }
+      // Of several profiles Pebble picks one at random when an order names none.
+      profiles: { default: { description: "90 days", validityPeriod: 7_776_000 } }
     }
   })
   const authority = readFileSync(files.authority, "utf8")

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { createDevDirectory, type DevDirectory, devDirectory, Refusal, readJson, repositoryRoot } from "./DevDirectory.ts"
 import { demo } from "./demo.ts"
 import { endLeftovers, endSandbox, isAlive, readRecord } from "./ProcessRecord.ts"
-import { bold, dim, done, say, seconds } from "./progress.ts"
+import { bold, dim, done, red, say, seconds } from "./progress.ts"
 import { readState, type SandboxState } from "./StateFile.ts"
 import type { Progress } from "./supervise.ts"
 
@@ -111,21 +111,36 @@ export const up = async (options: UpOptions): Promise<number> => {
   const supervisor = startSupervisor(directory, options)
   const interrupted = () => void endSandbox(directory).then(() => process.exit(130))
   process.once("SIGINT", interrupted)
+  let code = 0
   try {
     await untilReady(supervisor, join(directory.logs, "supervisor.log"))
-    const state = readState(directory)
     say(`Ready after ${seconds(Date.now() - began)}`)
-    if (options.demo) await demo(state)
-    tellNext(state, directory)
   } catch (error) {
-    // What can't be finished is not left half-started; a demo that failed leaves the sandbox for a look.
-    if (readJson(directory.state) === undefined) await endSandbox(directory)
+    // What can't be started is not left half-started.
+    await endSandbox(directory)
     throw error
   } finally {
     process.removeListener("SIGINT", interrupted)
-    if (options.detach && supervisor.connected) supervisor.disconnect()
+    if (options.detach) letGo(supervisor)
   }
-  if (!options.detach) return stayAttached(supervisor, directory)
+  const state = readState(directory)
+  if (options.demo) code = await tryDemo(state)
+  tellNext(state, directory)
+  return options.detach ? code : stayAttached(supervisor, directory)
+}
+
+const letGo = (supervisor: ChildProcess): void => {
+  if (supervisor.connected) supervisor.disconnect()
   supervisor.unref()
-  return 0
+}
+
+/** A demo that fails leaves the sandbox as it is, for a look. */
+const tryDemo = async (state: SandboxState): Promise<number> => {
+  try {
+    await demo(state)
+    return 0
+  } catch (error) {
+    say(`\n${red("The demo did not finish:")} ${(error as Error).message}`)
+    return 1
+  }
 }

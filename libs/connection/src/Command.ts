@@ -4,7 +4,7 @@
  * Owns: the commands' names and facts. Leaves to the lifecycle service: which call, message or alarm becomes which command.
  * Verbs are requests, past participles are answers and facts from elsewhere.
  */
-import type { Certificate, ObservedRecord } from "./State.ts"
+import type { Certificate } from "./State.ts"
 
 /** `match`: every server that answered agrees; `mismatch`: every server answered and none matches; `unknown` changes nothing. */
 export type Verdict = "match" | "mismatch" | "unknown"
@@ -12,6 +12,18 @@ export type Verdict = "match" | "mismatch" | "unknown"
 /** `version` is the number of the question that is answered here. */
 interface Answer {
   readonly version: number
+}
+
+/** What was seen at one desired record's name. */
+export interface SeenRecord {
+  readonly host: string
+  readonly type: string
+  readonly value: string
+  readonly propagated: boolean
+  readonly observed_value: string | null
+  readonly observed_ttl: number | null
+  /** ISO 8601. */
+  readonly observed_at: string
 }
 
 export interface WriteFailure {
@@ -28,13 +40,15 @@ export type Command =
   /** A caller is about to look himself; his look counts as one of ours. */
   | { readonly name: "StartLook"; readonly question: "ownership" | "records" }
   | (Answer & { readonly name: "OwnershipObserved"; readonly verdict: Verdict })
-  | (Answer & { readonly name: "RecordsObserved"; readonly verdict: Verdict; readonly records: ReadonlyArray<ObservedRecord> })
+  | (Answer & { readonly name: "RecordsObserved"; readonly verdict: Verdict; readonly records: ReadonlyArray<SeenRecord> })
   | (Answer & {
       readonly name: "RecordsApplied"
       readonly purpose: "challenge" | "records"
       readonly provider: string | null
       readonly failure: WriteFailure | null
     })
+  /** The removal of the challenge was answered: done, or refused for good. */
+  | { readonly name: "ChallengeRemoved" }
   | {
       readonly name: "CertificateIssued"
       readonly claim_id: string
@@ -60,6 +74,7 @@ export const commandNames: ReadonlyArray<CommandName> = [
   "OwnershipObserved",
   "RecordsObserved",
   "RecordsApplied",
+  "ChallengeRemoved",
   "CertificateIssued",
   "CertificateFailed",
   "CertificateNoted",

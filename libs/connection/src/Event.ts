@@ -29,6 +29,7 @@ export type Event =
       readonly error_code: string | null
     }
   | { readonly type: "RecordsWritten" }
+  | { readonly type: "ChallengeGone" }
   | { readonly type: "CertificateStored"; readonly certificate_id: string; readonly certificate: Certificate; readonly renewed: boolean }
   | { readonly type: "CertificateRefused"; readonly certificate: Certificate }
   | { readonly type: "CertificateMirrored"; readonly certificate: Certificate; readonly destroyed: boolean }

@@ -81,6 +81,7 @@ export interface Connection {
   readonly step: number
   /** Mismatches seen in a row while live. */
   readonly misses: number
+  /** Our challenge stands in the customer's zone; removed at live. */
   readonly challenge_written: boolean
   readonly entered_at: number
   /** When the connection last came closer to live; `stalled` and `failed` count from here. */
@@ -97,7 +98,7 @@ export interface Connection {
 }
 
 /** What a connection waits for: a look, a write, the CA, or the edges. */
-export type Question = "ownership" | "challenge" | "write" | "records" | "certificate" | "edges"
+export type Question = "ownership" | "challenge" | "write" | "records" | "certificate" | "edges" | "cleanup"
 
 /** What to ask on entering a state. */
 export const awaits = (connection: Connection): ReadonlyArray<Question> => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { Command } from "./Command.ts"
 import { type Decision, decide } from "./decide.ts"
 import { publicEvents } from "./publicEvents.ts"
-import type { Connection } from "./State.ts"
+import { type Connection, noCertificate } from "./State.ts"
 import { failedAfter, stalledAfter } from "./schedule.ts"
 import { answer, born, certificate, circumstancesAt, reactionsTo, seen, start } from "./testing.ts"
 
@@ -42,7 +42,10 @@ describe("decide", () => {
     const { states, events, connection } = walk(born({ automatic: true }))
     expect(states).toEqual(["verifying", "verified", "dns_writing", "propagating", "issuing_cert", "live"])
     expect(events).toEqual(["domain.verified", "domain.added", "ssl.issued", "domain.flow.completed"])
-    expect(reactionsTo(connection, [{ type: "WentLive" }])).toEqual([{ to: "provider", purpose: "cleanup", id: "c1.cleanup" }])
+    expect(connection.challenge_written).toBe(false)
+    const forgotten = { ...connection, challenge_written: true, next_check_at: start }
+    const again = tell(forgotten, { name: "DeadlineReached" })
+    expect(reactionsTo(again.connection, again.events)).toMatchObject([{ look: "records" }, { purpose: "cleanup" }])
   })
 
   it("passes issuing_cert without an order when a certificate came early", () => {
@@ -99,6 +102,13 @@ describe("decide", () => {
       certificate: certificate("03", start + 1)
     }
     expect(told(tell(failed.connection, renewal))).toEqual(["ssl.renewed"])
+    const late: Command = {
+      name: "CertificateNoted",
+      claim_id: "c1",
+      certificate: { ...noCertificate, status: "pending" },
+      destroyed: false
+    }
+    expect(tell(failed.connection, late).events).toEqual([])
     const foreign: Command = { ...renewal, claim_id: "other" }
     expect(tell(failed.connection, foreign).events).toEqual([])
   })

@@ -151,6 +151,7 @@ const onAlarm = (connection: Connection): ReadonlyArray<Question> => {
   const open = awaits(connection)
   // While an order runs, a look tells whether its failure would be the customer's.
   if (connection.state === "issuing_cert") return [...open, "records"]
+  if (connection.state === "live" && connection.challenge_written) return [...open, "cleanup"]
   if (connection.state === "verifying" && connection.step >= rewriteChallengeFrom) return ["challenge"]
   return open
 }

@@ -46,6 +46,8 @@ export const evolve = (connection: Connection, event: Event): Connection => {
       }
     case "RecordsWritten":
       return connection
+    case "ChallengeGone":
+      return { ...connection, challenge_written: false }
     case "CertificateStored":
       return { ...connection, certificate: event.certificate, certificate_id: event.certificate_id, step: 0 }
     case "CertificateRefused":

@@ -3,8 +3,8 @@
  *
  * Owns: what each condition means. Leaves to `transitions.ts`: what follows from it.
  */
-import type { Command } from "./Command.ts"
-import type { Connection, ObservedRecord } from "./State.ts"
+import type { Command, SeenRecord } from "./Command.ts"
+import type { Connection } from "./State.ts"
 import { isDeparted, isIdle, isOverdue, type Timing } from "./schedule.ts"
 
 /** What `decide` is told of the world. */
@@ -27,12 +27,14 @@ const sees =
   (_, command) =>
     command.name === "RecordsObserved" && command.verdict === verdict
 const hasCredential: Condition = (_, command) => command.name === "ApplyRecords" && command.has_credential
-const leftBeforeProof = (connection: Connection): boolean => connection.interrupted === "pending_ownership" || connection.interrupted === "verifying"
+const leftBeforeProof = (connection: Connection): boolean =>
+  connection.interrupted === "pending_ownership" || connection.interrupted === "verifying"
 
-const propagated = (records: ReadonlyArray<ObservedRecord>): number => records.filter((record) => record.propagated).length
+const propagated = (records: ReadonlyArray<{ readonly propagated: boolean }>): number =>
+  records.filter((record) => record.propagated).length
 
 /** More of the records are right than at the look before. */
-export const isProgress = (connection: Connection, records: ReadonlyArray<ObservedRecord>): boolean =>
+export const isProgress = (connection: Connection, records: ReadonlyArray<SeenRecord>): boolean =>
   propagated(records) > propagated(connection.observed_records)
 
 const conditions = {

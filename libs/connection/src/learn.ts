@@ -3,10 +3,10 @@
  *
  * Owns: turning a command's content into facts. Leaves to `decide.ts`: staleness, the way on, and what is asked next.
  */
-import type { Command } from "./Command.ts"
+import type { Command, SeenRecord } from "./Command.ts"
 import type { Event } from "./Event.ts"
 import { type Circumstances, isProgress } from "./guards.ts"
-import type { Certificate, Connection } from "./State.ts"
+import type { Certificate, Connection, ObservedRecord } from "./State.ts"
 import type { Transition } from "./transitions.ts"
 
 export const learn = (connection: Connection, command: Command, row: Transition, { now }: Circumstances): ReadonlyArray<Event> => {
@@ -16,15 +16,20 @@ export const learn = (connection: Connection, command: Command, row: Transition,
     case "RecordsObserved": {
       const misses = command.verdict === "match" ? 0 : command.verdict === "mismatch" ? connection.misses + 1 : connection.misses
       const progress_at = connection.state === "propagating" && isProgress(connection, command.records) ? now : connection.progress_at
-      return connection.state === "archived" ? [] : [{ type: "RecordsSeen", records: command.records, misses, progress_at }]
+      const records = besideDesired(connection, command.records)
+      return connection.state === "archived" ? [] : [{ type: "RecordsSeen", records, misses, progress_at }]
     }
     case "RecordsApplied":
       return learnWrite(connection, command)
     case "CertificateIssued":
       return learnCertificate(connection, command)
+    case "ChallengeRemoved":
+      return connection.challenge_written ? [{ type: "ChallengeGone" }] : []
     case "CertificateFailed":
+      if (isOvertaken(connection, command.certificate)) return []
       return isNews(connection.certificate, command.certificate) ? [{ type: "CertificateRefused", certificate: command.certificate }] : []
     case "CertificateNoted":
+      if (!command.destroyed && isOvertaken(connection, command.certificate)) return []
       return [{ type: "CertificateMirrored", certificate: command.certificate, destroyed: command.destroyed }]
     case "UpdateRouting":
       return connection.claimed ? [{ type: "RoutingChanged" }] : []
@@ -44,14 +49,28 @@ const learnWrite = (connection: Connection, command: Extract<Command, { name: "R
   return written ? [answered, { type: "RecordsWritten" }] : [answered]
 }
 
-/** A renewal overtaken by a newer one is not taken back. */
 const learnCertificate = (connection: Connection, command: Extract<Command, { name: "CertificateIssued" }>): ReadonlyArray<Event> => {
-  const stored = connection.certificate_id === null ? null : connection.certificate.not_before
-  if (stored !== null && command.certificate.not_before !== null && Date.parse(command.certificate.not_before) < Date.parse(stored))
-    return []
+  if (isOvertaken(connection, command.certificate)) return []
   const served = connection.state === "live" || connection.state === "drifted"
   return [{ type: "CertificateStored", certificate_id: command.certificate_id, certificate: command.certificate, renewed: served }]
 }
+
+/** News of an order that ended, or of a certificate before the stored one, that arrives late. */
+const isOvertaken = ({ certificate: stored, certificate_id }: Connection, told: Certificate): boolean => {
+  if (certificate_id === null || stored.not_before === null) return false
+  return told.not_before === null ? told.status === "pending" : Date.parse(told.not_before) < Date.parse(stored.not_before)
+}
+
+/** Each desired record with what was seen of it; one that the look did not cover keeps what was seen before. */
+const besideDesired = (connection: Connection, seen: ReadonlyArray<SeenRecord>): ReadonlyArray<ObservedRecord> =>
+  connection.desired_records.flatMap((desired) => {
+    const same = (other: { host: string; type: string; value: string }) =>
+      other.host === desired.host && other.type === desired.type && other.value === desired.value
+    const look = seen.find(same)
+    if (look === undefined) return connection.observed_records.filter(same)
+    const { propagated, observed_value, observed_at } = look
+    return [{ ...desired, ttl: look.observed_ttl ?? desired.ttl, propagated, observed_value, observed_at }]
+  })
 
 /** The certifier answers every reminder; only another failure, or another attempt's, is news. */
 const isNews = (known: Certificate, told: Certificate): boolean =>

@@ -5,7 +5,7 @@
  * form of each message, and sending it after the commit.
  */
 import type { Event } from "./Event.ts"
-import type { Connection } from "./State.ts"
+import type { Connection, Question } from "./State.ts"
 
 export type Reaction =
   /** To the connector's observer. */
@@ -28,7 +28,7 @@ export const reactions = (event: Event, connection: Connection): ReadonlyArray<R
     case "RoutingChanged":
       return [{ to: "registry", what: "hold" }]
     case "WentLive":
-      return connection.challenge_written ? [{ to: "provider", purpose: "cleanup", id: id("cleanup") }] : []
+      return connection.challenge_written ? [questionTo("cleanup", id(`cleanup.${connection.attempt}`))] : []
     case "Ended":
       if (!event.claim_released) return []
       return [
@@ -40,13 +40,14 @@ export const reactions = (event: Event, connection: Connection): ReadonlyArray<R
   }
 }
 
-const questionTo = (question: "ownership" | "challenge" | "write" | "records" | "certificate" | "edges", id: string): Reaction => {
+const questionTo = (question: Question, id: string): Reaction => {
   switch (question) {
     case "ownership":
     case "records":
       return { to: "observer", look: question, id }
     case "challenge":
-      return { to: "provider", purpose: "challenge", id }
+    case "cleanup":
+      return { to: "provider", purpose: question, id }
     case "write":
       return { to: "provider", purpose: "records", id }
     case "certificate":

@@ -1,11 +1,11 @@
 /** A connection and a world to tell it things, for tests. Owns nothing that runs in a service. */
-import type { Command } from "./Command.ts"
+import type { Command, SeenRecord } from "./Command.ts"
 import { type Decision, decide } from "./decide.ts"
 import type { Event } from "./Event.ts"
 import type { Circumstances } from "./guards.ts"
 import { newConnection } from "./newConnection.ts"
 import { type Reaction, reactions } from "./reactions.ts"
-import type { Connection, ObservedRecord } from "./State.ts"
+import type { Connection } from "./State.ts"
 import { defaultTiming } from "./schedule.ts"
 
 export const start = Date.UTC(2026, 0, 1)
@@ -31,11 +31,14 @@ export const aConnection = (given: Partial<Connection> = {}): Connection => ({
 
 export const born = (given: Partial<Connection> = {}): Decision => decide(aConnection(given), { name: "Proceed" }, circumstancesAt(start))
 
-export const seen = (connection: Connection, propagated: boolean): ReadonlyArray<ObservedRecord> =>
-  connection.desired_records.map((record) => ({
-    ...record,
+export const seen = (connection: Connection, propagated: boolean): ReadonlyArray<SeenRecord> =>
+  connection.desired_records.map(({ host, type, value }) => ({
+    host,
+    type,
+    value,
     propagated,
-    observed_value: propagated ? record.value : null,
+    observed_value: propagated ? value : null,
+    observed_ttl: null,
     observed_at: new Date(start).toISOString()
   }))
 
@@ -56,7 +59,7 @@ export const answer = (connection: Connection, reaction: Reaction): Command | un
         ? { name: "OwnershipObserved", version, verdict: "match" }
         : { name: "RecordsObserved", version, verdict: "match", records: seen(connection, true) }
     case "provider":
-      if (reaction.purpose === "cleanup") return undefined
+      if (reaction.purpose === "cleanup") return { name: "ChallengeRemoved" }
       return { name: "RecordsApplied", version, purpose: reaction.purpose, provider: "memory", failure: null }
     case "certifier":
       if (reaction.what === "release") return undefined

@@ -81,6 +81,7 @@ export const transitions: ReadonlyArray<Transition> = [
   { from: ["stalled"], command: "RecordsApplied", when: "writeDone", to: "interrupted", why: "the provider is back: carry on where it stopped" },
   { from: ["stalled"], command: "RecordsApplied", to: "stay", why: "still refused" },
   { from: ["created", "pending_ownership", "verified", ...ended], command: "RecordsApplied", to: "stay", why: "no write is under way" },
+  { from: states, command: "ChallengeRemoved", to: "stay", why: "its work is done; only its absence is noted" },
   { from: ["verified", "dns_writing"], command: "ApplyRecords", to: "stay", why: "under way already" },
   { from: ["propagating"], command: "ApplyRecords", when: "hasCredential", to: "dns_writing", why: "what is missing is written" },
   { from: ["issuing_cert", "live", "drifted"], command: "ApplyRecords", when: "hasCredential", to: "stay",

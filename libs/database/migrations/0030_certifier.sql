@@ -43,6 +43,8 @@ create table certifier.claims (
   updated_at    timestamptz not null default now()
 );
 create index claims_due on certifier.claims (due_at) where due_at is not null;
+create index claims_due_wanted on certifier.claims (due_at) where state = 'wanted' and due_at is not null;
+create index claims_due_others on certifier.claims (due_at) where state <> 'wanted' and due_at is not null;
 create index claims_failing on certifier.claims (claim_id) where failures > 0;
 create index claims_replacing on certifier.claims (claim_id) where replace_reason is not null;
 -- Rows are leased and finished far more often than they are created.

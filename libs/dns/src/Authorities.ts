@@ -16,7 +16,6 @@ export type NameServer = { readonly name: string; readonly addresses: ReadonlyAr
 export type ZoneServers = {
   readonly zone: string
   readonly servers: ReadonlyArray<NameServer>
-  readonly port: number
   readonly ttl: number
   readonly empty: boolean
 }
@@ -46,13 +45,15 @@ export class Authorities extends Context.Service<
   {
     /** The zone that holds the name, with every server it is delegated to. Names as in `message.ts`. */
     readonly zoneOf: (name: string) => Effect.Effect<ZoneServers, NoAuthority>
+    /** Where a name server's address is reached. */
+    readonly route: (address: string) => Peer
   }
 >()("dns/Authorities") {
   static make(settings: DnsSettings) {
     return Effect.gen(function* () {
       const transport = yield* DnsTransport
-      if (settings.override !== undefined) return Authorities.of({ zoneOf: () => Effect.succeed(overridden(settings.override!)) })
-      return Authorities.of({ zoneOf: yield* makeWalk(settings, transport) })
+      if (settings.override !== undefined) return overridden(settings.override)
+      return Authorities.of({ zoneOf: yield* makeWalk(settings, transport), route: settings.route })
     })
   }
   static layerWith(settings: DnsSettings) {
@@ -62,18 +63,15 @@ export class Authorities extends Context.Service<
 }
 
 /** With an override there is one server, authoritative for all names. */
-const overridden = (peer: Peer): ZoneServers => ({
-  zone: "",
-  servers: [{ name: peer.address, addresses: [peer.address] }],
-  port: peer.port,
-  ttl: 0,
-  empty: false
-})
+const overridden = (peer: Peer): (typeof Authorities)["Service"] => {
+  const all: ZoneServers = { zone: "", servers: [{ name: peer.address, addresses: [peer.address] }], ttl: 0, empty: false }
+  return Authorities.of({ zoneOf: () => Effect.succeed(all), route: () => peer })
+}
 
 type Transport = (typeof DnsTransport)["Service"]
 
 const makeWalk = Effect.fnUntraced(function* (settings: DnsSettings, transport: Transport) {
-  const root: ZoneServers = { zone: "", servers: settings.roots, port: settings.port, ttl: longestBelievedAtTop, empty: false }
+  const root: ZoneServers = { zone: "", servers: settings.roots, ttl: longestBelievedAtTop, empty: false }
   const believed = (exit: Exit.Exit<ZoneServers, NoAuthority>, name: string) =>
     Exit.isSuccess(exit)
       ? Duration.seconds(name.includes(".") ? Math.min(exit.value.ttl, longestBelieved) : exit.value.ttl)
@@ -121,7 +119,7 @@ const makeWalk = Effect.fnUntraced(function* (settings: DnsSettings, transport: 
     const from = (at: number, problem: string): Effect.Effect<Reply, NoAuthority> => {
       const address = peers[at]
       if (address === undefined) return Effect.fail(new NoAuthority({ zone: zone.zone, detail: problem }))
-      return transport.exchange({ address, port: zone.port }, { name, type }).pipe(
+      return transport.exchange(settings.route(address), { name, type }).pipe(
         Effect.flatMap((reply) =>
           reply.rcode === NOERROR || reply.rcode === NXDOMAIN
             ? Effect.succeed(reply)
@@ -142,7 +140,7 @@ const makeWalk = Effect.fnUntraced(function* (settings: DnsSettings, transport: 
     return Effect.map(Effect.forEach(names, address, { concurrency: 4 }), (servers) => ({
       zone: cut.zone,
       servers,
-      port: settings.port,
+
       ttl,
       empty: false
     }))
@@ -167,7 +165,7 @@ const makeWalk = Effect.fnUntraced(function* (settings: DnsSettings, transport: 
     const from = (at: number): Effect.Effect<Reply["answers"]> => {
       const address = peers[at]
       if (address === undefined) return Effect.succeed([])
-      return transport.exchange({ address, port: zone.port }, { name, type }).pipe(
+      return transport.exchange(settings.route(address), { name, type }).pipe(
         Effect.flatMap((reply) =>
           reply.rcode === NOERROR || reply.rcode === NXDOMAIN
             ? Effect.succeed(reply.answers.filter((record) => record.name === name))

@@ -13,8 +13,8 @@ export type DnsSettings = {
   /** Asked in the place of every authoritative server, whatever its name, address or port. */
   readonly override: Peer | undefined
   readonly roots: ReadonlyArray<NameServer>
-  /** The port of every authoritative server; 53 but in tests. */
-  readonly port: number
+  /** Where a name server's address is reached: itself at port 53, but in tests. */
+  readonly route: (address: string) => Peer
   /** Which addresses of name servers may be sent to. */
   readonly policy: AddressPolicy
 }
@@ -64,7 +64,7 @@ export const dnsSettings: Effect.Effect<DnsSettings, Config.ConfigError> = Effec
   return {
     override: peer,
     roots: roots.length === 0 ? internetRoots : roots.map((address) => ({ name: address, addresses: [address] })),
-    port: 53,
+    route: (address) => ({ address, port: 53 }),
     policy: yield* addressPolicy
   }
 })

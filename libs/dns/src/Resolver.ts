@@ -6,7 +6,7 @@
  * timeout, a server that is not authoritative) that would be read as "nothing there" (requirement D11).
  */
 import { Context, Effect, Layer } from "effect"
-import { Authorities, type NoAuthority, type ZoneServers } from "./Authorities.ts"
+import { Authorities, NoAuthority, type ZoneServers } from "./Authorities.ts"
 import { DnsTransport } from "./DnsTransport.ts"
 import { isWithin, NOERROR, NXDOMAIN, parentName, plainName, type QueryType, type Reply, rcodeName } from "./message.ts"
 
@@ -54,7 +54,7 @@ const makeResolver = (
     const from = (at: number, problem: string): Effect.Effect<{ readonly address: string | null; readonly outcome: Answered | Failed }> => {
       const address = addresses[at]
       if (address === undefined) return Effect.succeed({ address: addresses[0] ?? null, outcome: { kind: "failed", error: problem } })
-      return transport.exchange({ address, port: zone.port }, { name, type }).pipe(
+      return transport.exchange(authorities.route(address), { name, type }).pipe(
         Effect.map((reply) => interpret(reply, zone.zone, name, type)),
         Effect.catchTag("DnsTransportError", (error) => Effect.succeed<Failed>({ kind: "failed", error: error.message })),
         Effect.flatMap((outcome) => (outcome.kind === "failed" ? from(at + 1, outcome.error) : Effect.succeed({ address, outcome })))
@@ -111,7 +111,7 @@ const makeResolver = (
   const soaOwnerAt = Effect.fnUntraced(function* (found: ZoneServers, name: string) {
     for (const server of found.servers) {
       for (const address of server.addresses) {
-        const reply = yield* Effect.option(transport.exchange({ address, port: found.port }, { name, type: "SOA" }))
+        const reply = yield* Effect.option(transport.exchange(authorities.route(address), { name, type: "SOA" }))
         if (reply._tag === "None") continue
         const soa = [...reply.value.answers, ...reply.value.authorities].find(
           (record) => record.type === "SOA" && isWithin(name, record.name)
@@ -120,7 +120,7 @@ const makeResolver = (
         if (reply.value.rcode === NOERROR || reply.value.rcode === NXDOMAIN) return undefined
       }
     }
-    return ""
+    return yield* new NoAuthority({ zone: name, detail: "no usable answer" })
   })
 
   const namesOf = (owner: string, found: ZoneServers) =>

@@ -20,7 +20,7 @@ const noLookup = (host: string, family: 4 | 6) => (_: string, __: unknown, done:
   done(null, host, family)
 
 export class UdpExchange {
-  readonly #channels = { 4: [] as Channel[], 6: [] as Channel[] }
+  readonly #channels: Record<4 | 6, Array<Channel | undefined>> = { 4: [], 6: [] }
 
   /** Sends one question; `done` is called at most once, with the reply or the socket's error. Returns how to stop listening. */
   ask(peer: Peer, question: Question, options: { readonly edns: boolean }, done: (result: Reply | Error) => void): () => void {
@@ -48,7 +48,7 @@ export class UdpExchange {
   }
 
   close(): void {
-    for (const channel of [...this.#channels[4], ...this.#channels[6]]) closeQuietly(channel.socket)
+    for (const channel of [...this.#channels[4], ...this.#channels[6]]) if (channel) closeQuietly(channel.socket)
     this.#channels[4] = []
     this.#channels[6] = []
   }
@@ -82,7 +82,7 @@ export class UdpExchange {
     })
     socket.on("error", (error) => {
       channel.retired = true
-      this.#channels[family] = this.#channels[family].filter((other) => other !== channel)
+      this.#channels[family] = this.#channels[family].map((other) => (other === channel ? undefined : other))
       for (const pending of [...channel.pending.values()]) pending.done(error)
       closeQuietly(socket)
     })

@@ -8,9 +8,9 @@
  */
 import { randomUUID } from "node:crypto"
 import { locks } from "@connect-domain/messages/buckets.ts"
-import { Context, Data, Effect, Layer, Schedule } from "effect"
+import { Context, Data, Effect, Fiber, Layer, Schedule } from "effect"
 import { type Bucket, type KeyConflict, Kv } from "./Kv.ts"
-import { type NatsUnavailable, NatsUnusable } from "./Nats.ts"
+import { Nats, type NatsUnavailable, NatsUnusable } from "./Nats.ts"
 
 /** Somebody else holds it (`held`), or it was lost while the work ran (`lost`): the work was interrupted, its effects may be partial. */
 export class LeaseError extends Data.TaggedError("LeaseError")<{ readonly reason: "held" | "lost"; readonly name: string }> {
@@ -37,17 +37,26 @@ export class Lease extends Context.Service<
       effect: Effect.Effect<A, E, R>,
       onHeld?: { readonly onHeld: "fail" | "wait" }
     ) => Effect.Effect<A, E | LeaseError | NatsUnavailable, R>
-    /** Proves that keys expire: seconds after its first use. Fails with `NatsUnusable` when they don't. */
-    readonly selfTest: Effect.Effect<void, NatsUnavailable | NatsUnusable>
+    /**
+     * The proof that keys expire, started with the layer and waited for by the first leases (1.5 s). Fails with `NatsUnusable` when they
+     * don't: no lease is ever given then, and a service should end.
+     */
+    readonly selfTest: Effect.Effect<void, NatsUnusable>
   }
 >()("nats/Lease") {
   static readonly layer = Layer.effect(
     Lease,
-    Effect.map(Kv, (kv) => {
-      const bucket = kv.bucket(locks)
+    Effect.gen(function* () {
+      const bucket = (yield* Kv).bucket(locks)
+      const { service } = yield* Nats
+      // A user that may not write leases can't test them either, and gets none.
+      const test = locks.writers.some((writer) => writer === service) ? selfTest(bucket) : Effect.void
+      const testing = yield* Effect.forkScoped(Effect.tapError(test, (error) => Effect.logFatal(error.message)))
+      const proven = Fiber.join(testing)
       return Lease.of({
-        withLease: (name, options, effect, onHeld) => withLease(bucket, name, options.ttlSeconds, effect, onHeld?.onHeld ?? "fail"),
-        selfTest: selfTest(bucket)
+        selfTest: proven,
+        withLease: (name, options, effect, onHeld) =>
+          Effect.andThen(Effect.orDie(proven), withLease(bucket, name, options.ttlSeconds, effect, onHeld?.onHeld ?? "fail"))
       })
     })
   )
@@ -103,15 +112,21 @@ const renew = (
 }
 
 /** Waits for the bucket, creates a key that lives one second, and sees it gone within five. */
-const selfTest = (bucket: Locks): Effect.Effect<void, NatsUnavailable | NatsUnusable> => {
+const selfTest = (bucket: Locks): Effect.Effect<void, NatsUnusable> => {
   const key = `_selftest.${randomUUID()}`
-  const gone = Effect.flatMap(bucket.get(key), (found) =>
-    found === undefined
-      ? Effect.void
-      : Effect.fail(new NatsUnusable({ message: "this NATS server does not expire keys: leases would last for ever" }))
-  )
-  return Effect.andThen(
-    bucket.put(key, entry("selftest", 1), { ttlSeconds: 1 }),
-    Effect.andThen(Effect.sleep("1500 millis"), Effect.retry(gone, { times: 7, schedule: Schedule.spaced("500 millis") }))
-  )
+  const expired = Effect.map(bucket.get(key), (found) => found === undefined)
+  const unusable = new NatsUnusable({ message: "this NATS server does not expire keys: leases would last for ever" })
+  const attempt = Effect.gen(function* () {
+    yield* bucket.put(key, entry("selftest", 1), { ttlSeconds: 1 })
+    yield* Effect.sleep("1100 millis")
+    for (let tries = 0; tries < 20; tries++) {
+      if (yield* expired) return
+      yield* Effect.sleep("200 millis")
+    }
+    return yield* unusable
+  })
+  return Effect.retry(attempt, {
+    while: (error) => error._tag === "NatsUnavailable",
+    schedule: Schedule.spaced("500 millis")
+  }).pipe(Effect.catchTag("NatsUnavailable", () => Effect.fail(unusable)))
 }

@@ -10,6 +10,7 @@ import { allBuckets, allCalls, allEvents, allWork } from "@connect-domain/messag
 import { type Sender, type ServiceName, subjectFilter } from "@connect-domain/messages/definition.ts"
 import { consumers, eventStream, streams } from "@connect-domain/messages/topology.ts"
 import { inboxPrefix } from "./Nats.ts"
+import { changesSubject } from "./readBucket.ts"
 
 export interface Permissions {
   readonly publish: ReadonlyArray<string>
@@ -37,7 +38,8 @@ export const permissionsOf = (service: ServiceName): Permissions => ({
   subscribe: unique([
     `${inboxPrefix(service)}.>`,
     ...allCalls.filter((definition) => definition.to === service).map((definition) => definition.subject),
-    ...allEvents.filter((definition) => definition.to.includes(service)).map(subjectFilter)
+    ...allEvents.filter((definition) => definition.to.includes(service)).map(subjectFilter),
+    ...allBuckets.filter(({ readers }) => readers.includes(service)).map(({ bucket }) => changesSubject(bucket))
   ]),
   mayRespond: allCalls.some((definition) => definition.to === service)
 })
@@ -59,12 +61,11 @@ const consumes = (service: ServiceName): ReadonlyArray<string> =>
       stream === eventStream ? "cd.dead.v1.events.>" : `cd.dead.v1.work.${service}.>`
     ])
 
-/** Direct gets, and the ephemeral consumers of a watch with their flow control. */
+/** Direct gets and the last revision. Never a consumer: it could be told to deliver into another bucket. */
 const readsBucket = (bucket: string): ReadonlyArray<string> => [
+  `$JS.API.DIRECT.GET.KV_${bucket}`,
   `$JS.API.DIRECT.GET.KV_${bucket}.>`,
-  `$JS.API.STREAM.INFO.KV_${bucket}`,
-  `$JS.API.CONSUMER.CREATE.KV_${bucket}.*.$KV.${bucket}.>`,
-  `$JS.FC.KV_${bucket}.>`
+  `$JS.API.STREAM.INFO.KV_${bucket}`
 ]
 
 const provisions = (): ReadonlyArray<string> => [

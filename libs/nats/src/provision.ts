@@ -11,6 +11,7 @@ import { type ConsumerTopology, consumers, deadStream, type StreamTopology, stre
 import { type ConsumerConfig, JetStreamApiError, type JetStreamManager, jetstreamManager, type StreamConfig } from "@nats-io/jetstream"
 import { Config, Effect, Schedule } from "effect"
 import { Nats, type NatsUnavailable, unavailable } from "./Nats.ts"
+import { changesSubject } from "./readBucket.ts"
 
 /** Copies of each stream and bucket in a NATS cluster: 1, 3 or 5. Default 1. */
 export const Replicas = Config.Int("CD_NATS_REPLICAS").pipe(Config.withDefault(1))
@@ -70,6 +71,8 @@ const bucketConfig = (definition: BucketDefinition, replicas: number): Partial<S
   allow_direct: true,
   allow_rollup_hdrs: true,
   deny_delete: true,
+  // Each stored value once more, with its revision: what watchers subscribe to.
+  republish: { src: `$KV.${definition.bucket}.>`, dest: changesSubject(definition.bucket) },
   ...(definition.ttl ? { allow_msg_ttl: true, subject_delete_marker_ttl: nanos(600) } : {})
 })
 

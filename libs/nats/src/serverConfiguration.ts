@@ -4,8 +4,9 @@
  * Owns: the file's form. Leaves to `permissions.ts`: who may do what; to deploy/: where it lies and which keys it names.
  * No user without a key, no WebSocket, MQTT or leaf-node listeners; monitoring on loopback only, and only when asked for.
  */
-import { type Sender, serviceNames } from "@connect-domain/messages/definition.ts"
+import { type Sender, type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
 import { nkeys } from "@nats-io/transport-node"
+import { inboxPrefix } from "./Nats.ts"
 import { operatorPermissions, type Permissions, permissionsOf } from "./permissions.ts"
 
 export interface NatsUser {
@@ -62,9 +63,47 @@ export const serverConfiguration = (options: ServerOptions): string => {
   return `${lines.join("\n")}\n`
 }
 
-/** The `authorization` block alone, for a configuration that an operator writes himself. */
-export const authorization = (users: ReadonlyArray<NatsUser>): string =>
-  ["authorization {", "  users: [", ...users.map((user) => indent(userBlock(user), 4)), "  ]", "}"].join("\n")
+/**
+ * Users and accounts alone, for a configuration that an operator writes himself.
+ *
+ * The edge has an account of its own. Permissions alone would not hold it: a request may name any subject for its reply, so that a user
+ * who can write one bucket and read it back could let the server "reply" into another one. Replies into an account stay in that account.
+ */
+export const authorization = (users: ReadonlyArray<NatsUser>): string => {
+  const edge = users.filter(({ name }) => name === edgeService)
+  const control = users.filter(({ name }) => name !== edgeService)
+  const { services, feeds } = crossing(edgeService)
+  return [
+    "accounts {",
+    "  CONTROL {",
+    "    jetstream: enabled",
+    `    users: [\n${control.map((user) => indent(userBlock(user), 6)).join("\n")}\n    ]`,
+    "    exports: [",
+    ...services.map((subject) => `      { service: ${quote(subject)}, response_type: ${responseType(subject)}, accounts: [EDGE] }`),
+    ...feeds.map((subject) => `      { stream: ${quote(subject)}, accounts: [EDGE] }`),
+    "    ]",
+    "  }",
+    "  EDGE {",
+    `    users: [\n${edge.map((user) => indent(userBlock(user), 6)).join("\n")}\n    ]`,
+    "    imports: [",
+    ...services.map((subject) => `      { service: { account: CONTROL, subject: ${quote(subject)} } }`),
+    ...feeds.map((subject) => `      { stream: { account: CONTROL, subject: ${quote(subject)} } }`),
+    "    ]",
+    "  }",
+    "}"
+  ].join("\n")
+}
+
+const edgeService = "router" satisfies ServiceName
+
+/** What the edge may ask for or send to the other account, and what it may listen to there. */
+const crossing = (service: ServiceName) => {
+  const { publish, subscribe } = permissionsOf(service)
+  return { services: publish, feeds: subscribe.filter((subject) => !subject.startsWith(inboxPrefix(service))) }
+}
+
+/** A batched direct get is answered by many messages. */
+const responseType = (subject: string): string => (/^\$JS\.API\.DIRECT\.GET\.[^.]+$/.test(subject) ? "stream" : "singleton")
 
 const userBlock = ({ name, publicKey }: NatsUser): string => {
   const permissions: Permissions = name === "operator" ? operatorPermissions : permissionsOf(name)

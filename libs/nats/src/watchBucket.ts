@@ -43,7 +43,6 @@ export const bucketKeys = (nats: Nats["Service"], bucket: string): Effect.Effect
     const keys = new Set<string>()
     const done = yield* Deferred.make<ReadonlyArray<string>>()
     yield* readBucket(nats, bucket, {
-      headersOnly: true,
       onReset: () => keys.clear(),
       onMessage: ({ key, deleted }) => void (deleted ? keys.delete(key) : keys.add(key)),
       onComplete: () => Deferred.doneUnsafe(done, Effect.succeed([...keys]))

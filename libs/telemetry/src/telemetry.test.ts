@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Metric, Redacted, Tracer } from "effect"
+import { Context, Effect, Logger, Metric, Redacted, Tracer } from "effect"
 import { Readiness } from "./Readiness.ts"
 import { redact, redactText } from "./redact.ts"
 import { contextFromHeaders, contextHeaders, RequestId, withRequestId } from "./requestContext.ts"
@@ -71,16 +71,15 @@ describe("request context", () => {
   it.effect("travels through headers", () =>
     Effect.gen(function* () {
       const span = Tracer.externalSpan({ traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true })
-      const headers = yield* Effect.contextWith((context) => Effect.succeed(contextHeaders(context))).pipe(
+      const headers = yield* Effect.contextWith((context: Context.Context<never>) => Effect.succeed(contextHeaders(context))).pipe(
         withRequestId("r9"),
         Effect.withParentSpan(span)
       )
       assert.deepStrictEqual(headers, { "cd-request-id": "r9", traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` })
-      const context = contextFromHeaders(yield* Effect.context(), headers?.["cd-request-id"], headers?.traceparent)
-      assert.strictEqual(yield* Effect.provideContext(RequestId, context), "r9")
-      const parent = yield* Effect.provideContext(Effect.orDie(Effect.currentParentSpan), context)
-      assert.strictEqual(parent.traceId, span.traceId)
-      assert.strictEqual(contextHeaders(yield* Effect.context()), undefined)
+      const context = contextFromHeaders(yield* Effect.context<never>(), headers?.["cd-request-id"], headers?.traceparent)
+      assert.strictEqual(Context.get(context, RequestId), "r9")
+      assert.strictEqual(Context.getOrUndefined(context, Tracer.ParentSpan)?.traceId, span.traceId)
+      assert.strictEqual(contextHeaders(yield* Effect.context<never>()), undefined)
     })
   )
 })

@@ -11,7 +11,7 @@ import { once } from "node:events"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { canonicalName, parseChange, parseZone, Unprocessable } from "./changeRequest.ts"
 import type { DnsServer, Fault } from "./DnsServer.ts"
-import { allSets, type Zone, type ZoneStore } from "./ZoneStore.ts"
+import { allSets, type RecordSet, type Zone, type ZoneStore } from "./ZoneStore.ts"
 
 type Answer = { readonly status: number; readonly json?: unknown; readonly text?: string }
 const plain = (status: number, text: string): Answer => ({ status, text })
@@ -47,8 +47,12 @@ const shown = (zone: Zone, query: URLSearchParams) => {
   const name = query.get("rrset_name")
   const type = query.get("rrset_type")
   const absolute = name === null ? undefined : name.toLowerCase().replace(/\.?$/, ".")
-  // The real server looks at the type only beside a name.
-  const sets = allSets(zone).filter((set) => absolute === undefined || (set.name === absolute && (type === null || set.type === type)))
+  const sets =
+    absolute === undefined
+      ? allSets(zone)
+      : allSets(zone)
+          .filter((set) => set.name === absolute && (type === null || set.type === type))
+          .flatMap(enabled)
   return {
     ...listed(zone),
     api_rectify: false,
@@ -60,6 +64,12 @@ const shown = (zone: Zone, query: URLSearchParams) => {
     soa_edit_api: "DEFAULT",
     ...(query.get("rrsets") === "false" ? {} : { rrsets: sets.map((set) => ({ comments: [], ...set })) })
   }
+}
+
+/** The real server looks at the type only beside a name, and then leaves disabled records out. */
+const enabled = (set: RecordSet): ReadonlyArray<RecordSet> => {
+  const records = set.records.filter((record) => !record.disabled)
+  return records.length === 0 ? [] : [{ ...set, records }]
 }
 
 export class PowerDnsApi {

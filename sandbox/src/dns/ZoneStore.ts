@@ -118,12 +118,12 @@ export class ZoneStore {
     const before = byType.get(set.type)
     if (before) {
       byType.delete(set.type)
-      this.#count(set.name, -1)
+      if (isServed(before)) this.#count(set.name, -1)
       if (set.type === "NS") for (const { content } of before.records) this.#point(content, -1)
     }
     if (set.records.length > 0) {
       byType.set(set.type, set)
-      this.#count(set.name, 1)
+      if (isServed(set)) this.#count(set.name, 1)
       if (set.type === "NS") for (const { content } of set.records) this.#point(content, 1)
     }
     if (byType.size > 0) zone.sets.set(set.name, byType)
@@ -181,6 +181,9 @@ export class ZoneStore {
     this.#stampSerial(zone)
   }
 }
+
+/** A set whose records are all disabled is kept but not in the DNS. */
+export const isServed = (set: RecordSet): boolean => set.records.some((record) => !record.disabled)
 
 export const allSets = (zone: Zone): ReadonlyArray<RecordSet> => [...zone.sets.values()].flatMap((byType) => [...byType.values()])
 

@@ -5,7 +5,7 @@
  */
 import type { Answer, RecordType } from "dns-packet"
 import { toWire } from "./recordContent.ts"
-import { parentOf, type RecordSet, type Zone, type ZoneStore } from "./ZoneStore.ts"
+import { isServed, parentOf, type RecordSet, type Zone, type ZoneStore } from "./ZoneStore.ts"
 
 export type Reply = {
   readonly rcode: number
@@ -40,7 +40,7 @@ const delegation = (zone: Zone, name: string): RecordSet | undefined => {
 
 /** The sets that answer for a name: its own, an address made up for a name server, or those of the wildcard at its closest encloser. */
 const setsAt = (store: ZoneStore, zone: Zone, name: string): ReadonlyMap<string, RecordSet> | undefined => {
-  const own = zone.sets.get(name)
+  const own = served(zone.sets.get(name))
   if (store.isNameServer(name) && !own?.has("A")) {
     return new Map([...(own ?? []), ["A", { name, type: "A", ttl: 60, records: [{ content: "127.0.0.1", disabled: false }] }]])
   }
@@ -48,7 +48,13 @@ const setsAt = (store: ZoneStore, zone: Zone, name: string): ReadonlyMap<string,
   if (store.exists(name)) return new Map()
   let encloser = parentOf(name)
   while (encloser !== zone.name && !store.exists(encloser)) encloser = parentOf(encloser)
-  return zone.sets.get(encloser === "." ? "*." : `*.${encloser}`)
+  return served(zone.sets.get(encloser === "." ? "*." : `*.${encloser}`))
+}
+
+const served = (sets: ReadonlyMap<string, RecordSet> | undefined): ReadonlyMap<string, RecordSet> | undefined => {
+  if (sets === undefined || [...sets.values()].every(isServed)) return sets
+  const rest = [...sets].filter(([, set]) => isServed(set))
+  return rest.length === 0 ? undefined : new Map(rest)
 }
 
 const zoneFor = (store: ZoneStore, name: string, type: string): Zone => store.zoneOf(type === "DS" && name !== "." ? parentOf(name) : name)

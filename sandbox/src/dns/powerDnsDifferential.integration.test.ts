@@ -140,6 +140,11 @@ const requests: ReadonlyArray<Request> = [
   ["POST", acme, { kind: "Native" }],
   ["GET", `${acme}/nothing`],
   ["GET", acme],
+  patch({ ...put("off.acme.test.", "A", ["192.0.2.1"]), records: [{ content: "192.0.2.1", disabled: true }, { content: "192.0.2.2" }] }),
+  patch({ ...put("alloff.acme.test.", "A", ["192.0.2.1"]), records: [{ content: "192.0.2.1", disabled: true }] }),
+  ["GET", `${acme}?rrset_name=off.acme.test.`],
+  ["GET", `${acme}?rrset_name=alloff.acme.test.`],
+  ["GET", acme],
   ["DELETE", `${zones}/other.test.`],
   ["DELETE", `${zones}/other.test.`],
   ["GET", zones]
@@ -194,7 +199,9 @@ test("questions about the zone are answered as by the real server", async () => 
     "m.acme.test",
     "_tcp.acme.test",
     "_s._tcp.acme.test",
-    "nope.acme.test"
+    "nope.acme.test",
+    "off.acme.test",
+    "alloff.acme.test"
   ]
   const wild = ["wild.acme.test", "x.wild.acme.test", "x.y.wild.acme.test", "b.wild.acme.test", "x.b.wild.acme.test"]
   for (const name of [...names, ...wild]) {

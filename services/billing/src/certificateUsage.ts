@@ -54,7 +54,7 @@ export const walk = Effect.gen(function* () {
 /** Walks for ever: a first time at start, then every few minutes. Usage is read by people, by the month. */
 export const reconcile = Effect.gen(function* () {
   while (true) {
-    const read = yield* Effect.catchTag(walk, "DatabaseError", () => Effect.succeed(0))
+    const read = yield* Effect.catchCause(walk, (cause) => Effect.as(Effect.logWarning("counting certificates waits", cause), 0))
     if (read < batch) yield* Effect.sleep("3 minutes")
   }
 })

@@ -15,8 +15,6 @@ export const sweepForever = Effect.gen(function* () {
     const { committed, released } = yield* quota.sweep
     if (committed + released > 0) yield* Effect.logInfo("open reservations settled", { committed, released })
     return (yield* quota.nextSweepIn) ?? orphanAfterSeconds * 1_000
-  }).pipe(
-    Effect.catchTag("DatabaseError", (error) => Effect.as(Effect.logWarning("reservations wait for the database", error.message), 5_000))
-  )
+  }).pipe(Effect.catchCause((cause) => Effect.as(Effect.logWarning("open reservations wait", cause), 5_000)))
   while (true) yield* Effect.sleep(Duration.millis(Math.max(shortest, yield* once)))
 })

@@ -142,22 +142,31 @@ const prove = Effect.fnUntraced(function* (options: AcmeAuthorityOptions, accoun
   const challenge = authorization.challenges.find((each) => each.type === "http-01")
   if (challenge?.token === undefined) return yield* orders.refusal("authorization", noChallenge(authorization))
   const offer = { hostname: authorization.identifier.value, token: challenge.token, key: keyAuthorization(challenge.token, account.key) }
-  const settled = yield* Effect.scoped(
+  const { settled, ours } = yield* Effect.scoped(
     Effect.gen(function* () {
-      yield* challenges.offer(offer)
+      const offered = yield* challenges.offer(offer)
       const wait = challenge.status === "pending" ? yield* orders.answerChallenge(session, account, challenge) : undefined
-      return yield* orders.awaitSettled(
+      const settled = yield* orders.awaitSettled(
         "authorization",
         orders.readAuthorization(session, account, url),
         (each) => each.status !== "pending",
         { timeoutMillis: settleMillis, firstWaitSeconds: wait }
       )
+      return { settled, ours: settled.status !== "valid" && !(yield* offered.wasInPlace) }
     })
   )
+  if (ours) return yield* edgesFailed(orders.problemOf(settled).detail)
   if (settled.status !== "valid") return yield* orders.refusal("authorization", orders.problemOf(settled))
   const validated = settled.challenges.find((each) => each.status === "valid")
   return { type: validated?.type ?? challenge.type, validatedAt: new Date(validated?.validated ?? Date.now()) }
 })
+
+/** An edge was late or died: nobody's fault outside, but it counted against the name at the CA, so not at once again. */
+const edgesFailed = (detail: string) =>
+  new AcmeError({
+    operation: "authorization",
+    reason: new Unavailable({ detail: `an edge did not answer: ${detail}`, retryAfterSeconds: 60 })
+  })
 
 const noChallenge = (authorization: orders.Authorization) =>
   orders.problemFor(authorization, "the certificate authority offers no challenge that we can answer through the edge")

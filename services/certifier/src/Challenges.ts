@@ -20,11 +20,16 @@ export interface Offer {
 /** Longer than any CA takes to look; the entry is deleted before that, unless we crash. */
 const ttlSeconds = 1_800
 
+export interface Offered {
+  /** Asked after the CA failed to see the answer: false when that may have been our edges' doing, not the customer's DNS. */
+  readonly wasInPlace: Effect.Effect<boolean>
+}
+
 export class Challenges extends Context.Service<
   Challenges,
   {
     /** Puts the answer in place at every connected edge, until the scope closes. Fails when there is no edge to answer. */
-    readonly offer: (offer: Offer) => Effect.Effect<void, AcmeError, Scope.Scope>
+    readonly offer: (offer: Offer) => Effect.Effect<Offered, AcmeError, Scope.Scope>
   }
 >()("certifier/Challenges") {
   static readonly layer = Layer.effect(
@@ -36,8 +41,9 @@ export class Challenges extends Context.Service<
       return Challenges.of({
         offer: ({ hostname, token, key }) =>
           Effect.gen(function* () {
+            const before = yield* edges.connected
             // Without an edge the CA's look can only fail, and failures count against the name.
-            if ((yield* edges.count) === 0) return yield* unavailable("no edge is connected")
+            if (before.length === 0) return yield* unavailable("no edge is connected")
             const revision = yield* Effect.acquireRelease(
               bucket
                 .put(token, { token, hostname, key_authorization: key }, { ttlSeconds })
@@ -46,6 +52,8 @@ export class Challenges extends Context.Service<
             )
             const everywhere = yield* edges.awaitChallenges(revision)
             if (!everywhere) yield* Effect.logWarning("not every edge reported the challenge in time", { hostname, revision })
+            const wasInPlace = Effect.map(edges.connected, (after) => everywhere && before.every((id) => after.includes(id)))
+            return { wasInPlace }
           })
       })
     })

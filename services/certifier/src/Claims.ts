@@ -48,7 +48,7 @@ export class Claims extends Context.Service<
     ) => Effect.Effect<void, DatabaseError>
     /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
-    /** Leases up to `limit` claims that are due. */
+    /** Leases up to `limit` claims that are due; those without a certificate first: somebody is waiting for them. */
     readonly lease: (limit: number) => Effect.Effect<ReadonlyArray<Claim>, DatabaseError>
     /** Milliseconds until a claim is due or a crashed worker's lease ends; undefined when none ever is. */
     readonly nextDue: Effect.Effect<number | undefined, DatabaseError>
@@ -128,9 +128,13 @@ function make(database: Database["Service"]): Claims["Service"] {
     lease: (limit) =>
       query<Claim>(
         (sql) => sql`
-          with due as (
-            select claim_id from certifier.claims where due_at <= now() order by due_at limit ${limit} for update skip locked
-          )
+          with waiting as (
+            select claim_id from certifier.claims where due_at <= now() and state = 'wanted'
+            order by due_at limit ${limit} for update skip locked
+          ), others as (
+            select claim_id from certifier.claims where due_at <= now() and state <> 'wanted'
+            order by due_at limit greatest(0, ${limit} - (select count(*) from waiting)) for update skip locked
+          ), due as (select * from waiting union all select * from others)
           update certifier.claims c set
             leased = true, fence = nextval('certifier.fences'), due_at = now() + make_interval(secs => ${leaseSeconds})
           from due where c.claim_id = due.claim_id

@@ -23,10 +23,10 @@ export const patienceMillis = 1_000
 export class LiveEdges extends Context.Service<
   LiveEdges,
   {
-    /** How many edges are connected now. */
-    readonly count: Effect.Effect<number>
     /** Returns true once every live edge has applied `revision` of the challenges, false after a second without that. */
     readonly awaitChallenges: (revision: number) => Effect.Effect<boolean>
+    /** Ids of the edges that are connected now. */
+    readonly connected: Effect.Effect<ReadonlyArray<string>>
     /** Each element: the bucket was read anew from its beginning (at the start, and after a wipe). */
     readonly resets: Stream.Stream<void>
   }
@@ -57,20 +57,20 @@ export class LiveEdges extends Context.Service<
         Effect.forkScoped
       )
 
-      const live = () => [...known.values()].filter((edge) => performance.now() - edge.heardAt < liveMillis)
+      const live = () => [...known].filter(([, edge]) => performance.now() - edge.heardAt < liveMillis)
 
       const awaitChallenges = (revision: number) =>
         Effect.callback<boolean>((resume) => {
           const look = () => {
             const connected = live()
-            if (connected.length > 0 && connected.every((edge) => edge.challengesRevision >= revision)) resume(Effect.succeed(true))
+            if (connected.length > 0 && connected.every(([, edge]) => edge.challengesRevision >= revision)) resume(Effect.succeed(true))
           }
           waiting.add(look)
           look()
           return Effect.sync(() => waiting.delete(look))
         }).pipe(Effect.timeoutOrElse({ duration: patienceMillis, orElse: () => Effect.succeed(false) }))
 
-      return LiveEdges.of({ count: Effect.sync(() => live().length), awaitChallenges, resets: Stream.fromPubSub(resets) })
+      return LiveEdges.of({ connected: Effect.sync(() => live().map(([id]) => id)), awaitChallenges, resets: Stream.fromPubSub(resets) })
     })
   )
 }

@@ -53,28 +53,6 @@ for (const [name, start] of [
 
     dnsProviderSuite(async () => ({ provider: provider(server), stranger: provider(server, "wrong"), zone: await newZone() }))
 
-    test("a record that somebody disabled stays in its set", async () => {
-      const zone = await newZone()
-      const records = [
-        { content: "192.0.2.1", disabled: false },
-        { content: "192.0.2.2", disabled: true }
-      ]
-      await call(server, "PATCH", `/${zone}.`, { rrsets: [{ name: `www.${zone}.`, type: "A", ttl: 60, changetype: "REPLACE", records }] })
-      const subject = provider(server)
-      const at = { name: zone, id: `${zone}.` }
-      expect((await Effect.runPromise(subject.read(at, [`www.${zone}`])))[0]?.values).toEqual(["192.0.2.1"])
-      await Effect.runPromise(subject.apply(at, [replace(`www.${zone}`, "A", ["192.0.2.3"], { expect: ["192.0.2.1"] })]))
-      const after = (await (await call(server, "GET", `/${zone}.?rrset_name=www.${zone}.`)).json()) as {
-        rrsets: ReadonlyArray<{ records: ReadonlyArray<object> }>
-      }
-      expect(after.rrsets[0]?.records).toEqual(
-        expect.arrayContaining([
-          { content: "192.0.2.3", disabled: false },
-          { content: "192.0.2.2", disabled: true }
-        ])
-      )
-    })
-
     test("a value that the server refuses is a sentence for a person", async () => {
       const zone = await newZone()
       const error = await Effect.runPromise(

@@ -4,9 +4,9 @@
  * Owns: reading and checking it once, at start. Built against: a handler that reads the environment, and a default secret in production.
  */
 import { isIP } from "node:net"
-import { type AddressPolicy, addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { apexOf, type HostnamePolicy, parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { Mode } from "@connect-domain/domain/Mode.ts"
+import { type AddressPolicy, addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Vault } from "@connect-domain/secrets/Vault.ts"
 import { Config, ConfigProvider, Context, Effect, Layer, Result } from "effect"
@@ -38,7 +38,10 @@ export class Settings extends Context.Service<
     Effect.gen(function* () {
       const mode = yield* Mode
       const edge = yield* readEdge
-      const edgeAddresses = (yield* EdgeAddresses).split(",").map((text) => text.trim()).filter((text) => text !== "")
+      const edgeAddresses = (yield* EdgeAddresses)
+        .split(",")
+        .map((text) => text.trim())
+        .filter((text) => text !== "")
       const wrong = edgeAddresses.find((address) => isIP(address) === 0)
       if (wrong !== undefined) return yield* refuse(`CD_EDGE_ADDRESSES: ${wrong} is not an IP address`)
       const tokenRing = yield* keyRing("CD_TOKEN_KEY")

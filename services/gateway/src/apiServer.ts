@@ -4,8 +4,8 @@
  * Owns: putting them together, limits of the HTTP server itself. Leaves to `http/serve.ts`: what happens to a request.
  */
 import { createServer } from "node:http"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Database } from "@connect-domain/database/Database.ts"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect } from "effect"
 import { HttpServer } from "effect/http"
 import { Api } from "./api/Api.ts"
@@ -64,9 +64,11 @@ export const apiServer = Effect.gen(function* () {
     meter: meter.count,
     observe: makeObserve()
   })
-  const server = yield* NodeHttpServer.make(makeServer, { port: address.port, host: address.host, gracefulShutdownTimeout: "10 seconds" }).pipe(
-    Effect.mapError((cause) => listenError(address, cause))
-  )
+  const server = yield* NodeHttpServer.make(makeServer, {
+    port: address.port,
+    host: address.host,
+    gracefulShutdownTimeout: "10 seconds"
+  }).pipe(Effect.mapError((cause) => listenError(address, cause)))
   yield* HttpServer.serveEffect(app).pipe(Effect.provideService(HttpServer.HttpServer, server))
   return { port: "port" in server.address ? Number(server.address.port) : address.port }
 })

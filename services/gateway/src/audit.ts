@@ -3,7 +3,7 @@
  *
  * Owns: the row. Leaves to callers: leaving secrets out of `before` and `after`.
  */
-import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
 import { Effect } from "effect"
 import type { Caller } from "./auth/Caller.ts"
 

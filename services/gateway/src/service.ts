@@ -4,8 +4,8 @@
  * Owns: putting the parts together and refusing to start half: every wrong setting is named, then nothing runs.
  */
 import { Database, DatabaseUrl } from "@connect-domain/database/Database.ts"
-import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { Mode } from "@connect-domain/domain/Mode.ts"
+import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { Nats, NatsUrl } from "@connect-domain/nats/Nats.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
@@ -49,9 +49,14 @@ const ready = Effect.gen(function* () {
   yield* readiness.register("nats", (yield* Nats).ping)
 })
 
-const parts = Layer.mergeAll(Keys.layer, Idempotency.layer, ApiCallMeter.layer, HeldHostnames.layer, Outbox.layer("gateway"), Readiness.layer).pipe(
-  Layer.provideMerge(Layer.mergeAll(Settings.layer, Database.layer("gateway"), messaging("gateway")))
-)
+const parts = Layer.mergeAll(
+  Keys.layer,
+  Idempotency.layer,
+  ApiCallMeter.layer,
+  HeldHostnames.layer,
+  Outbox.layer("gateway"),
+  Readiness.layer
+).pipe(Layer.provideMerge(Layer.mergeAll(Settings.layer, Database.layer("gateway"), messaging("gateway"))))
 
 const servers = Layer.effectDiscard(Effect.andThen(ready, Effect.all([internalServer, apiServer])))
 

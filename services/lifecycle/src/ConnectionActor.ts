@@ -11,13 +11,19 @@ import { Database, type DatabaseError } from "@connect-domain/database/Database.
 import type { CallError } from "@connect-domain/nats/Calls.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
-import { Clock, Context, Effect, Exit, Layer } from "effect"
-import { loadConnections, loadDue, readCredentials, saveDraft } from "./connectionStore.ts"
+import { Clock, Context, Effect, Exit, Layer, Metric } from "effect"
+import { loadConnections, loadDue, readCredentials, saveDraft, sharing } from "./connectionStore.ts"
 import { Draft, type Outcome, type Surroundings, type Told } from "./Draft.ts"
 import { groupCommit } from "./GroupCommit.ts"
 import { toOutbox } from "./outgoing.ts"
 import { timing } from "./timing.ts"
 import { Wake } from "./Wake.ts"
+
+const entered = Metric.counter("lifecycle_states_entered_total", {
+  description: "connections that came into a state, by state",
+  incremental: true
+})
+const lag = Metric.gauge("lifecycle_deadline_lag_seconds", { description: "how late the most overdue deadline was delivered" })
 
 export class ConnectionActor extends Context.Service<
   ConnectionActor,
@@ -45,6 +51,7 @@ export class ConnectionActor extends Context.Service<
           outbox.poke()
           wake.committed(draft)
         })
+        for (const state of draft.entered) yield* Metric.update(Metric.withAttributes(entered, { state }), 1)
       })
 
       const tellAll = Effect.fnUntraced(function* (all: ReadonlyArray<Told>) {
@@ -66,12 +73,11 @@ export class ConnectionActor extends Context.Service<
           if (Exit.isFailure(outcome)) yield* Effect.logError(`${row.id} could not be told of its deadline`, outcome.cause)
         }
         yield* commit(draft)
+        yield* Metric.update(lag, (around.now - (rows[0]?.row.next_check_at ?? around.now)) / 1_000)
         return rows.length
       }, db.transaction)
 
-      const tell = yield* groupCommit<Told, Outcome, CallError | DatabaseError, never>({ size: 64, parallel: 3 }, (all) =>
-        decidedAgain(tellAll(all))
-      )
+      const tell = yield* groupCommit<Told, Outcome, CallError | DatabaseError, never>(sharing, (all) => decidedAgain(tellAll(all)))
       const tellFromHere = (told: Told) =>
         Effect.withFiber<Outcome, CallError | DatabaseError>((fiber) => tell({ headers: contextHeaders(fiber.context), ...told }))
       return ConnectionActor.of({ tell: tellFromHere, tellDue: (limit) => decidedAgain(tellDue(limit)) })

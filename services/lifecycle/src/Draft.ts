@@ -12,6 +12,7 @@ import type { Event } from "@connect-domain/connection/Event.ts"
 import { evolve } from "@connect-domain/connection/evolve.ts"
 import { publicEvents } from "@connect-domain/connection/publicEvents.ts"
 import { type Reaction, reactions } from "@connect-domain/connection/reactions.ts"
+import type { StateName } from "@connect-domain/connection/State.ts"
 import type { Timing } from "@connect-domain/connection/schedule.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
@@ -60,6 +61,7 @@ export class Draft {
   readonly seen = new Set<string>()
   readonly events: Array<{ readonly event: ConnectionEvent; readonly headers: Headers }> = []
   readonly reactions: Array<{ readonly row: ConnectionRow; readonly reaction: Reaction; readonly headers: Headers }> = []
+  readonly entered: Array<StateName> = []
   readonly registry = new Map<string, Omit<HostnameEntry, "version">>()
   private readonly rows: Map<string, ConnectionRow>
   private readonly held: Set<string>
@@ -117,6 +119,7 @@ export class Draft {
     let after = row
     for (const event of events) {
       after = evolve(after, event) as ConnectionRow
+      if (event.type === "StateEntered") this.entered.push(event.state)
       for (const { type, data } of publicEvents(event, after)) {
         after = { ...after, event_count: after.event_count + 1 }
         this.events.push({ event: envelope(after, type, data, this.around.now), headers })

@@ -11,7 +11,7 @@ import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import { observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import type { RecordsLook } from "@connect-domain/messages/record.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
-import { Effect, Fiber, FiberMap } from "effect"
+import { Effect, Fiber, FiberSet } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { type ConnectionRow, toView } from "./ConnectionRow.ts"
 import { readConnection } from "./connectionStore.ts"
@@ -31,11 +31,19 @@ export const makeLooks = Effect.gen(function* () {
   const db = yield* Database
   const calls = yield* Calls
   const actor = yield* ConnectionActor
-  const running = yield* FiberMap.make<string, unknown, Failure>()
+  const fork = yield* FiberSet.makeRuntime<never, unknown, Failure>()
+  const running = new Map<string, Fiber.Fiber<unknown, Failure>>()
 
   /** Joins the look that runs under this key, or starts it. A caller who leaves does not end it. */
   const shared = <A>(key: string, look: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
-    Effect.flatMap(FiberMap.run(running, key, look, { onlyIfMissing: true }), (fiber) => Fiber.join(fiber as Fiber.Fiber<A, Failure>))
+    Effect.suspend(() => {
+      const fiber = running.get(key) ?? fork(look)
+      if (!running.has(key)) {
+        running.set(key, fiber)
+        fiber.addObserver(() => void running.delete(key))
+      }
+      return Fiber.join(fiber as Fiber.Fiber<A, Failure>)
+    })
 
   const read = Effect.fnUntraced(function* (id: string, tenantId: string) {
     const row = yield* readConnection(db, id, tenantId)
@@ -67,7 +75,7 @@ export const makeLooks = Effect.gen(function* () {
     const asked = yield* begin(row, "records")
     const { hostname, desired_records: records } = asked
     const look = yield* calls.request(observeRecords, { hostname, records }, { timeoutMillis })
-    const { row: after } = yield* actor.tell({ id: row.id, command: heardRecords(asked.attempt, look, records) })
+    const { row: after } = yield* actor.tell({ id: row.id, command: heardRecords(asked.attempt, look) })
     return { connection: toView(after), look, eta: etaOf(look) }
   })
 

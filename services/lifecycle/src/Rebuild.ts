@@ -67,10 +67,11 @@ export class Rebuild extends Context.Service<
         return { epoch, connections_woken: woken }
       }, db.transaction)
 
-      const wakeOpenWork = Effect.map(
-        db.query<{ count: number }>((sql) => sql`${sql.unsafe(makeOpenWorkDue)}`),
-        ([row]) => row?.count ?? 0
-      )
+      const wakeOpenWork = Effect.gen(function* () {
+        yield* db.query((sql) => sql`${sql.unsafe(releaseAgain)}`)
+        const [row] = yield* db.query<{ count: number }>((sql) => sql`${sql.unsafe(makeOpenWorkDue)}`)
+        return row?.count ?? 0
+      })
       const finished = (epoch: string) =>
         db
           .query<{ hostnames: number }>(
@@ -120,6 +121,14 @@ const makeOpenWorkDue = `
     update lifecycle.connections c set next_check_at = least(c.next_check_at, now() + open.seconds * interval '1 second')
     from open where c.id = open.id returning 1
   ) select count(*) as count from woken`
+
+/** Keys that are not known to be destroyed. */
+const releaseAgain = `
+  insert into lifecycle.outbox (id, subject, payload)
+  select id || '.release', 'cd.work.v1.certifier.order.release.' || id,
+    jsonb_build_object('connection_id', id, 'claim_id', id, 'hostname', hostname)
+  from lifecycle.connections where state in ('failed', 'archived') and certificate_id is not null and updated_at > now() - interval '30 days'
+  on conflict (id) do nothing`
 
 /** The same ids again: whoever has one drops it. */
 const sendEventsAgain = `

@@ -78,6 +78,9 @@ const edited = (row: ConnectionRow, request: typeof updateConnection.payload.Typ
   if (request.expected_version !== null && request.expected_version !== row.revision) {
     return new CallError({ code: "precondition_failed", message: "the connection has changed meanwhile; read it again" })
   }
+  if (JSON.stringify([request.metadata, request.origin, request.batch_id]).includes("\\u0000")) {
+    return new CallError({ code: "invalid", message: "the character U+0000 can't be stored" })
+  }
   if (row.state === "archived") return new CallError({ code: "not_found", message: "no such connection" })
   return {
     ...(request.metadata === undefined ? {} : { metadata: request.metadata }),

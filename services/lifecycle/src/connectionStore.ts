@@ -4,7 +4,7 @@
  * Owns: SQL of connections, events, registry entries and seen ids. Leaves to `ConnectionActor.ts`: the transaction around them.
  * Rows are locked in order of id, so that two groups with the same members wait for each other instead of dead-locking.
  */
-import type { Database, Sql } from "@connect-domain/database/Database.ts"
+import { type Database, DatabaseError, type Sql } from "@connect-domain/database/Database.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
 import { Effect } from "effect"
 import { type ConnectionRow, changingColumns, fixedColumns, fromSql, toSql } from "./ConnectionRow.ts"
@@ -12,6 +12,13 @@ import type { Draft, LoadedRow } from "./Draft.ts"
 import type { OutboxRow } from "./outgoing.ts"
 
 type Db = Database["Service"]
+
+/** Groups of connections that share a transaction. What one of them brought along may be what the database refuses. */
+export const sharing = {
+  size: 64,
+  parallel: 3,
+  divides: (error: unknown) => error instanceof DatabaseError && error.reason === "Other"
+}
 type LoadedSql = Parameters<typeof fromSql>[0] & { readonly held_by_another: boolean; readonly seen: ReadonlyArray<string> | null }
 
 export interface Loaded {

@@ -17,7 +17,7 @@ import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
 import { Clock, Config, Effect, Exit, Result } from "effect"
 import { type ConnectionRow, newRow } from "./ConnectionRow.ts"
-import { insertConnections, readConnection } from "./connectionStore.ts"
+import { insertConnections, readConnection, sharing } from "./connectionStore.ts"
 import { Draft, type Headers, type Surroundings } from "./Draft.ts"
 import { groupCommit } from "./GroupCommit.ts"
 import { type OutboxRow, reservationCommitted, toOutbox } from "./outgoing.ts"
@@ -52,7 +52,7 @@ export const makeCreate = Effect.gen(function* () {
   const edge = yield* EdgeHostname
   const edge_addresses = yield* EdgeAddresses
 
-  const insert = yield* groupCommit<Birth, ConnectionRow, CallError | DatabaseError, never>({ size: 64, parallel: 3 }, (births) =>
+  const insert = yield* groupCommit<Birth, ConnectionRow, CallError | DatabaseError, never>(sharing, (births) =>
     Effect.gen(function* () {
       const rows = births.map(({ row }) => row)
       const messages = births.flatMap(({ row, outbox }) => outbox.map((message) => ({ ...message, of: row.id })))
@@ -92,6 +92,10 @@ const firstStep = (row: ConnectionRow, request: Request, headers: Headers, aroun
   return { row: born, outbox: [reservationCommitted(born, headers), ...toOutbox(draft, () => request.credentials)] }
 }
 
+/** JSON may hold the one character that PostgreSQL's text can't. */
+const unstorable = ({ metadata, batch_id, origin, dns_records }: Request): boolean =>
+  JSON.stringify([metadata, batch_id, origin, dns_records]).includes("\\u0000")
+
 const invalid = (field: string, message: string) =>
   Result.fail(new CallError({ code: "invalid", message: `${field} ${message}`, details: [{ field, message }] }))
 
@@ -104,6 +108,7 @@ const plan = (
   const { hostname } = request
   const apex = apexOf(hostname)
   if (apex === undefined) return invalid("hostname", "has no registrable domain")
+  if (unstorable(request)) return invalid("metadata", "must not contain the character U+0000")
   const able = request.credentials.length > 0
   const setup_type = request.setup_type ?? (able ? "automatic" : "manual")
   if (setup_type === "automatic" && !able) return invalid("setup_type", "automatic needs a DNS credential of the application")

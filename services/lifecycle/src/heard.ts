@@ -5,7 +5,6 @@
  * connection that does not exist is done with: it was sent for a create that was refused, or by hand.
  */
 import type { Command } from "@connect-domain/connection/Command.ts"
-import type { ObservedRecord } from "@connect-domain/connection/State.ts"
 import { Database } from "@connect-domain/database/Database.ts"
 import {
   applicationChanged,
@@ -14,30 +13,36 @@ import {
   recordsApplied,
   recordsObserved
 } from "@connect-domain/messages/lifecycle.ts"
-import type { DesiredRecord, RecordsLook } from "@connect-domain/messages/record.ts"
+import type { RecordsLook } from "@connect-domain/messages/record.ts"
 import { handle, type MessageMeta, Work } from "@connect-domain/nats/Work.ts"
 import { Effect } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 
-/** A look at records, laid beside the records that were asked for. */
-export const heardRecords = (version: number, look: RecordsLook, asked: ReadonlyArray<DesiredRecord>): Command => ({
+/** PostgreSQL's text holds every character but this one; a TXT record may hold it. */
+const storable = (text: string | null): string | null => text?.replaceAll("\0", "\uFFFD") ?? null
+
+export const heardRecords = (version: number, look: RecordsLook): Command => ({
   name: "RecordsObserved",
   version,
   verdict: look.verdict,
-  records: look.records.map((seen): ObservedRecord => {
-    const record = asked.find(({ host, type, value }) => host === seen.host && type === seen.type && value === seen.value)
-    return {
-      host: seen.host,
-      type: seen.type,
-      value: seen.value,
-      ttl: seen.observed_ttl ?? record?.ttl ?? 0,
-      ...(record?.priority === undefined ? {} : { priority: record.priority }),
-      propagated: seen.verdict === "match",
-      observed_value: seen.observed_value,
-      observed_at: look.looked_at
-    }
-  })
+  records: look.records.map(({ host, type, value, verdict, observed_value, observed_ttl }) => ({
+    host,
+    type,
+    value,
+    propagated: verdict === "match",
+    observed_value: storable(observed_value),
+    observed_ttl,
+    observed_at: look.looked_at
+  }))
 })
+
+type Applied = typeof recordsApplied.payload.Type
+
+/** Undefined: nothing to tell. A challenge that could not be removed for now is asked to be removed again at the next look. */
+const heardWrite = ({ version, purpose, provider, failure }: Applied): Command | undefined => {
+  if (purpose !== "cleanup") return { name: "RecordsApplied", version, purpose, provider, failure }
+  return failure?.code === "unavailable" || failure?.code === "rate_limited" ? undefined : { name: "ChallengeRemoved" }
+}
 
 type Change = typeof certificateChanged.payload.Type
 
@@ -69,10 +74,11 @@ export const hear = Effect.gen(function* () {
       handle(ownershipObserved, ({ connection_id, version, look }, meta) =>
         tell(connection_id, { name: "OwnershipObserved", version, verdict: look.verdict }, meta)
       ),
-      handle(recordsObserved, ({ connection_id, version, look }, meta) => tell(connection_id, heardRecords(version, look, []), meta)),
-      handle(recordsApplied, ({ connection_id, version, purpose, provider, failure }, meta) =>
-        purpose === "cleanup" ? Effect.void : tell(connection_id, { name: "RecordsApplied", version, purpose, provider, failure }, meta)
-      ),
+      handle(recordsObserved, ({ connection_id, version, look }, meta) => tell(connection_id, heardRecords(version, look), meta)),
+      handle(recordsApplied, (applied, meta) => {
+        const command = heardWrite(applied)
+        return command === undefined ? Effect.void : tell(applied.connection_id, command, meta)
+      }),
       handle(certificateChanged, (change, meta) => tell(change.connection_id, heardCertificate(change), meta))
     ],
     { concurrency }

@@ -1,5 +1,7 @@
-import { applyRecords, archiveConnection, checkRecords, updateConnection } from "@connect-domain/messages/lifecycle.ts"
+import { Database } from "@connect-domain/database/Database.ts"
+import { applicationChanged, applyRecords, archiveConnection, checkRecords, updateConnection } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
+import { Work } from "@connect-domain/nats/Work.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { create, eventsOf, eventually, everything, otherTenant, reaches, Servers, tenant, verify } from "./testing/Bench.ts"
@@ -167,6 +169,43 @@ layer(everything, { excludeTestServices: true, timeout: 120_000 })("lifecycle", 
       assert.isTrue(world.served.has(connection.hostname))
       world.pointed.add(connection.hostname)
       yield* reaches(connection.id, "live")
+    })
+  )
+
+  it.effect("tells the edges when the application's origin changes, of connections without one of their own", () =>
+    Effect.gen(function* () {
+      const { world } = yield* Servers
+      const work = yield* Work
+      const db = yield* Database
+      const application_id = crypto.randomUUID()
+      yield* db.query((sql) => sql`insert into gateway.tenants (id, name) values (${tenant}, 'a tenant') on conflict do nothing`)
+      yield* db.query(
+        (sql) => sql`insert into gateway.applications (id, tenant_id, name, environment, origin)
+          values (${application_id}, ${tenant}, 'an application', 'test', 'https://new.example')`
+      )
+      const follows = yield* create("follows.example.com", { application_id })
+      const own = yield* create("own.example.com", { application_id, origin: "https://own.example" })
+      for (const connection of [follows, own]) {
+        yield* prove(connection.ownership_challenge.value)
+        yield* verify(connection)
+      }
+      yield* work.send(applicationChanged, { application_id, tenant_id: tenant }, { id: crypto.randomUUID() })
+      yield* eventually(Effect.sync(() => assert.strictEqual(world.origins.get(follows.hostname), "https://new.example")))
+      assert.strictEqual(world.origins.get(own.hostname), "https://own.example")
+    })
+  )
+
+  it.effect("answers unavailable while Postgres is away, and goes on when it is back", () =>
+    Effect.gen(function* () {
+      const { world, postgres } = yield* Servers
+      const connection = yield* create("patient.example.com")
+      yield* postgres.stop("SIGKILL")
+      const refused = yield* Effect.flip(create("refused.example.com"))
+      assert.strictEqual(refused.code, "unavailable")
+      world.pointed.add(connection.hostname)
+      world.proofs.add(connection.ownership_challenge.value)
+      yield* postgres.start
+      yield* reaches(connection.id, "live", 40)
     })
   )
 })

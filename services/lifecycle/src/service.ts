@@ -4,13 +4,14 @@
  * Needs nothing but the environment. Ready when streams and buckets exist and both servers answer.
  */
 import { Database } from "@connect-domain/database/Database.ts"
+import { Lease } from "@connect-domain/nats/Lease.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer, Schedule } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { answerCalls } from "./calls.ts"
 import { Edges } from "./Edges.ts"
@@ -19,6 +20,13 @@ import { Rebuild } from "./Rebuild.ts"
 import { relayRegistry } from "./Registry.ts"
 import { tick } from "./Ticker.ts"
 import { Wake } from "./Wake.ts"
+
+/** An edge's heartbeat and every lease depend on it. Takes seconds, so it runs beside; failed, the service is not ready. */
+const keysExpire = (selfTest: Lease["Service"]["selfTest"]) =>
+  selfTest.pipe(
+    Effect.retry({ while: (error) => error._tag === "NatsUnavailable", schedule: Schedule.spaced("1 second") }),
+    Effect.tapError((error) => Effect.logFatal(error.message))
+  )
 
 /** Streams and buckets first (`Rebuild`), then whoever uses them; callers are answered last. */
 const running = Layer.effectDiscard(
@@ -30,6 +38,11 @@ const running = Layer.effectDiscard(
     const readiness = yield* Readiness
     yield* readiness.register("postgres", (yield* Database).ping)
     yield* readiness.register("nats", (yield* Nats).ping)
+    const expiry = yield* Effect.forkScoped(keysExpire((yield* Lease).selfTest))
+    yield* readiness.register(
+      "nats keys expire",
+      Effect.suspend(() => (expiry.pollUnsafe() === undefined ? Effect.void : Fiber.join(expiry)))
+    )
     yield* Effect.logInfo("lifecycle is ready")
   })
 )

@@ -81,8 +81,8 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("deliveries", (i
         )
       }
       yield* send(brought)
-      assert.deepStrictEqual(yield* walk, { read: 3, missing: 2 })
-      assert.deepStrictEqual(yield* walk, { read: 0, missing: 0 })
+      assert.deepStrictEqual(yield* walk(0), { read: 3, missing: 2 })
+      assert.deepStrictEqual(yield* walk(0), { read: 0, missing: 0 })
       yield* dispatcher.look
       const all = yield* receiver.until(3)
       assert.sameMembers(

@@ -123,7 +123,7 @@ const schedule = (
     )
     return due.reduce((shortest, one) => (one.wait > 0 ? Math.min(shortest, one.wait) : shortest), longestSleep)
   }).pipe(
-    Effect.catchTag("DatabaseError", () => Effect.succeed(2_000)),
+    Effect.catchCause((cause) => Effect.as(logUnlessInterrupted(cause), 2_000)),
     Effect.flatMap((wait) => Effect.timeoutOption(Queue.take(looks), wait)),
     Effect.andThen(Effect.sleep(shortestSleep)),
     Effect.forever

@@ -18,7 +18,7 @@ export const clearAway = Effect.gen(function* () {
 
 /** Every hour, for ever: an ended secret is refused by its time and gone within the hour. */
 export const housekeeping = clearAway.pipe(
-  Effect.catchTag("DatabaseError", (error) => Effect.logWarning("housekeeping waits for the database", error.message)),
+  Effect.catchCause((cause) => Effect.logWarning("housekeeping waits", cause)),
   Effect.andThen(Effect.sleep("1 hour")),
   Effect.forever
 )

@@ -21,15 +21,23 @@ interface LoggedEvent extends Omit<ConnectionEvent, "occurred_at"> {
   readonly occurred_at: Date
 }
 
-/** One step; answers how many events were read and how many deliveries had been missing. */
-export const walk = Effect.gen(function* () {
+/** Younger events are left to their messages. Milliseconds. */
+const young = 10_000
+
+/**
+ * One step; answers how many events were read and how many deliveries had been missing. Stops at the first event younger than `leaveYoung`
+ * milliseconds: what is left out is read by the next walk.
+ */
+export const walk = Effect.fn("webhooks.walk")(function* (leaveYoung: number = young) {
   const database = yield* Database
   const deliveries = yield* Deliveries
   const [cursor] = yield* database.query<{ position: string }>((sql) => sql`select position from webhooks.cursors where name = 'events'`)
-  const events = yield* database.query<LoggedEvent>(
+  const logged = yield* database.query<LoggedEvent>(
     (sql) => sql`select position, id, type, tenant_id, application_id, connection_id, environment, sequence, data, occurred_at
                  from lifecycle.published_events where position > ${cursor?.position ?? ""} order by position limit ${batch}`
   )
+  const tooYoung = logged.findIndex((event) => event.occurred_at.getTime() > Date.now() - leaveYoung)
+  const events = tooYoung < 0 ? logged : logged.slice(0, tooYoung)
   const owed = yield* Effect.forEach(events, ({ occurred_at, ...event }) =>
     deliveries.owe({ ...event, occurred_at: occurred_at.toISOString() })
   )
@@ -49,13 +57,14 @@ export const walk = Effect.gen(function* () {
 export const reconcile = Effect.gen(function* () {
   const dispatcher = yield* Dispatcher
   let gap = gaps.shortest
-  while (true) {
-    const { read, missing } = yield* Effect.catchTag(walk, "DatabaseError", () => Effect.succeed({ read: 0, missing: 0 }))
+  const once = Effect.gen(function* () {
+    const { read, missing } = yield* walk()
     if (missing > 0) {
       yield* Effect.logWarning("events from the log that no message brought", { missing })
       yield* dispatcher.look
     }
     gap = missing > 0 ? gaps.shortest : Math.min(gap * 2, gaps.longest)
-    if (read < batch) yield* Effect.sleep(gap)
-  }
+    return read < batch ? gap : 0
+  }).pipe(Effect.catchCause((cause) => Effect.as(Effect.logWarning("the walk over the event log waits", cause), gaps.shortest)))
+  while (true) yield* Effect.sleep(yield* once)
 })

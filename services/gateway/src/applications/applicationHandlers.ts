@@ -10,8 +10,8 @@ import { applicationChanged } from "@connect-domain/messages/lifecycle.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Effect } from "effect"
 import type { ApplicationsApi } from "../api/applications.ts"
-import { Keys } from "../auth/Keys.ts"
 import { writeAudit } from "../audit.ts"
+import { Keys } from "../auth/Keys.ts"
 import { ApiError, notFound } from "../http/ApiError.ts"
 import { toPage } from "../http/Cursor.ts"
 import { type Handlers, Reply } from "../http/Endpoint.ts"
@@ -105,9 +105,12 @@ export const applicationHandlers = Effect.gen(function* () {
             where tenant_id = ${tenant_id} and application_id = ${id} and state not in ('archived', 'failed') limit 1`
         )
         if (open.length > 0) return yield* inUse
-        yield* database.query((sql) => sql`update gateway.applications set deleted_at = now() where tenant_id = ${tenant_id} and id = ${id}`)
         yield* database.query(
-          (sql) => sql`update gateway.credentials set sealed = '', deleted_at = now() where tenant_id = ${tenant_id} and application_id = ${id}`
+          (sql) => sql`update gateway.applications set deleted_at = now() where tenant_id = ${tenant_id} and id = ${id}`
+        )
+        yield* database.query(
+          (sql) =>
+            sql`update gateway.credentials set sealed = '', deleted_at = now() where tenant_id = ${tenant_id} and application_id = ${id}`
         )
         yield* writeAudit(database, input, { action: "delete", objectType: "application", objectId: id, before: toApplication(row) })
         yield* database.afterCommit(() => Effect.runSync(keys.forgetAll))

@@ -4,10 +4,10 @@
  * Owns: the sealed row; the provider's form, as the connector's live provider set declares it. Leaves to the connector: whether it works.
  */
 import { Database } from "@connect-domain/database/Database.ts"
+import { canonicalise } from "@connect-domain/domain/Hostname.ts"
 import { listProviders, type ProviderView, testCredential } from "@connect-domain/messages/connector.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { credentialPlace } from "@connect-domain/secrets/credentialPlace.ts"
-import { canonicalise } from "@connect-domain/domain/Hostname.ts"
 import { Effect, Result } from "effect"
 import type { CredentialsApi } from "../api/credentials.ts"
 import { writeAudit } from "../audit.ts"
@@ -34,7 +34,10 @@ const toCredential = (row: CredentialRow) => ({
 })
 
 /** An object is checked against the provider's fields; a string's parts are the provider's business. */
-const tokenProblems = (provider: ProviderView | undefined, token: string | Readonly<Record<string, unknown>>): ReadonlyArray<FieldProblem> => {
+const tokenProblems = (
+  provider: ProviderView | undefined,
+  token: string | Readonly<Record<string, unknown>>
+): ReadonlyArray<FieldProblem> => {
   if (provider === undefined) return [{ field: "provider", message: "is not a provider that can be used; see GET /v1/providers" }]
   if (typeof token === "string" || provider.credential_fields.length === 0) return []
   const known = new Set(provider.credential_fields.map((field) => field.name))
@@ -100,7 +103,12 @@ export const credentialHandlers = Effect.gen(function* () {
             where tenant_id = ${input.caller.tenant_id} and application_id = ${id} and id = ${credential_id} returning *`
         )
         if (row === undefined) return yield* notFound
-        yield* writeAudit(database, input, { action: "delete", objectType: "credential", objectId: credential_id, before: toCredential(row) })
+        yield* writeAudit(database, input, {
+          action: "delete",
+          objectType: "credential",
+          objectId: credential_id,
+          before: toCredential(row)
+        })
       }).pipe(database.transaction),
     testCredential: {
       check: (body) => hostnameProblems(settings, body.hostname, "hostname"),

@@ -7,11 +7,11 @@ import { Database } from "@connect-domain/database/Database.ts"
 import { Effect } from "effect"
 import type { Scope } from "../api/Access.ts"
 import type { KeysApi } from "../api/keys.ts"
+import { writeAudit } from "../audit.ts"
 import { hashSecret, last4, makeSecret } from "../auth/ApiKey.ts"
 import type { Caller } from "../auth/Caller.ts"
 import { Keys } from "../auth/Keys.ts"
-import { writeAudit } from "../audit.ts"
-import { type ApiError, forbidden, type FieldProblem, notFound } from "../http/ApiError.ts"
+import { type ApiError, type FieldProblem, forbidden, notFound } from "../http/ApiError.ts"
 import { toPage } from "../http/Cursor.ts"
 import type { Handlers } from "../http/Endpoint.ts"
 import { Settings } from "../Settings.ts"
@@ -55,7 +55,9 @@ const tooWide = (caller: Caller, scopes: ReadonlyArray<Scope>, expiresAt: Date |
 }
 
 const checkExpiry = (body: Readonly<Record<string, unknown>>): ReadonlyArray<FieldProblem> =>
-  typeof body.expires_at === "string" && Date.parse(body.expires_at) <= Date.now() ? [{ field: "expires_at", message: "must lie in the future" }] : []
+  typeof body.expires_at === "string" && Date.parse(body.expires_at) <= Date.now()
+    ? [{ field: "expires_at", message: "must lie in the future" }]
+    : []
 
 export const keyHandlers = Effect.gen(function* () {
   const database = yield* Database

@@ -13,7 +13,8 @@ const problem = (field: string, message: string): ReadonlyArray<FieldProblem> =>
 export const checkOrigin = (settings: Settings["Service"], value: unknown, field = "origin"): ReadonlyArray<FieldProblem> => {
   if (value === undefined || value === null || typeof value !== "string") return []
   const url = value.length <= 2048 ? URL.parse(value) : null
-  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) return problem(field, "must be a URL such as https://app.example.com")
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:"))
+    return problem(field, "must be a URL such as https://app.example.com")
   if (url.username !== "" || url.password !== "") return problem(field, "must not contain a user name or password")
   if (url.search !== "" || url.hash !== "" || url.pathname !== "/") return problem(field, "must have no path, query or fragment")
   const host = url.hostname.replace(/^\[|\]$/g, "")

@@ -1,5 +1,5 @@
 /** Applications as rows. Every query names the tenant. */
-import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
 import { Effect } from "effect"
 import type { RecordTemplate } from "../api/fields.ts"

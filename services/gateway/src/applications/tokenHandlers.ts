@@ -3,10 +3,10 @@ import { Database } from "@connect-domain/database/Database.ts"
 import { canonicalise } from "@connect-domain/domain/Hostname.ts"
 import { Effect, Result } from "effect"
 import type { TokensApi } from "../api/keys.ts"
+import { hostnameProblems } from "../connections/hostnameField.ts"
 import { invalid } from "../http/ApiError.ts"
 import type { Handlers } from "../http/Endpoint.ts"
 import { Settings } from "../Settings.ts"
-import { hostnameProblems } from "../connections/hostnameField.ts"
 import { readApplication } from "./readApplication.ts"
 
 const unbound = invalid({ field: "domain", message: "is required without sub" }, { field: "sub", message: "is required without domain" })

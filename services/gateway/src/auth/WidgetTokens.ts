@@ -63,7 +63,14 @@ export const makeWidgetTokens = (ring: KeyRing): WidgetTokens => ({
             if (key === undefined) throw new Error("unknown key id")
             return key
           },
-          { algorithms: [algorithm], typ: type, issuer, audience, maxTokenAge: `${lifetime} minutes`, requiredClaims: ["exp", "iat", "jti"] }
+          {
+            algorithms: [algorithm],
+            typ: type,
+            issuer,
+            audience,
+            maxTokenAge: `${lifetime} minutes`,
+            requiredClaims: ["exp", "iat", "jti"]
+          }
         )
         const domain = optionalText(payload.domain)
         const sub = optionalText(payload.sub)

@@ -6,17 +6,17 @@
  * lifecycle did not answer, the create may have happened, and billing settles the reservation itself.
  */
 import { checkRecords } from "@connect-domain/connection/planRecords.ts"
-import { Database } from "@connect-domain/database/Database.ts"
+import type { Database } from "@connect-domain/database/Database.ts"
 import { apexOf, canonicalise, kindOf, parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
 import { releaseConnect, reserveConnect } from "@connect-domain/messages/billing.ts"
 import { createConnection } from "@connect-domain/messages/lifecycle.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
-import { Calls } from "@connect-domain/nats/Calls.ts"
+import type { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Result } from "effect"
 import type { NewConnection } from "../api/connections.ts"
-import type { ApplicationRow } from "../applications/readApplication.ts"
 import { checkOrigin } from "../applications/originField.ts"
+import type { ApplicationRow } from "../applications/readApplication.ts"
 import type { Caller } from "../auth/Caller.ts"
 import { type FieldProblem, forbidden, invalid, notFound } from "../http/ApiError.ts"
 import type { Settings } from "../Settings.ts"
@@ -106,7 +106,9 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
       })
       .pipe(
         Effect.tapError((error) =>
-          error.code === "unavailable" || error.code === "internal" ? Effect.void : Effect.ignore(calls.request(releaseConnect, reservation))
+          error.code === "unavailable" || error.code === "internal"
+            ? Effect.void
+            : Effect.ignore(calls.request(releaseConnect, reservation))
         )
       )
     return created.connection

@@ -4,9 +4,9 @@
  * Owns: the stream: `id` is the event's id (a reconnecting browser sends it back as Last-Event-ID), a comment every 15 s keeps proxies
  * from closing it. Woken by NATS; what NATS missed is read from the log at the next comment. Ends when its credential does.
  */
-import { Database } from "@connect-domain/database/Database.ts"
+import type { Database } from "@connect-domain/database/Database.ts"
 import { connectionEvent } from "@connect-domain/messages/events.ts"
-import { Events } from "@connect-domain/nats/Events.ts"
+import type { Events } from "@connect-domain/nats/Events.ts"
 import { Effect, Queue, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { Caller } from "../auth/Caller.ts"
@@ -70,8 +70,14 @@ export const followEvents = (
       )
     })
   )
-  return HttpServerResponse.stream(live.pipe(Stream.filter((text) => text !== ""), Stream.encodeText), {
-    contentType: "text/event-stream",
-    headers: { "x-accel-buffering": "no" }
-  })
+  return HttpServerResponse.stream(
+    live.pipe(
+      Stream.filter((text) => text !== ""),
+      Stream.encodeText
+    ),
+    {
+      contentType: "text/event-stream",
+      headers: { "x-accel-buffering": "no" }
+    }
+  )
 }

@@ -4,7 +4,7 @@
  * Owns: row → API object, the list's filters and order (newest first), and which connections are a widget token's own. Leaves to the
  * lifecycle: every change.
  */
-import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import { Effect } from "effect"
 import type { Caller } from "../auth/Caller.ts"

@@ -3,7 +3,7 @@
  *
  * Owns: row → API object, and the two reading orders: one connection's by sequence, the tenant's log by position.
  */
-import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
 import type { ConnectionEvent, EventType } from "@connect-domain/messages/events.ts"
 import { Effect } from "effect"
 
@@ -30,8 +30,7 @@ const toEvent = (row: EventRow) => ({
 })
 export type ApiEvent = ReturnType<typeof toEvent>
 
-export const eventFromMessage = (event: ConnectionEvent): ApiEvent =>
-  toEvent({ ...event, occurred_at: new Date(event.occurred_at) })
+export const eventFromMessage = (event: ConnectionEvent): ApiEvent => toEvent({ ...event, occurred_at: new Date(event.occurred_at) })
 
 /** Up to `limit` events of one connection above `sequence`, in order. */
 export const readConnectionEvents = (

@@ -68,7 +68,10 @@ export const unavailable = (cause: unknown): ApiError =>
   new ApiError({ code: "unavailable", message: "temporarily unavailable; try again", headers: { "retry-after": "1" }, cause })
 
 const isProblem = (value: unknown): value is FieldProblem =>
-  typeof value === "object" && value !== null && typeof (value as FieldProblem).field === "string" && typeof (value as FieldProblem).message === "string"
+  typeof value === "object" &&
+  value !== null &&
+  typeof (value as FieldProblem).field === "string" &&
+  typeof (value as FieldProblem).message === "string"
 
 /** Whatever form another service gave its field problems, callers see one: a list of `{field, message}`. */
 const fieldProblems = (message: string, details: unknown): ReadonlyArray<FieldProblem> => {

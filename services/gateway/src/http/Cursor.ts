@@ -19,7 +19,10 @@ const refused = invalid({ field: "cursor", message: "is not a cursor of this lis
 
 export const makeCursors = (ring: KeyRing): Cursors => {
   const tag = (key: Uint8Array, tenantId: string, list: string, position: string): Buffer =>
-    createHmac("sha256", key).update(JSON.stringify(["cursor", tenantId, list, position])).digest().subarray(0, tagLength)
+    createHmac("sha256", key)
+      .update(JSON.stringify(["cursor", tenantId, list, position]))
+      .digest()
+      .subarray(0, tagLength)
   return {
     write: (tenantId, list, position) =>
       Buffer.concat([tag(ring.keys.get(ring.first)!, tenantId, list, position), Buffer.from(position)]).toString("base64url"),

@@ -10,6 +10,7 @@ import { Context, type Effect, type Result, Schema } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
 import { Access, type AccessRule, Creates } from "../api/Access.ts"
+import type { Api } from "../api/Api.ts"
 import type { Caller } from "../auth/Caller.ts"
 import type { ApiError, FieldProblem } from "./ApiError.ts"
 import { type Decoder, makeDecoder } from "./decodeInput.ts"
@@ -60,7 +61,6 @@ export interface Endpoint {
   readonly name: string
   readonly method: string
   readonly path: string
-  readonly paramNames: ReadonlySet<string>
   readonly access: AccessRule
   readonly creates: "here" | "elsewhere" | undefined
   readonly status: number
@@ -80,7 +80,7 @@ const none = Schema.Struct({})
  * nothing is declared and not served.
  */
 // biome-ignore lint/suspicious/noExplicitAny: each group's handlers were checked against its definition by `Handlers`
-export const bind = (api: HttpApi.Top, handlers: Readonly<Record<string, Handler<any>>>): ReadonlyArray<Endpoint> => {
+export const bind = (api: typeof Api, handlers: Readonly<Record<string, Handler<any>>>): ReadonlyArray<Endpoint> => {
   const endpoints: Array<Endpoint> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
@@ -93,7 +93,6 @@ export const bind = (api: HttpApi.Top, handlers: Readonly<Record<string, Handler
         name: endpoint.identifier,
         method: endpoint.method,
         path: endpoint.path,
-        paramNames: new Set(Object.keys((endpoint.params as unknown as { fields?: object } | undefined)?.fields ?? {})),
         access,
         creates: Context.getOrUndefined(endpoint.annotations as Context.Context<Creates>, Creates),
         status: [...successes.keys()][0]!,

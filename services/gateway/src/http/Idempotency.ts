@@ -75,32 +75,32 @@ export class Idempotency extends Context.Service<
   }
 >()("gateway/http/Idempotency") {
   static readonly layer = Layer.effect(
-      Idempotency,
-      Effect.gen(function* () {
-        const database = yield* Database
-        const { vault } = yield* Settings
-        yield* Effect.forkScoped(forgetOld(database).pipe(Effect.repeat(Schedule.spaced("1 hour"))))
-        return Idempotency.of({
-          begin: (tenantId, route, key, body) => begin(database, vault, tenantId, route, key, body),
-          finish: (ticket, answer) =>
-            Effect.asVoid(
-              database.query(
-                (sql) => sql`
+    Idempotency,
+    Effect.gen(function* () {
+      const database = yield* Database
+      const { vault } = yield* Settings
+      yield* Effect.forkScoped(forgetOld(database).pipe(Effect.repeat(Schedule.spaced("1 hour"))))
+      return Idempotency.of({
+        begin: (tenantId, route, key, body) => begin(database, vault, tenantId, route, key, body),
+        finish: (ticket, answer) =>
+          Effect.asVoid(
+            database.query(
+              (sql) => sql`
                   update gateway.idempotency set status = ${answer.status}, sealed = ${vault.seal(answer.body, placeOf(ticket))}
                   where tenant_id = ${ticket.tenantId} and route = ${ticket.route} and key_hash = ${ticket.keyHash}`
-              )
-            ),
-          release: (ticket) =>
-            Effect.ignore(
-              database.query(
-                (sql) => sql`
+            )
+          ),
+        release: (ticket) =>
+          Effect.ignore(
+            database.query(
+              (sql) => sql`
                   update gateway.idempotency set locked_until = now()
                   where tenant_id = ${ticket.tenantId} and route = ${ticket.route} and key_hash = ${ticket.keyHash} and status is null`
-              )
             )
-        })
+          )
       })
-    )
+    })
+  )
 }
 
 const begin = (database: Database["Service"], vault: Vault, tenantId: string, route: string, key: string, body: string) =>

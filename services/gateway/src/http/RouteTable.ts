@@ -16,29 +16,30 @@ interface Entry<A> {
   readonly route: A
 }
 
-/** `/v1/applications/:id/credentials/:credential_id:test` with these parameter names to a pattern; ids hold no colon and no slash. */
-const compile = (path: string, names: ReadonlySet<string>): { pattern: RegExp; names: ReadonlyArray<string> } => {
-  const found: Array<string> = []
-  const source = path.replace(/:(\w+)|[.*+?^${}()|[\]\\-]/g, (text, name: string | undefined) => {
-    if (name === undefined || !names.has(name)) return text.replace(/[.*+?^${}()|[\]\\-]/g, "\\$&")
-    found.push(name)
-    return "([A-Za-z0-9._~-]+)"
+const special = /[.*+?^${}()|[\]\\]/g
+
+/** A parameter follows a slash (`/:id`); any other colon is part of a custom method (`:id:test`). Ids hold neither colon nor slash. */
+const compile = (path: string): { pattern: RegExp; names: ReadonlyArray<string> } => {
+  const names: Array<string> = []
+  const source = path.replace(special, "\\$&").replace(/\/:(\w+)/g, (_, name: string) => {
+    names.push(name)
+    return "/([A-Za-z0-9._~-]+)"
   })
-  return { pattern: new RegExp(`^${source}$`), names: found }
+  return { pattern: new RegExp(`^${source}$`), names }
 }
 
 export class RouteTable<A> {
   readonly #exact = new Map<string, A>()
   readonly #patterns = new Map<string, Array<Entry<A>>>()
 
-  add(method: string, path: string, names: ReadonlySet<string>, route: A): this {
-    if (names.size === 0) {
+  add(method: string, path: string, route: A): this {
+    if (!path.includes("/:")) {
       this.#exact.set(`${method} ${path}`, route)
       return this
     }
     const key = `${method} ${path.split("/").length}`
     const entries = this.#patterns.get(key) ?? []
-    entries.push({ ...compile(path, names), route })
+    entries.push({ ...compile(path), route })
     this.#patterns.set(key, entries)
     return this
   }

@@ -44,7 +44,9 @@ export const makeCors = (database: Database["Service"]): Effect.Effect<Cors> =>
           ? Effect.succeed(plain)
           : Cache.get(known, origin).pipe(
               Effect.orElseSucceed(() => false),
-              Effect.map((allowed) => (allowed ? { ...plain, "access-control-allow-origin": origin, "access-control-expose-headers": exposed } : plain))
+              Effect.map((allowed) =>
+                allowed ? { ...plain, "access-control-allow-origin": origin, "access-control-expose-headers": exposed } : plain
+              )
             )
     })
   )

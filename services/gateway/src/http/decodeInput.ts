@@ -26,10 +26,24 @@ const wording = (message: string): string =>
 
 export type Decoder = (input: unknown) => Result.Result<unknown, ReadonlyArray<FieldProblem>>
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value)
+const notAnObject = Result.fail([{ field: "body", message: "must be a JSON object" }])
+
+/** The schema library lets anything pass as an empty struct. */
+const isEmpty = ({ ast }: Schema.Top): boolean =>
+  ast._tag === "Objects" && ast.propertySignatures.length === 0 && ast.indexSignatures.length === 0
+const decodeNothing: Decoder = (input) => {
+  if (!isObject(input)) return notAnObject
+  const unknown = Object.keys(input).map((field) => ({ field, message: "is not a field of this request" }))
+  return unknown.length === 0 ? Result.succeed({}) : Result.fail(unknown)
+}
+
 /** `place` names the whole when it is wrong as such: `body` or `query`. Make it once per endpoint. */
 export const makeDecoder = (schema: Schema.Top, place: "body" | "query"): Decoder => {
+  if (isEmpty(schema)) return decodeNothing
   const decode = Schema.decodeUnknownResult(schema as Schema.Codec<unknown>, { errors: "all", onExcessProperty: "error" })
   return (input) => {
+    if (!isObject(input)) return notAnObject
     const decoded = decode(input)
     if (Result.isSuccess(decoded)) return Result.succeed(decoded.success)
     const issues = format(decoded.failure.issue).issues
@@ -43,7 +57,8 @@ export const parseQuery = (search: string): Result.Result<Record<string, string>
   const problems: Array<FieldProblem> = []
   for (const [name, value] of new URLSearchParams(search)) {
     if (name in query) problems.push({ field: name, message: "is given twice" })
-    else if (value.includes("\u0000") || value.includes("\ufffd")) problems.push({ field: name, message: "contains a character that is not allowed" })
+    else if (value.includes("\u0000") || value.includes("\ufffd"))
+      problems.push({ field: name, message: "contains a character that is not allowed" })
     query[name] = value
   }
   return problems.length > 0 ? Result.fail(problems) : Result.succeed({ ...query })

@@ -21,7 +21,8 @@ export const listenAddress = (name: string, fallback: string): Effect.Effect<Lis
   })
 
 export const listenError = (address: ListenAddress, cause: unknown): ListenError => {
-  const code = (cause as { cause?: { code?: string }; code?: string } | undefined)?.cause?.code ?? (cause as { code?: string } | undefined)?.code
+  const code =
+    (cause as { cause?: { code?: string }; code?: string } | undefined)?.cause?.code ?? (cause as { code?: string } | undefined)?.code
   const why = code === "EADDRINUSE" ? "the port is taken" : (code ?? String(cause))
   return new ListenError({ message: `${address.name}=${address.host}:${address.port}: ${why}` })
 }

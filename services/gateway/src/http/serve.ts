@@ -5,8 +5,9 @@
  * Owns: the order, the request id on every answer, errors as JSON. Leaves to each step's file: the step; to handlers: meaning.
  * The order matters: nothing is said about an object before the caller is known, nothing about fields to a caller without the scope.
  */
-import { DatabaseError } from "@connect-domain/database/DatabaseError.ts"
+
 import { Database } from "@connect-domain/database/Database.ts"
+import { DatabaseError } from "@connect-domain/database/DatabaseError.ts"
 import { isUuid, uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { withRequestId } from "@connect-domain/telemetry/requestContext.ts"
@@ -46,16 +47,15 @@ const json = (status: number, body: string, headers: Readonly<Record<string, str
   HttpServerResponse.text(body, { status, contentType: "application/json", headers })
 
 /** The whole API as one effect per request. It never fails: every error is an answer. */
-export const makeApp = (endpoints: ReadonlyArray<Endpoint>, steps: Steps): Effect.Effect<
-  Effect.Effect<Response, never, HttpServerRequest.HttpServerRequest>,
-  never,
-  Database | Idempotency
-> =>
+export const makeApp = (
+  endpoints: ReadonlyArray<Endpoint>,
+  steps: Steps
+): Effect.Effect<Effect.Effect<Response, never, HttpServerRequest.HttpServerRequest>, never, Database | Idempotency> =>
   Effect.gen(function* () {
     const database = yield* Database
     const idempotency = yield* Idempotency
     const table = new RouteTable<Endpoint>()
-    for (const endpoint of endpoints) table.add(endpoint.method, endpoint.path, endpoint.paramNames, endpoint)
+    for (const endpoint of endpoints) table.add(endpoint.method, endpoint.path, endpoint)
     const pipeline = makePipeline(steps, idempotency, database)
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const started = performance.now()
@@ -108,18 +108,20 @@ const makePipeline =
       // A caller who hangs up does not stop what has begun: half a creation helps nobody.
       if (key === undefined) return yield* Effect.uninterruptible(Effect.map(inTransaction(endpoint, database, run(uuidv7())), toResponse))
       const route = `${request.method} ${splitUrl(request.url)[0]}`
-      return yield* Effect.uninterruptible(once(endpoint, idempotency, database, run, [caller.tenant_id, route, key, body?.text ?? ""], requestId))
+      return yield* Effect.uninterruptible(
+        once(endpoint, idempotency, database, run, [caller.tenant_id, route, key, body?.text ?? ""], requestId)
+      )
     })
 
 /** Query and body together, so that one answer names every wrong field. */
 const decode = (endpoint: Endpoint, search: string, body: unknown, caller: Caller) => {
   const query = Result.flatMap(parseQuery(search), endpoint.decodeQuery)
   const payload = endpoint.decodeBody === undefined ? Result.succeed({}) : endpoint.decodeBody(body)
-  const fields = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : {}
+  const fields = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : undefined
   const problems = [
     ...(Result.isFailure(query) ? query.failure : []),
     ...(Result.isFailure(payload) ? payload.failure : []),
-    ...(endpoint.check?.(fields, caller) ?? [])
+    ...(fields === undefined ? [] : (endpoint.check?.(fields, caller) ?? []))
   ]
   return problems.length > 0 || Result.isFailure(query) || Result.isFailure(payload)
     ? Result.fail(problems)
@@ -141,18 +143,31 @@ const toResponse = (performed: Performed): Response =>
     : json(performed.status, performed.body, performed.headers))
 
 const perform = (endpoint: Endpoint, input: Parameters<Endpoint["handle"]>[0]): Effect.Effect<Performed, ApiError> =>
-  Effect.flatMap(Effect.mapError(Effect.suspend(() => endpoint.handle(input)), translate), (answer) => {
-    if (HttpServerResponse.isHttpServerResponse(answer)) return Effect.succeed({ status: answer.status, body: "", headers: {}, raw: answer })
-    const [value, headers] = answer instanceof Reply ? [answer.value, answer.headers] : [answer, {}]
-    if (endpoint.status === 204) return Effect.succeed({ status: 204, body: "", headers })
-    const encoded = endpoint.encode(value)
-    return Result.isSuccess(encoded)
-      ? Effect.succeed({ status: endpoint.status, body: JSON.stringify(encoded.success), headers })
-      : Effect.fail(internal(encoded.failure))
-  })
+  Effect.flatMap(
+    Effect.mapError(
+      Effect.suspend(() => endpoint.handle(input)),
+      translate
+    ),
+    (answer) => {
+      if (HttpServerResponse.isHttpServerResponse(answer))
+        return Effect.succeed({ status: answer.status, body: "", headers: {}, raw: answer })
+      const [value, headers] = answer instanceof Reply ? [answer.value, answer.headers] : [answer, {}]
+      if (endpoint.status === 204) return Effect.succeed({ status: 204, body: "", headers })
+      const encoded = endpoint.encode(value)
+      return Result.isSuccess(encoded)
+        ? Effect.succeed({ status: endpoint.status, body: JSON.stringify(encoded.success), headers })
+        : Effect.fail(internal(encoded.failure))
+    }
+  )
 
 const translate = (error: unknown): ApiError =>
-  error instanceof ApiError ? error : error instanceof CallError ? fromCall(error) : error instanceof DatabaseError ? fromDatabase(error) : internal(error)
+  error instanceof ApiError
+    ? error
+    : error instanceof CallError
+      ? fromCall(error)
+      : error instanceof DatabaseError
+        ? fromDatabase(error)
+        : internal(error)
 
 /** For a creation in our own tables: its effect and whatever goes with it commit together. */
 const inTransaction = (endpoint: Endpoint, database: Database["Service"], effect: Effect.Effect<Performed, ApiError>) =>
@@ -194,5 +209,7 @@ const refuse = (cause: Cause.Cause<ApiError>, requestId: string): Effect.Effect<
   const response = json(status, JSON.stringify(errorBody(error, requestId)), error.headers ?? {})
   if (Cause.hasInterruptsOnly(cause)) return Effect.succeed(response)
   if (status === 500) return Effect.as(Effect.logError("request failed", found === undefined ? cause : found.cause), response)
-  return status > 500 ? Effect.as(Effect.logWarning(`${error.code}: ${String((error.cause as Error | undefined)?.message ?? "")}`), response) : Effect.succeed(response)
+  return status > 500
+    ? Effect.as(Effect.logWarning(`${error.code}: ${String((error.cause as Error | undefined)?.message ?? "")}`), response)
+    : Effect.succeed(response)
 }

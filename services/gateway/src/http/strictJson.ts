@@ -32,7 +32,10 @@ interface Frame {
 }
 
 const pathOf = (frames: ReadonlyArray<Frame>): string =>
-  frames.reduce((path, frame) => (frame.keys === undefined ? `${path}[${frame.index}]` : path === "" ? frame.label : `${path}.${frame.label}`), "")
+  frames.reduce(
+    (path, frame) => (frame.keys === undefined ? `${path}[${frame.index}]` : path === "" ? frame.label : `${path}.${frame.label}`),
+    ""
+  )
 
 /** The end of the string that starts at `start`, at its closing quote. */
 const stringEnd = (text: string, start: number): number => {
@@ -58,7 +61,8 @@ const scan = (text: string): FieldProblem | undefined => {
         if (top.keys.has(content)) return { field: pathOf(frames), message: "is given twice" }
         top.keys.add(content)
       }
-      if (content.includes("\u0000") || !content.isWellFormed()) return { field: pathOf(frames) || "body", message: "contains a character that is not allowed" }
+      if (content.includes("\u0000") || !content.isWellFormed())
+        return { field: pathOf(frames) || "body", message: "contains a character that is not allowed" }
     } else if (char === "{" || char === "[") {
       frames.push({ keys: char === "{" ? new Set() : undefined, expectsKey: char === "{", label: "", index: 0 })
       if (frames.length > maxDepth) return { field: "body", message: `is nested deeper than ${maxDepth} levels` }

@@ -25,8 +25,8 @@ export class HeldHostnames extends Context.Service<
       yield* kv.bucket(hostnames).watch.pipe(
         Stream.runForEach((event) =>
           Effect.sync(() => {
-            if (event._tag === "reset") state.reset()
-            else if (event._tag === "complete") state.complete()
+            if (event.type === "reset") state.reset()
+            else if (event.type === "complete") state.complete()
             else if (event.key === metaKey) state.meta = event.value as RegistryMeta | undefined
             else state.set(event.key, event.value !== undefined && "status" in event.value && event.value.status === "held")
           })

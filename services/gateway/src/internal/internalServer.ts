@@ -16,7 +16,11 @@ import { HeldHostnames } from "./HeldHostnames.ts"
 export const InternalListen = listenAddress("CD_INTERNAL_LISTEN", "127.0.0.1:8081")
 
 const json = "application/json"
-const notFound = { status: 404, type: json, body: '{"error":{"code":"not_found","message":"no such path","details":null,"request_id":null}}' }
+const notFound = {
+  status: 404,
+  type: json,
+  body: '{"error":{"code":"not_found","message":"no such path","details":null,"request_id":null}}'
+}
 
 interface Answer {
   readonly status: number

@@ -26,7 +26,11 @@ export const webhookHandlers = Effect.gen(function* () {
   const settings = yield* Settings
   const one = (caller: Caller, id: string) => ({ tenant_id: caller.tenant_id, endpoint_id: id })
   /** The service pages by the last id; callers get it as a cursor. */
-  const pageWith = <A extends { readonly id: string }>(tenantId: string, list: string, page: { data: ReadonlyArray<A>; more: boolean }) => ({
+  const pageWith = <A extends { readonly id: string }>(
+    tenantId: string,
+    list: string,
+    page: { data: ReadonlyArray<A>; more: boolean }
+  ) => ({
     data: page.data,
     next_cursor: page.more && page.data.length > 0 ? settings.cursors.write(tenantId, list, page.data.at(-1)!.id) : null
   })
@@ -58,8 +62,7 @@ export const webhookHandlers = Effect.gen(function* () {
         const page = yield* calls.request(listDeliveries, { tenant_id: caller.tenant_id, after, limit: query.limit, ...filter })
         return pageWith(caller.tenant_id, "webhook-deliveries", page)
       }),
-    replayWebhookDelivery: ({ caller, params }) =>
-      calls.request(replayDelivery, { tenant_id: caller.tenant_id, delivery_id: params.id })
+    replayWebhookDelivery: ({ caller, params }) => calls.request(replayDelivery, { tenant_id: caller.tenant_id, delivery_id: params.id })
   }
   return handlers
 })

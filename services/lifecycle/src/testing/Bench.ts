@@ -8,7 +8,7 @@ import { createConnection, verifyConnection } from "@connect-domain/messages/lif
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { startNats } from "@connect-domain/nats/testing/NatsServer.ts"
-import { ConfigProvider, Context, Effect, Layer, Schedule } from "effect"
+import { ConfigProvider, Context, Effect, Layer, References, Schedule } from "effect"
 import { layer as lifecycle } from "../service.ts"
 import { World } from "./World.ts"
 
@@ -38,6 +38,7 @@ export class Servers extends Context.Service<
   )
 }
 
+const quiet = Layer.succeed(References.MinimumLogLevel, "Error")
 const configured = Layer.unwrap(Effect.map(Servers, ({ environment }) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment))))
 const world = Layer.unwrap(Effect.map(Servers, (servers) => servers.world.layer))
 
@@ -47,7 +48,7 @@ export const surroundings = Layer.mergeAll(
   world,
   messaging("gateway"),
   Layer.unwrap(Effect.map(Servers, ({ environment }) => Database.layerFor({ url: environment.DATABASE_URL!, name: "test", size: 4 })))
-).pipe(Layer.provide(configured), Layer.provideMerge(Servers.layer))
+).pipe(Layer.provide([configured, quiet]), Layer.provideMerge(Servers.layer))
 export const everything = service.pipe(Layer.provideMerge(surroundings))
 
 export const tenant = randomUUID()
@@ -106,5 +107,9 @@ export const eventsOf = (id: string) =>
     )
   ).pipe(Effect.map((rows) => rows.map((row) => row.type)))
 
-export const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds = 10) =>
-  Effect.retry(effect, Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: `${seconds} seconds` })))
+/** Runs a check again until its assertions hold. */
+export const eventually = <A, E, R>(check: Effect.Effect<A, E, R>, seconds = 10) =>
+  Effect.retry(
+    Effect.catchDefect(check, (defect) => Effect.fail(defect)),
+    Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: `${seconds} seconds` }))
+  )

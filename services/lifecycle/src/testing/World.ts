@@ -3,7 +3,7 @@
  *
  * Owns: what stands in the DNS and what was asked. Each player can be told to be away or to fail.
  */
-import { certificates, edges, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
+import { certificates, edges, type HostnameEntry, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
 import { applyChange, lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import { certificateChanged, ownershipObserved, recordsApplied, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
@@ -28,6 +28,7 @@ export class World {
   readonly released: Array<string> = []
   /** What the edge serves: host name → certificate id. */
   readonly served = new Map<string, string | null>()
+  readonly origins = new Map<string, string | null>()
   meta: { readonly epoch: string; readonly complete: boolean; readonly count: number } | undefined
   private appliedRevision = 0
 
@@ -200,7 +201,8 @@ export class World {
     )
   }
 
-  private apply(entry: { readonly hostname: string; readonly status: string; readonly certificate_id: string | null }) {
+  private apply(entry: HostnameEntry) {
+    this.origins.set(entry.hostname, entry.origin)
     if (entry.status === "held") this.served.set(entry.hostname, entry.certificate_id)
     else this.served.delete(entry.hostname)
   }

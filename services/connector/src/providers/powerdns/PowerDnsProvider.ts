@@ -48,7 +48,7 @@ export const makePowerDns = (credential: PowerDnsCredential, reach: Reach): (typ
       (change) =>
         !sameValues(change.type, now.find((set) => set.name === change.name && set.type === change.type)?.values ?? [], change.values)
     )
-    if (open.length > 0) yield* api.patch(zone.id, patchOf(open, raw))
+    if (open.length > 0) yield* api.patch(zone.id, patchOf(open))
   })
   return {
     findZone: (hostname) => findZone("findZone", hostname),
@@ -65,17 +65,13 @@ const toRecordSet = (set: ApiRecordSet): RecordSet => ({
   values: set.records.filter((record) => record.disabled !== true).map((record) => fromContent(set.type, record.content))
 })
 
-/** Removals first: the server checks each set against those before it. Records that somebody disabled are not ours to drop. */
-const patchOf = (changes: ReadonlyArray<Change>, raw: ReadonlyArray<ApiRecordSet>): ReadonlyArray<object> =>
+/** Removals first: the server checks each set against those before it. */
+const patchOf = (changes: ReadonlyArray<Change>): ReadonlyArray<object> =>
   [...changes]
     .sort((a, b) => Math.min(a.values.length, 1) - Math.min(b.values.length, 1))
     .map((change) => {
-      const disabled =
-        raw
-          .find((set) => set.name.toLowerCase() === `${change.name}.` && set.type === change.type)
-          ?.records.filter((record) => record.disabled === true) ?? []
-      const records = [...change.values.map((value) => ({ content: toContent(change.type, value), disabled: false })), ...disabled]
       const at = { name: `${change.name}.`, type: change.type }
+      const records = change.values.map((value) => ({ content: toContent(change.type, value), disabled: false }))
       return records.length === 0
         ? { ...at, changetype: "DELETE" }
         : { ...at, changetype: "REPLACE", ttl: Math.max(change.ttl, 1), records }

@@ -1,0 +1,165 @@
+/** The service as a process of its own, killed without warning, and NATS's store deleted: what was promised still comes true. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { Database } from "@connect-domain/database/Database.ts"
+import type { ConnectionView } from "@connect-domain/messages/connection.ts"
+import { rebuild } from "@connect-domain/messages/lifecycle.ts"
+import { Calls } from "@connect-domain/nats/Calls.ts"
+import { Nats } from "@connect-domain/nats/Nats.ts"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { create, eventsOf, eventually, reaches, Servers, surroundings } from "./testing/Bench.ts"
+
+/** One lifecycle process, restarted by the test. */
+class Process {
+  private child: ChildProcess | undefined
+  private readonly environment: Readonly<Record<string, string>>
+  constructor(environment: Readonly<Record<string, string>>) {
+    this.environment = environment
+  }
+  start(): void {
+    const env = { ...process.env, ...this.environment }
+    this.child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], { env, stdio: "inherit" })
+  }
+  kill(): Promise<void> {
+    const child = this.child!
+    return new Promise((resolve) => {
+      child.once("exit", () => resolve())
+      child.kill("SIGKILL")
+    })
+  }
+}
+
+const started = Effect.acquireRelease(
+  Effect.map(Servers, ({ environment }) => {
+    const running = new Process(environment)
+    running.start()
+    return running
+  }),
+  (running) => Effect.promise(() => running.kill())
+)
+
+/** The service may be restarting: ask until it answers. A create is idempotent by its id. */
+const createPatiently = (hostname: string, connection_id: string) =>
+  Effect.retry(create(hostname, { connection_id }), {
+    while: (error) => error.code === "unavailable",
+    schedule: Schedule.spaced("100 millis")
+  })
+
+const publishedIds = (of: ConnectionView) =>
+  Effect.flatMap(Nats, (nats) =>
+    Effect.promise(async () => {
+      const info = await nats.request(
+        "$JS.API.STREAM.INFO.CD_EVENTS",
+        JSON.stringify({ subjects_filter: `cd.events.v1.${of.tenant_id}.${of.id}.>` }),
+        { timeoutMillis: 2_000 }
+      )
+      return info.json<{ state: { subjects?: Record<string, number> } }>().state.subjects ?? {}
+    })
+  )
+
+layer(surroundings, { excludeTestServices: true, timeout: 120_000 })("lifecycle, killed", (it) => {
+  it.effect("ends live after kills at any moment, with every event once", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { world } = yield* Servers
+        const running = yield* started
+        const ids = Array.from({ length: 20 }, () => crypto.randomUUID())
+        const flow = Effect.forEach(
+          ids,
+          (id, index) =>
+            Effect.gen(function* () {
+              const connection = yield* createPatiently(`killed-${index}.example.com`, id)
+              yield* Effect.sleep(50 * index)
+              world.pointed.add(connection.hostname)
+              world.proofs.add(connection.ownership_challenge.value)
+              return connection
+            }),
+          { concurrency: "unbounded" }
+        )
+        const kills = Effect.repeat(
+          Effect.gen(function* () {
+            yield* Effect.sleep(900 + 137 * Math.random())
+            yield* Effect.promise(() => running.kill())
+            running.start()
+          }),
+          { times: 5 }
+        )
+        const [connections] = yield* Effect.all([flow, kills], { concurrency: 2 })
+        for (const { id } of connections) yield* reaches(id, "live", 60)
+        for (const connection of connections) {
+          assert.deepStrictEqual(yield* eventsOf(connection.id), ["domain.verified", "ssl.issued", "domain.flow.completed"])
+          const subjects = yield* publishedIds(connection)
+          assert.deepStrictEqual(Object.values(subjects), [1, 1, 1])
+        }
+      })
+    )
+  )
+
+  it.effect("ends live when it is killed between its commit and the publishing of what follows", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { world, nats } = yield* Servers
+        const db = yield* Database
+        const running = yield* started
+        const connection = yield* createPatiently("unsent.example.com", crypto.randomUUID())
+        yield* nats.stop("SIGKILL")
+        // The next deadline is committed with a question that can't be sent.
+        yield* eventually(
+          Effect.gen(function* () {
+            const rows = yield* db.query((sql) => sql`select 1 from lifecycle.outbox where subject like ${`%.${connection.id}`}`)
+            assert.isNotEmpty(rows)
+          })
+        )
+        yield* Effect.promise(() => running.kill())
+        world.pointed.add(connection.hostname)
+        world.proofs.add(connection.ownership_challenge.value)
+        yield* nats.start
+        running.start()
+        yield* reaches(connection.id, "live", 60)
+      })
+    )
+  )
+
+  it.effect("restores registry and open work when NATS's store is deleted", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { world, nats } = yield* Servers
+        const calls = yield* Calls
+        yield* started
+        const live = yield* createPatiently("survivor.example.com", crypto.randomUUID())
+        world.pointed.add(live.hostname)
+        world.proofs.add(live.ownership_challenge.value)
+        yield* reaches(live.id, "live", 30)
+        const open = yield* createPatiently("open.example.com", crypto.randomUUID())
+        yield* reaches(open.id, "pending_ownership")
+        const before = world.meta!.epoch
+
+        yield* nats.stop("SIGKILL")
+        yield* nats.wipe
+        world.served.clear()
+        yield* nats.start
+        yield* eventually(
+          Effect.sync(() => {
+            assert.notStrictEqual(world.meta?.epoch, before)
+            assert.isTrue(world.meta?.complete)
+            assert.strictEqual(world.served.get(live.hostname), `cert-${live.id}`)
+          }),
+          30
+        )
+        yield* eventually(
+          Effect.map(publishedIds(live), (subjects) => assert.strictEqual(Object.keys(subjects).length, 3)),
+          20
+        )
+        world.pointed.add(open.hostname)
+        world.proofs.add(open.ownership_challenge.value)
+        yield* reaches(open.id, "live", 40)
+
+        const rebuilt = yield* calls.request(rebuild, {})
+        assert.notStrictEqual(rebuilt.epoch, before)
+        assert.isAtLeast(rebuilt.hostnames, 2)
+        yield* eventually(Effect.sync(() => assert.strictEqual(world.meta?.epoch, rebuilt.epoch)))
+      })
+    )
+  )
+})
