@@ -90,7 +90,8 @@ await runBenchmark(async (stack) => {
     nats.subscribe(subject, (message) => heard.push({ at: performance.now(), subject: message.subject, text: message.string() }))
   }
   const parts: Array<Parts> = []
-  for (let n = 0; n <= count; n++) {
+  // One whose messages don't follow the usual order (a look that the schedule took first, say) has no parts to tell: another takes its place.
+  for (let n = 0; n <= 2 * count && parts.length < count; n++) {
     const measured = await one(stack, `shop.live-${stack.run}-${n}.test`, heard)
     if (n > 0 && measured !== undefined) parts.push(measured) // the first one warms up
   }

@@ -43,7 +43,7 @@ await runBenchmark(async (stack) => {
   const id = await liveConnection(stack)
   /** By the origin that the change sets: it stands in the registry entry. */
   const known = new Map<string, Change>()
-  const originOf = (n: number) => `${stack.state.origin}/${n}`
+  const originOf = (n: number) => `http://127.0.0.1:${20_000 + n}`
   const nats = await operator.run(Nats)
   const kv = await operator.run(Kv)
   nats.subscribe("$KV.hostnames.>", (message) => {

@@ -120,6 +120,6 @@ describe("Postgres is away", () => {
       )
     }
     expect((await visitor.end()).failures).toEqual([])
-    expect((await connectManually()).state).toBe("live")
+    expect((await until("a hostname goes live again", () => connectManually())).state).toBe("live")
   })
 })

@@ -1,6 +1,6 @@
 /**
- * `./dev connect <hostname>`: plays the customer for one hostname. Manual: adds the records itself. Automatic: gives the application a
- * credential of the sandbox's DNS provider and watches.
+ * `./dev connect <hostname>`: plays the customer for one hostname. Manual: adds the records itself. Automatic: an application
+ * that holds a credential of the sandbox's DNS provider; only watches.
  */
 import { CustomerDns, zoneFor } from "./CustomerDns.ts"
 import { devDirectory, Refusal } from "./DevDirectory.ts"
@@ -10,12 +10,22 @@ import { dim, green, say } from "./progress.ts"
 import { SandboxApi } from "./SandboxApi.ts"
 import { readState, type SandboxState } from "./StateFile.ts"
 
-/** The application's credential at the sandbox's DNS; made at the first use. */
-const ensureCredential = async (api: SandboxApi, state: SandboxState): Promise<void> => {
-  const path = `/v1/applications/${state.application_id}/credentials`
-  const { data } = await api.list<{ provider: string; id: string }>(path)
+/** Apart from the seeded one: what an application with a credential connects is automatic unless it says otherwise. */
+const automaticName = "Sandbox, automatic"
+
+/** The application that holds a credential at the sandbox's DNS; made at the first use. Gives back its id. */
+const automaticApplication = async (api: SandboxApi, state: SandboxState): Promise<string> => {
+  const { data } = await api.list<{ id: string; name: string }>("/v1/applications?limit=100")
+  const known = data.find((one) => one.name === automaticName)
+  if (known !== undefined) return known.id
+  const made = await api.call<{ id: string }>("POST", "/v1/applications", {
+    name: automaticName,
+    environment: "test",
+    origin: state.origin
+  })
   const token = { url: state.dns.api_url, api_key: state.dns.api_key }
-  if (data.every((one) => one.provider !== "powerdns")) await api.call("POST", path, { provider: "powerdns", token })
+  await api.call("POST", `/v1/applications/${made.id}/credentials`, { provider: "powerdns", token })
+  return made.id
 }
 
 export const connect = async (hostname: string | undefined, automatic: boolean): Promise<number> => {
@@ -26,10 +36,10 @@ export const connect = async (hostname: string | undefined, automatic: boolean):
   const dns = new CustomerDns(state.dns)
   const zone = zoneFor(hostname)
   await dns.ensureZone(zone)
-  if (automatic) await ensureCredential(api, state)
+  const application_id = automatic ? await automaticApplication(api, state) : state.application_id
   const began = Date.now()
   const setup_type = automatic ? "automatic" : "manual"
-  const connection = await api.create({ application_id: state.application_id, hostname, setup_type })
+  const connection = await api.create({ application_id, hostname, setup_type })
   say(dim(`  connection ${connection.id}`))
   if (!automatic) {
     const { name, type, value } = connection.ownership_challenge

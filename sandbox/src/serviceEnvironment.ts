@@ -79,6 +79,7 @@ const own = (service: ServiceName, { directory, ports, secrets, addresses }: Par
         CD_EDGE_HTTP_LISTEN: `127.0.0.1:${ports.edgeHttp}`,
         CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${ports.edgeHttps}`,
         CD_EDGE_SNAPSHOT_DIR: join(directory.edge, "snapshot"),
+        CD_EDGE_DRAIN_SECONDS: "2",
         CD_PUBLIC_HTTPS_PORT: String(ports.edgeHttps)
       }
     case "billing":

@@ -73,7 +73,7 @@ export interface Connection {
   readonly claimed: boolean
   /** We write the customer's DNS through a credential. */
   readonly automatic: boolean
-  /** Counts the questions asked. A look's answer that carries an older number is stale. */
+  /** Counts questions asked and looks answered: a look's answer that carries another number is late, or the same again. */
   readonly attempt: number
   /** The number of the write that is under way; null when none is. */
   readonly open_write: number | null

@@ -29,7 +29,8 @@ export const evolve = (connection: Connection, event: Event): Connection => {
           : connection.open_write
       }
     case "LookScheduled":
-      return { ...connection, next_check_at: event.next_check_at }
+      // The question is closed: the same answer again is stale.
+      return { ...connection, attempt: connection.attempt + 1, next_check_at: event.next_check_at }
     case "OwnershipProven":
       return { ...connection, claimed: true, error_code: null }
     case "ConflictMet":
@@ -42,6 +43,7 @@ export const evolve = (connection: Connection, event: Event): Connection => {
         open_write: null,
         provider: event.provider ?? connection.provider,
         error_code: event.error_code,
+        step: event.error_code === null ? 0 : connection.step,
         challenge_written: connection.challenge_written || (event.purpose === "challenge" && event.error_code === null)
       }
     case "RecordsWritten":

@@ -3,7 +3,7 @@
  *
  * Owns: turning a command's content into facts. Leaves to `decide.ts`: staleness, the way on, and what is asked next.
  */
-import type { Command, SeenRecord } from "./Command.ts"
+import type { Command, SeenRecord, Verdict } from "./Command.ts"
 import type { Event } from "./Event.ts"
 import { type Circumstances, isProgress } from "./guards.ts"
 import type { Certificate, Connection, ObservedRecord } from "./State.ts"
@@ -14,7 +14,7 @@ export const learn = (connection: Connection, command: Command, row: Transition,
     case "OwnershipObserved":
       return row.when === "proofSeenButHeld" && connection.error_code !== "HostnameConflict" ? [{ type: "ConflictMet" }] : []
     case "RecordsObserved": {
-      const misses = command.verdict === "match" ? 0 : command.verdict === "mismatch" ? connection.misses + 1 : connection.misses
+      const misses = connection.state === "live" ? countMiss(connection, command.verdict) : 0
       const progress_at = connection.state === "propagating" && isProgress(connection, command.records) ? now : connection.progress_at
       const records = besideDesired(connection, command.records)
       return connection.state === "archived" ? [] : [{ type: "RecordsSeen", records, misses, progress_at }]
@@ -37,6 +37,10 @@ export const learn = (connection: Connection, command: Command, row: Transition,
       return []
   }
 }
+
+/** What is unknown neither confirms a miss nor clears it. */
+const countMiss = ({ misses }: Connection, verdict: Verdict): number =>
+  verdict === "match" ? 0 : verdict === "mismatch" ? misses + 1 : misses
 
 const learnWrite = (connection: Connection, command: Extract<Command, { name: "RecordsApplied" }>): ReadonlyArray<Event> => {
   const answered: Event = {

@@ -130,6 +130,28 @@ it("keeps its promises under any order, repetition and delay", () => {
   )
 })
 
+it("counts a look once, however often its answer arrives", () => {
+  const answers = (c: Connection): ReadonlyArray<Command> => [
+    { name: "OwnershipObserved", version: c.attempt, verdict: "mismatch" },
+    { name: "RecordsObserved", version: c.attempt, verdict: "mismatch", records: seen(c, false) },
+    { name: "RecordsObserved", version: c.attempt, verdict: "match", records: seen(c, true) }
+  ]
+  fc.assert(
+    fc.property(story, (steps) => {
+      play(steps, ({ now, connections }) => {
+        for (const connection of connections) {
+          for (const command of answers(connection)) {
+            const once = decide(connection, command, circumstancesAt(now)).connection
+            const twice = decide(once, command, circumstancesAt(now)).connection
+            expect(twice).toEqual(once)
+          }
+        }
+      })
+    }),
+    { numRuns: 200 }
+  )
+})
+
 it("never leaves archived", () => {
   fc.assert(
     fc.property(story, (steps) => {

@@ -106,8 +106,31 @@ create table certifier.internal_authorities (
   created_at timestamptz not null default now()
 );
 
+-- How much of each limit of a CA the whole fleet has used, in slots of a twelfth of the limit's window: the sum over every slot that the
+-- window touches stays within the limit, so no window of that length ever holds more.
+create table certifier.spendings (
+  directory     text        not null,
+  -- The limit's name, and what it is counted per (an account, a registered domain, a set of names, a name).
+  limit_name    text        not null,
+  key           text        not null,
+  slot          timestamptz not null,
+  used          integer     not null,
+  -- When no window touches the slot any more.
+  spent_until   timestamptz not null,
+  primary key (directory, limit_name, key, slot)
+);
+create index spendings_over on certifier.spendings (spent_until);
+
+-- CAs that take no new orders from us for now: a limit per account is used up, or they said so.
+create table certifier.pauses (
+  directory     text primary key,
+  until         timestamptz not null,
+  because       text        not null
+);
+
 select public.create_outbox('certifier');
 
 grant usage on schema certifier to cd_certifier;
 grant usage, select on sequence certifier.fences to cd_certifier;
-grant select, insert, update, delete on certifier.claims, certifier.certificates, certifier.accounts, certifier.internal_authorities to cd_certifier;
+grant select, insert, update, delete on certifier.claims, certifier.certificates, certifier.accounts, certifier.internal_authorities,
+  certifier.spendings, certifier.pauses to cd_certifier;

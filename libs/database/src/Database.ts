@@ -8,7 +8,7 @@
 import type { ServiceName } from "@connect-domain/messages/definition.ts"
 import { Config, Context, Effect, Layer, Redacted } from "effect"
 import { DatabaseError, reasonOf } from "./DatabaseError.ts"
-import { makePool, type PoolOptions, type Sql, type Statement } from "./pool.ts"
+import { isAlive, makePool, type PoolOptions, type Sql, type Statement } from "./pool.ts"
 import { runStatement } from "./statement.ts"
 import { CurrentTransaction, transaction } from "./transaction.ts"
 
@@ -69,11 +69,17 @@ const make = (options: PoolOptions) =>
         const open = Context.get(fiber.context, CurrentTransaction)
         if (open === undefined) {
           const lease = pool.current()
-          return runStatement<Row>(lease.sql, build, { bounded: true, onError: (error) => pool.report(lease, error) })
+          return runStatement<Row>(lease.sql, build, {
+            isAlive: () => isAlive(lease),
+            onAnswer: () => {
+              lease.aliveAt = performance.now()
+            },
+            onError: (error) => pool.report(lease, error)
+          })
         }
         if (open.lost !== undefined) return Effect.fail(DatabaseError.from(open.lost, "Unavailable"))
         return runStatement<Row>(open.sql, build, {
-          bounded: false,
+          onAnswer: () => {},
           onError: (error) => {
             if (reasonOf(error) === "Unavailable") open.lost = error
           }

@@ -6,7 +6,7 @@
  * slot hangs for ever; and reconnecting backs off up to 20 s. A fresh pool has neither; the old one gets five seconds to finish.
  */
 import postgres from "postgres"
-import { reasonOf } from "./DatabaseError.ts"
+import { DatabaseError, reasonOf } from "./DatabaseError.ts"
 
 /** A statement that runs when it is awaited, or a fragment when it stands inside another. */
 // biome-ignore lint/suspicious/noExplicitAny: a row's shape is named by the caller of `query`
@@ -40,7 +40,12 @@ export interface PoolSql extends Sql {
 export interface Lease {
   readonly sql: PoolSql
   readonly bornAt: number
+  /** When it last answered; 0: not yet. */
+  aliveAt: number
 }
+
+/** Answers came within the last second: who still waits for a connection waits for his turn, not for the server. */
+export const isAlive = (lease: Lease): boolean => performance.now() - lease.aliveAt < 1_000
 
 export interface Pool {
   readonly current: () => Lease
@@ -70,6 +75,8 @@ export const makePool = (options: PoolOptions): Pool => {
     current: () => lease,
     report: (of, error) => {
       if (closed || of !== lease || reasonOf(error) !== "Unavailable" || performance.now() - lease.bornAt < minimumAge) return
+      // Nobody said that a connection was lost: somebody only waited too long.
+      if (error instanceof DatabaseError && error.code === undefined && isAlive(lease)) return
       lease = open(options)
       const gone = of.sql.end({ timeout: farewellSeconds }).catch(() => {})
       leaving.add(gone)
@@ -90,6 +97,7 @@ export const withArrays = <S extends Sql>(sql: S): S => Object.assign(sql, { arr
 
 const open = (options: PoolOptions): Lease => ({
   bornAt: performance.now(),
+  aliveAt: 0,
   sql: withArrays(connect(options))
 })
 
@@ -98,7 +106,7 @@ const connect = (options: PoolOptions) =>
     max: options.size,
     connect_timeout: 2,
     backoff: () => 0.05,
-    idle_timeout: 0,
+    idle_timeout: 300,
     max_lifetime: 3600,
     onnotice: () => {},
     transform: { undefined: null },

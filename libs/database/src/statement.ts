@@ -10,11 +10,17 @@ import type { Sql, Statement } from "./pool.ts"
 
 /** How long a statement may wait for a connection before the answer is `Unavailable`, milliseconds. */
 export const checkoutMillis = 2_000
+/** As long as the pool answers others, the wait is for its turn: it may take so many times as long. */
+export const checkoutTurns = 5
+
+/** How long a server may take to answer. A little more than its own `statement_timeout`: it is frozen, or the network swallows. Milliseconds. */
+export const answerMillis = 32_000
 
 export interface RunOptions {
   readonly onError: (error: unknown) => void
-  /** Give up as `Unavailable` when no connection takes the statement within `checkoutMillis`. */
-  readonly bounded: boolean
+  readonly onAnswer: () => void
+  /** Of a pool, whose connections may all be busy: whether it answers others. Absent: the statement has its connection. */
+  readonly isAlive?: () => boolean
 }
 
 export const runStatement = <Row>(sql: Sql, build: (sql: Sql) => Statement, options: RunOptions) =>
@@ -29,6 +35,7 @@ export const runStatement = <Row>(sql: Sql, build: (sql: Sql) => Statement, opti
     const settled = statement.then(
       (rows) => {
         clearTimeout(timer)
+        options.onAnswer()
         resume(Effect.succeed(rows))
       },
       (error: unknown) => {
@@ -37,14 +44,22 @@ export const runStatement = <Row>(sql: Sql, build: (sql: Sql) => Statement, opti
         resume(Effect.fail(DatabaseError.from(error)))
       }
     )
-    if (options.bounded) {
-      timer = setTimeout(() => {
-        // The driver sets `state` when it hands the statement to a connection; from then on the server's own timeout counts.
-        if (statement.state !== undefined && statement.state !== null) return
-        resume(Effect.fail(DatabaseError.from(new Error("no connection within 2 s"), "Unavailable")))
-        cancel(statement)
-      }, checkoutMillis)
+    const giveUp = (why: string) => {
+      const error = DatabaseError.from(new Error(why), "Unavailable")
+      options.onError(error)
+      resume(Effect.fail(error))
+      cancel(statement)
     }
+    const awaitAnswer = (millis: number) => setTimeout(giveUp, millis, `no answer within ${answerMillis / 1_000} s`)
+    const awaitConnection = (isAlive: () => boolean, turns: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        // The driver sets `state` when it hands the statement to a connection.
+        const started = statement.state !== undefined && statement.state !== null
+        if (started) timer = awaitAnswer(answerMillis - checkoutMillis)
+        else if (turns > 1 && isAlive()) timer = awaitConnection(isAlive, turns - 1)
+        else giveUp("no connection in time")
+      }, checkoutMillis)
+    timer = options.isAlive === undefined ? awaitAnswer(answerMillis) : awaitConnection(options.isAlive, checkoutTurns)
     return Effect.promise(() => {
       clearTimeout(timer)
       cancel(statement)

@@ -6,8 +6,8 @@
  */
 import { Context, Effect, Exit } from "effect"
 import { DatabaseError, reasonOf } from "./DatabaseError.ts"
-import { type Pool, type TransactionSql, withArrays } from "./pool.ts"
-import { checkoutMillis } from "./statement.ts"
+import { isAlive, type Pool, type TransactionSql, withArrays } from "./pool.ts"
+import { checkoutMillis, checkoutTurns } from "./statement.ts"
 
 export interface OpenTransaction {
   readonly sql: TransactionSql
@@ -44,11 +44,15 @@ const rolledBack = Symbol("rolled back")
 const openTransaction = (pool: Pool, afterCommit: Array<() => void>) =>
   Effect.suspend(() => {
     const lease = pool.current()
-    return openBlock(lease.sql.begin, afterCommit, undefined).pipe(
-      Effect.timeoutOrElse({
-        duration: checkoutMillis,
-        orElse: () => Effect.fail(DatabaseError.from(new Error("no connection within 2 s"), "Unavailable"))
-      }),
+    const noConnection = Effect.fail(DatabaseError.from(new Error("no connection in time"), "Unavailable"))
+    const limit = (turns: number): Effect.Effect<never, DatabaseError> =>
+      Effect.flatMap(Effect.sleep(checkoutMillis), () => (turns > 1 && isAlive(lease) ? limit(turns - 1) : noConnection))
+    return Effect.raceFirst(openBlock(lease.sql.begin, afterCommit, undefined), limit(checkoutTurns)).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          lease.aliveAt = performance.now()
+        })
+      ),
       Effect.tapError((error) => Effect.sync(() => pool.report(lease, error)))
     )
   })

@@ -47,13 +47,15 @@ export class Authorities extends Context.Service<
     readonly zoneOf: (name: string) => Effect.Effect<ZoneServers, NoAuthority>
     /** Where a name server's address is reached. */
     readonly route: (address: string) => Peer
+    /** A resolver that validates DNSSEC, if one is configured. */
+    readonly validator: Peer | undefined
   }
 >()("dns/Authorities") {
   static make(settings: DnsSettings) {
     return Effect.gen(function* () {
       const transport = yield* DnsTransport
-      if (settings.override !== undefined) return overridden(settings.override)
-      return Authorities.of({ zoneOf: yield* makeWalk(settings, transport), route: settings.route })
+      if (settings.override !== undefined) return overridden(settings.override, settings.validator)
+      return Authorities.of({ zoneOf: yield* makeWalk(settings, transport), route: settings.route, validator: settings.validator })
     })
   }
   static layerWith(settings: DnsSettings) {
@@ -63,9 +65,9 @@ export class Authorities extends Context.Service<
 }
 
 /** With an override there is one server, authoritative for all names. */
-const overridden = (peer: Peer): (typeof Authorities)["Service"] => {
+const overridden = (peer: Peer, validator: Peer | undefined): (typeof Authorities)["Service"] => {
   const all: ZoneServers = { zone: "", servers: [{ name: peer.address, addresses: [peer.address] }], ttl: 0, empty: false }
-  return Authorities.of({ zoneOf: () => Effect.succeed(all), route: () => peer })
+  return Authorities.of({ zoneOf: () => Effect.succeed(all), route: () => peer, validator })
 }
 
 type Transport = (typeof DnsTransport)["Service"]

@@ -13,6 +13,8 @@ export type DnsSettings = {
   /** Asked in the place of every authoritative server, whatever its name, address or port. */
   readonly override: Peer | undefined
   readonly roots: ReadonlyArray<NameServer>
+  /** A resolver that validates DNSSEC; without one nothing is validated. */
+  readonly validator: Peer | undefined
   /** Where a name server's address is reached: itself at port 53, but in tests. */
   readonly route: (address: string) => Peer
   /** Which addresses of name servers may be sent to. */
@@ -23,6 +25,9 @@ export type DnsSettings = {
 export const AuthorityOverride = Config.String("CD_DNS_AUTHORITY_OVERRIDE").pipe(Config.withDefault(""))
 /** `CD_DNS_ROOTS`: comma list of addresses where the walk begins, for a network with a root of its own. Default: the internet's root servers. */
 export const Roots = Config.String("CD_DNS_ROOTS").pipe(Config.withDefault(""))
+
+/** `CD_DNS_VALIDATING_RESOLVER`: `ip:port` of a resolver that validates DNSSEC (Unbound, Knot Resolver), asked before an ownership TXT is believed. Default: none. */
+export const ValidatingResolver = Config.String("CD_DNS_VALIDATING_RESOLVER").pipe(Config.withDefault(""))
 
 /** Addresses of a.root-servers.net to m.root-servers.net, IPv4 (IANA named.root, 2024-08). */
 const internetRoots: ReadonlyArray<NameServer> = [
@@ -50,11 +55,14 @@ export const parsePeer = (text: string): Peer | undefined => {
   return isIP(address) !== 0 && Number(port) > 0 && Number(port) < 65_536 ? { address, port: Number(port) } : undefined
 }
 
+const peerOf = (name: string, text: string) => {
+  const peer = text === "" ? undefined : parsePeer(text)
+  return text !== "" && peer === undefined ? refuse(`${name}: not an address and port such as 127.0.0.1:5300`) : Effect.succeed(peer)
+}
+
 export const dnsSettings: Effect.Effect<DnsSettings, Config.ConfigError> = Effect.gen(function* () {
-  const override = yield* AuthorityOverride
-  const peer = override === "" ? undefined : parsePeer(override)
-  if (override !== "" && peer === undefined)
-    return yield* refuse("CD_DNS_AUTHORITY_OVERRIDE: not an address and port such as 127.0.0.1:5300")
+  const override = yield* peerOf("CD_DNS_AUTHORITY_OVERRIDE", yield* AuthorityOverride)
+  const validator = yield* peerOf("CD_DNS_VALIDATING_RESOLVER", yield* ValidatingResolver)
   const roots = (yield* Roots)
     .split(",")
     .map((text) => text.trim())
@@ -62,7 +70,8 @@ export const dnsSettings: Effect.Effect<DnsSettings, Config.ConfigError> = Effec
   const wrong = roots.find((text) => isIP(text) === 0)
   if (wrong !== undefined) return yield* refuse(`CD_DNS_ROOTS: ${wrong} is not an address`)
   return {
-    override: peer,
+    override,
+    validator,
     roots: roots.length === 0 ? internetRoots : roots.map((address) => ({ name: address, addresses: [address] })),
     route: (address) => ({ address, port: 53 }),
     policy: yield* addressPolicy

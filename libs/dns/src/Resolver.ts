@@ -32,6 +32,11 @@ export class Resolver extends Context.Service<
     readonly ask: (name: string, type: QueryType) => Effect.Effect<ReadonlyArray<ServerReply>, NoAuthority>
     /** As `ask`, with aliases followed through as many zones as it takes (8 at most): `values` are those at the end. */
     readonly follow: (name: string, type: QueryType) => Effect.Effect<ReadonlyArray<ServerReply>, NoAuthority>
+    /**
+     * What a validating resolver has against the name's signatures; null when nothing, or when none is configured. A resolver that does not
+     * answer is something against it.
+     */
+    readonly validate: (name: string, type: QueryType) => Effect.Effect<string | null>
     /** The zone that holds the name and the names of its servers, as they say themselves. */
     readonly zone: (name: string) => Effect.Effect<{ readonly zone: string; readonly nameServers: ReadonlyArray<string> }, NoAuthority>
   }
@@ -129,7 +134,16 @@ const makeResolver = (
       return said.length > 0 ? [...new Set(said)] : found.zone === owner ? found.servers.map((server) => server.name) : []
     })
 
-  return { ask, follow: (name, type) => follow(name, type), zone }
+  /** RFC 4035 §5.5: a resolver that validates answers SERVFAIL to what does not hold. Its values may be from its cache and are not looked at. */
+  const validate = (name: string, type: QueryType): Effect.Effect<string | null> =>
+    authorities.validator === undefined
+      ? Effect.succeed(null)
+      : Effect.match(transport.exchange(authorities.validator, { name: plainName(name), type }, { recursive: true }), {
+          onFailure: (error) => `the validating resolver: ${error.message}`,
+          onSuccess: ({ rcode }) => (rcode === NOERROR || rcode === NXDOMAIN ? null : `the validating resolver answers ${rcodeName(rcode)}`)
+        })
+
+  return { ask, follow: (name, type) => follow(name, type), validate, zone }
 }
 
 /** An answer counts only from a server that is authoritative; anything else is a failure and says nothing about the name. */

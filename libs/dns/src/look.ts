@@ -48,6 +48,7 @@ export const lookOwnership = Effect.fn("dns.lookOwnership")(function* (asked: { 
   const looked_at = yield* now
   const servers = yield* resolver.follow(asked.name, "TXT").pipe(
     Effect.map((replies) => matchOwnership(asked.value, replies)),
+    Effect.flatMap((servers) => validated(resolver, asked.name, servers)),
     Effect.catchTag("NoAuthority", (error) => Effect.succeed(nobody(error.message))),
     Effect.timeoutOrElse({ duration: longestLook, orElse: () => Effect.succeed(tooSlow) })
   )
@@ -60,6 +61,14 @@ export const lookOwnership = Effect.fn("dns.lookOwnership")(function* (asked: { 
   }
   return look
 })
+
+/** A value that takes a claim must also hold under DNSSEC, where a resolver checks that; else nothing is known (requirement D11). */
+const validated = (resolver: (typeof Resolver)["Service"], name: string, servers: ReadonlyArray<ServerVerdict>) =>
+  combine(servers.map((server) => server.verdict)) !== "match"
+    ? Effect.succeed(servers)
+    : Effect.map(resolver.validate(name, "TXT"), (error) =>
+        error === null ? servers : servers.map((server): ServerVerdict => ({ ...server, verdict: "unknown", error }))
+      )
 
 /** Each record by itself, and the verdict over those with `required` not false. */
 export const lookRecords = Effect.fn("dns.lookRecords")(function* (records: ReadonlyArray<DnsRecord>) {

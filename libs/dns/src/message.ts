@@ -6,7 +6,7 @@
  * Built against: an answer of someone else's making, and a TXT value altered by unquoting what never was quoted.
  */
 import { normaliseValue, type RecordType } from "@connect-domain/domain/DnsRecord.ts"
-import { type Answer, type DecodedPacket, decode, encode } from "dns-packet"
+import { type Answer, type DecodedPacket, decode, encode, RECURSION_DESIRED } from "dns-packet"
 
 /** Types that can be asked for. ALIAS exists at providers only; SOA, DS and DNSKEY are looked at, never desired. */
 export type QueryType = Exclude<RecordType, "ALIAS"> | "SOA" | "DS" | "DNSKEY"
@@ -54,11 +54,13 @@ export const parentName = (name: string): string => {
 /** Larger answers come truncated and are asked for again by TCP (DNS flag day 2020). */
 const udpPayloadSize = 1232
 
-export const encodeQuery = (id: number, question: Question, options: { readonly edns: boolean }): Buffer =>
+export type QueryOptions = { readonly edns: boolean; readonly recursive?: boolean }
+
+export const encodeQuery = (id: number, question: Question, options: QueryOptions): Buffer =>
   encode({
     type: "query",
     id,
-    flags: 0,
+    flags: options.recursive === true ? RECURSION_DESIRED : 0,
     questions: [{ name: question.name === "" ? "." : question.name, type: question.type, class: "IN" }],
     additionals: options.edns
       ? [{ type: "OPT", name: ".", udpPayloadSize, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }]

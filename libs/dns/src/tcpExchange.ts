@@ -1,16 +1,11 @@
 /** One question over one TCP connection (RFC 7766): for answers that did not fit into a datagram. Time limits are the caller's. */
 import { randomInt } from "node:crypto"
 import { connect } from "node:net"
-import { decodeReply, encodeQuery, type Question, type Reply } from "./message.ts"
+import { decodeReply, encodeQuery, type QueryOptions, type Question, type Reply } from "./message.ts"
 import type { Peer } from "./udpExchange.ts"
 
 /** `done` is called once, unless the returned function stopped the exchange before. */
-export const tcpExchange = (
-  peer: Peer,
-  question: Question,
-  options: { readonly edns: boolean },
-  done: (result: Reply | Error) => void
-): (() => void) => {
+export const tcpExchange = (peer: Peer, question: Question, options: QueryOptions, done: (result: Reply | Error) => void): (() => void) => {
   const id = randomInt(65_536)
   const socket = connect({ host: peer.address, port: peer.port })
   let held = Buffer.alloc(0)

@@ -7,7 +7,7 @@
  */
 import { randomInt } from "node:crypto"
 import { createSocket, type Socket } from "node:dgram"
-import { decodeReply, encodeQuery, type Question, type Reply } from "./message.ts"
+import { decodeReply, encodeQuery, type QueryOptions, type Question, type Reply } from "./message.ts"
 
 export type Peer = { readonly address: string; readonly port: number }
 type Pending = { readonly peer: Peer; readonly question: Question; readonly done: (result: Reply | Error) => void }
@@ -23,7 +23,7 @@ export class UdpExchange {
   readonly #channels: Record<4 | 6, Array<Channel | undefined>> = { 4: [], 6: [] }
 
   /** Sends one question; `done` is called at most once, with the reply or the socket's error. Returns how to stop listening. */
-  ask(peer: Peer, question: Question, options: { readonly edns: boolean }, done: (result: Reply | Error) => void): () => void {
+  ask(peer: Peer, question: Question, options: QueryOptions, done: (result: Reply | Error) => void): () => void {
     const channel = this.#channel(peer.address.includes(":") ? 6 : 4)
     let id = randomInt(65_536)
     while (channel.pending.has(id)) id = (id + 1) & 0xffff

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => internet.close())
 
 const root = "198.41.0.4"
-const limits = { udpMillis: [150, 150], tcpMillis: 500, perServer: 16, restMillis: 300 }
+const limits = { udpMillis: [150, 150], tcpMillis: 500, perServer: 16, patienceMillis: 5000, restMillis: 300 }
 const run = <A, E>(effect: Effect.Effect<A, E, Resolver>) => {
   const transport = DnsTransport.layerWith(limits)
   const resolver = Resolver.layerNoDeps.pipe(Layer.provide(Authorities.layerWith(internet.settings(root))), Layer.provide(transport))
@@ -154,6 +154,26 @@ describe("answers", () => {
     ])
   })
 
+  test("a server that is dead costs its time once, and is asked again after a rest", async () => {
+    let answer: ReturnType<Behaviour> = "silent"
+    await internet.add("93.184.216.1", () => answer)
+    const peer = internet.settings(root).route("93.184.216.1")
+    const rested = { ...limits, patienceMillis: 0, restMillis: 200 }
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const { exchange } = yield* DnsTransport
+        const question = { name: "www.acme.example", type: "A" } as const
+        yield* Effect.flip(exchange(peer, question))
+        const asked = internet.questions.length
+        expect((yield* Effect.flip(exchange(peer, question))).message).toBe("no answer a moment ago")
+        expect(internet.questions.length).toBe(asked)
+        answer = {}
+        yield* Effect.sleep(250)
+        expect((yield* exchange(peer, question)).rcode).toBe(0)
+      }).pipe(Effect.provide(DnsTransport.layerWith(rested)))
+    )
+  })
+
   test("aliases are followed through other zones' servers, and a loop ends", async () => {
     await internet.add(root, parentOf("", { example: { "a.nic.example": "192.5.6.30" } }))
     await internet.add(
@@ -222,6 +242,20 @@ describe("looks", () => {
     expect(await look("acme.example", "edge.target.example")).toBe("match")
     expect(await look("acme.example", "edge2.target.example")).toBe("mismatch")
     expect(await look("www.acme.example", "edge.target.example")).toBe("mismatch")
+  })
+
+  test("a value whose signatures don't hold, or that nobody could check, is not known", async () => {
+    await world(two, { "93.184.216.1": zone, "93.184.216.2": zone })
+    const look = () => run(Effect.map(lookOwnership({ name: "_c.acme.example", value: "cd-verify-x" }), ({ verdict }) => verdict))
+    expect(await look()).toBe("match")
+    let answer: ReturnType<Behaviour> = { aa: false }
+    await internet.add("9.9.9.9", () => answer)
+    internet.validateWith("9.9.9.9")
+    expect(await look()).toBe("match")
+    answer = { rcode: 2, aa: false }
+    expect(await look()).toBe("unknown")
+    answer = "silent"
+    expect(await look()).toBe("unknown")
   })
 
   test("the zone of a name and its servers as they say themselves", async () => {

@@ -7,6 +7,9 @@
 import { randomFillSync } from "node:crypto"
 
 const bytes = new Uint8Array(16)
+/** Random bytes are drawn for 256 ids at once: a draw costs more than an id. */
+const pool = new Uint8Array(16 * 256)
+let drawn = pool.length
 let lastMillis = 0
 let counter = 0
 
@@ -14,7 +17,12 @@ const hex: ReadonlyArray<string> = Array.from({ length: 256 }, (_, byte) => byte
 
 /** A new id, lower-case, greater than every id this process made before. */
 export const uuidv7 = (now: number = Date.now()): string => {
-  randomFillSync(bytes)
+  if (drawn === pool.length) {
+    randomFillSync(pool)
+    drawn = 0
+  }
+  bytes.set(pool.subarray(drawn, drawn + 16))
+  drawn += 16
   if (now > lastMillis) {
     lastMillis = now
     counter = ((bytes[6]! & 0x07) << 8) | bytes[7]! // the top bit stays free, so that at least 2,048 more fit into this millisecond

@@ -1,42 +1,19 @@
 /**
- * One connection to NATS per service, under that service's own user.
+ * What a service's connection to NATS can do: raw requests, publishes and subscriptions.
  *
- * Owns: connecting, reconnecting for ever, the version gate, raw requests and publishes. Leaves to `Calls`, `Work`, `Events`, `Kv`: what the
- * messages mean; to `provision.ts`: streams and buckets.
- * Built against: a client that gives up after ten tries, a server too old to expire keys, and a process that starts before its server.
+ * Owns: requests that survive a reconnection, the state of the connection, headers. Leaves to `connection.ts`: opening it; to `Calls`, `Work`,
+ * `Events`, `Kv`: what the messages mean; to `provision.ts`: streams and buckets.
+ * Built against: a request that is handed to the client while it reconnects, and is never sent.
  */
 import type { Sender } from "@connect-domain/messages/definition.ts"
-import {
-  connect,
-  type Msg,
-  headers as makeHeaders,
-  type NatsConnection,
-  NoRespondersError,
-  nkeyAuthenticator,
-  type Subscription
-} from "@nats-io/transport-node"
-import { Config, Context, Data, Effect, Layer, Option, Redacted } from "effect"
+import { type Msg, headers as makeHeaders, type NatsConnection, NoRespondersError, type Subscription } from "@nats-io/transport-node"
+import { Context, Data, Effect, Layer } from "effect"
+import { openConnection } from "./connection.ts"
 
-/** Address of NATS: `nats://host:port`, several separated by commas. No default. */
-export const NatsUrl = Config.String("NATS_URL")
-
-/** The nkey seed of a service's NATS user, `CD_<SERVICE>_NATS_SEED`. Unset: no authentication (tests only). */
-export const natsSeed = (service: Sender) => Config.Redacted(`CD_${service.toUpperCase()}_NATS_SEED`)
-
-/** PEM file with the CA of a NATS server that speaks TLS. Unset: TLS as the address says, with the system's CAs. */
-export const NatsCaFile = Config.String("CD_NATS_CA_FILE")
+export { inboxPrefix, NatsUnusable, NatsUrl } from "./connection.ts"
 
 /** NATS did not answer in time, is gone, or refuses. What was asked may still have happened: repeat only what is idempotent. */
 export class NatsUnavailable extends Data.TaggedError("NatsUnavailable")<{ readonly message: string; readonly cause?: unknown }> {}
-
-/** The server can't be used at all: too old, or it refuses this user. Starting again does not help. */
-export class NatsUnusable extends Data.TaggedError("NatsUnusable")<{ readonly message: string }> {}
-
-/** Per-key TTLs with delete markers came with 2.11, repaired in 2.12. */
-const minimumVersion = [2, 12] as const
-
-/** The prefix of a user's reply subjects: only that user may subscribe to it. */
-export const inboxPrefix = (service: Sender): string => `_INBOX_${service}`
 
 export interface RequestOptions {
   readonly timeoutMillis: number
@@ -65,70 +42,13 @@ export class Nats extends Context.Service<
     return Layer.effect(
       Nats,
       Effect.gen(function* () {
-        const servers = (yield* NatsUrl).split(",").map((server) => server.trim())
-        const seed = yield* Config.option(natsSeed(service))
-        const caFile = yield* Config.option(NatsCaFile)
-        const connection = yield* Effect.acquireRelease(
-          open({
-            servers,
-            service,
-            seed: Option.isSome(seed) ? Redacted.value(seed.value) : undefined,
-            caFile: Option.getOrUndefined(caFile)
-          }),
-          (connection) => Effect.promise(() => close(connection))
-        )
-        yield* refuseOldServer(connection)
+        const connection = yield* openConnection(service)
         const nats = make(service, connection)
         yield* Effect.forkScoped(followStatus(connection, nats.state, service))
         return nats.shape
       })
     )
   }
-}
-
-const open = (options: {
-  readonly servers: Array<string>
-  readonly service: Sender
-  readonly seed: string | undefined
-  readonly caFile: string | undefined
-}) =>
-  Effect.tryPromise({
-    try: () =>
-      connect({
-        servers: options.servers,
-        name: `connect-domain ${options.service}`,
-        inboxPrefix: inboxPrefix(options.service),
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: 150,
-        waitOnFirstConnect: true,
-        ignoreAuthErrorAbort: true,
-        noAsyncTraces: true,
-        pingInterval: 10_000,
-        maxPingOut: 2,
-        timeout: 3_000,
-        ...(options.seed === undefined ? {} : { authenticator: nkeyAuthenticator(new TextEncoder().encode(options.seed)) }),
-        ...(options.caFile === undefined ? {} : { tls: { caFile: options.caFile } })
-      }),
-    catch: (error) => new NatsUnusable({ message: `NATS refused ${options.service}: ${String(error)}` })
-  })
-
-const close = (connection: NatsConnection) =>
-  Promise.race([
-    connection.drain().catch(() => connection.close()),
-    new Promise<void>((resolve) => setTimeout(resolve, 2_000).unref()).then(() => connection.close())
-  ])
-
-/** Whether a server of this version can be used; exported for its test. */
-export const isSupportedVersion = (version: string): boolean => {
-  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10))
-  return major > minimumVersion[0] || (major === minimumVersion[0] && minor >= minimumVersion[1])
-}
-
-const refuseOldServer = (connection: NatsConnection) => {
-  const version = connection.info?.version ?? "0"
-  return isSupportedVersion(version)
-    ? Effect.void
-    : Effect.fail(new NatsUnusable({ message: `nats-server ${version} is too old: ${minimumVersion.join(".")} or newer is needed` }))
 }
 
 interface State {

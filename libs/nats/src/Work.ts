@@ -47,6 +47,8 @@ export const handle = <D extends Sendable, E, R>(
 export interface ConsumeOptions {
   /** Messages handled at the same time by this process. Default 32. */
   readonly concurrency?: number
+  /** A handler that takes longer is interrupted and counts as failed. Default 300. */
+  readonly timeoutSeconds?: number
 }
 
 export interface EncodedMessage {
@@ -98,7 +100,8 @@ export class Work extends Context.Service<
               headers: contextHeaders(fiber.context)
             })
           ),
-        consume: (consumer, handlers, options) => consume(nats, consumer, handlers, options?.concurrency ?? 32)
+        consume: (consumer, handlers, options) =>
+          consume(nats, consumer, handlers, { concurrency: options?.concurrency ?? 32, timeoutSeconds: options?.timeoutSeconds ?? 300 })
       })
     })
   )

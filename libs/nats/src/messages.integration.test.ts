@@ -120,6 +120,38 @@ layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices:
     })
   )
 
+  it.effect("a handler that hangs is interrupted and its message comes again", () =>
+    Effect.gen(function* () {
+      const { send, consume } = yield* Work
+      const deliveries: Array<number> = []
+      const done = yield* Deferred.make<void>()
+      const run = (_: unknown, meta: MessageMeta) => {
+        deliveries.push(meta.delivery)
+        return meta.delivery === 1 ? Effect.never : Deferred.succeed(done, undefined)
+      }
+      yield* consume("lifecycle_application", [handle(applicationChanged, run)], { timeoutSeconds: 0.2 })
+      yield* send(applicationChanged, { application_id: "hangs", tenant_id: "t" }, { id: "hangs" })
+      yield* Deferred.await(done)
+      assert.deepStrictEqual(deliveries, [1, 2])
+    })
+  )
+
+  it.effect("a full stream refuses clearly, and takes messages again when there is room", () =>
+    Effect.gen(function* () {
+      const { send } = yield* Work
+      const { connection } = yield* Nats
+      const manager = yield* Effect.promise(() => jetstreamManager(connection))
+      const large = { application_id: "large", tenant_id: "x".repeat(3_000) }
+      yield* Effect.promise(() => manager.streams.update("CD_WORK_LIFECYCLE", { max_bytes: 2_000 }))
+      const refused = yield* Effect.flip(send(applicationChanged, large, { id: "large" }))
+      assert.strictEqual(refused._tag, "NatsUnavailable")
+      assert.include(refused.message, "maximum bytes")
+      yield* provision
+      yield* send(applicationChanged, large, { id: "large" })
+      yield* Effect.promise(() => manager.streams.purge("CD_WORK_LIFECYCLE"))
+    })
+  )
+
   it.effect("events reach the durable follower and the listener of one connection", () =>
     Effect.gen(function* () {
       const { send, consume } = yield* Work

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { codecOf } from "./codec.ts"
-import { isSupportedVersion } from "./Nats.ts"
+import { isSupportedVersion } from "./connection.ts"
 import { createUsers, publicKeyOf, serverConfiguration } from "./serverConfiguration.ts"
 import { natsServerProgram } from "./testing/NatsServer.ts"
 

@@ -39,8 +39,31 @@ export const parseKeyRing = (text: string): Result.Result<KeyRing, string> => {
 export const sandboxKey = (name: string): Uint8Array =>
   new Uint8Array(createHash("sha256").update(`connect-domain sandbox key for ${name}`).digest())
 
+/** Seals delegated DNS credentials and kept answers; gateway and connector. A key ring: `<id>:<base64 of 32 bytes>[,…]`. Required in production. */
+export const CredentialEncKey = Config.Redacted("CREDENTIAL_ENC_KEY").pipe(Config.withDefault(Redacted.make("")))
+
+/** Seals certificates' keys and session-ticket keys; certifier and router. A key ring. Required in production. */
+export const EdgeKek = Config.Redacted("EDGE_KEK").pipe(Config.withDefault(Redacted.make("")))
+
+/** Seals webhook signing secrets; webhooks. A key ring. Required in production. */
+export const WebhookKek = Config.Redacted("WEBHOOK_KEK").pipe(Config.withDefault(Redacted.make("")))
+
+/** Seals ACME account keys; certifier. A key ring. Required in production. */
+export const AcmeKek = Config.Redacted("CD_ACME_KEK").pipe(Config.withDefault(Redacted.make("")))
+
+/** Signs widget tokens and cursors; gateway. A key ring. Required in production. */
+export const TokenKey = Config.Redacted("CD_TOKEN_KEY").pipe(Config.withDefault(Redacted.make("")))
+
 /** Every ring of the product, so that one service's default can't be given to another as its production key. */
-const ringNames = ["CREDENTIAL_ENC_KEY", "EDGE_KEK", "WEBHOOK_KEK", "CD_ACME_KEK", "CD_TOKEN_KEY"] as const
+const rings = {
+  CREDENTIAL_ENC_KEY: CredentialEncKey,
+  EDGE_KEK: EdgeKek,
+  WEBHOOK_KEK: WebhookKek,
+  CD_ACME_KEK: AcmeKek,
+  CD_TOKEN_KEY: TokenKey
+}
+export type RingName = keyof typeof rings
+const ringNames = Object.keys(rings) as ReadonlyArray<RingName>
 
 const isFeeble = (key: Uint8Array): boolean => new Set(key).size < 12 || ringNames.some((name) => Buffer.from(sandboxKey(name)).equals(key))
 
@@ -51,10 +74,10 @@ const refuse = (name: string, message: string) =>
  * The ring of the environment variable `name`. Unset, the sandbox gets a default; production refuses to start, as it does with a default,
  * a repeated or an otherwise guessable key.
  */
-export const keyRing = (name: (typeof ringNames)[number]): Effect.Effect<KeyRing, Config.ConfigError> =>
+export const keyRing = (name: RingName): Effect.Effect<KeyRing, Config.ConfigError> =>
   Effect.gen(function* () {
     const mode = yield* Mode
-    const text = Redacted.value(yield* Config.Redacted(name).pipe(Config.withDefault(Redacted.make(""))))
+    const text = Redacted.value(yield* rings[name])
     if (text === "") {
       if (mode === "production") return yield* refuse(name, "is required in production: <id>:<base64 of 32 random bytes>")
       return { first: "sandbox", keys: new Map([["sandbox", sandboxKey(name)]]) }

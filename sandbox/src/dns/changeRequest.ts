@@ -75,12 +75,15 @@ const zoneSets = (given: Json, name: string): ReadonlyArray<RecordSet> => {
   return [...brought, ...made]
 }
 
+/** Name → type → set. */
+type Puts = Map<string, Map<string, RecordSet>>
+
 /** The sets to be put (an empty one removes), in the order of the request; all of them or none. */
 export const parseChange = (zone: Zone, body: unknown): ReadonlyArray<RecordSet> => {
   const given = record(body).rrsets
   const wanted = Array.isArray(given) ? given.map(record) : fail("No rrsets given in update request")
   const seen = new Set<string>()
-  const puts = new Map<string, RecordSet>()
+  const puts: Puts = new Map()
   for (const entry of wanted) {
     const set = parseOne(zone, entry)
     const kind = text(entry, "changetype").toUpperCase()
@@ -88,9 +91,9 @@ export const parseChange = (zone: Zone, body: unknown): ReadonlyArray<RecordSet>
     if (seen.has(key)) fail(`Duplicate ${label(set)} with changetype: ${kind}`)
     seen.add(key)
     conflicts(zone, puts, set)
-    puts.set(`${set.name} ${set.type}`, set)
+    puts.set(set.name, (puts.get(set.name) ?? new Map<string, RecordSet>()).set(set.type, set))
   }
-  return [...puts.values()]
+  return [...puts.values()].flatMap((byType) => [...byType.values()])
 }
 
 const parseOne = (zone: Zone, entry: Json): RecordSet => {
@@ -106,11 +109,9 @@ const parseOne = (zone: Zone, entry: Json): RecordSet => {
 }
 
 /** A CNAME stands alone at its name (RFC 1034 §3.6.2), counting what earlier changes of this request removed or put. */
-const conflicts = (zone: Zone, puts: ReadonlyMap<string, RecordSet>, set: RecordSet): void => {
+const conflicts = (zone: Zone, puts: Puts, set: RecordSet): void => {
   if (set.records.length === 0) return
-  const before = [...(zone.sets.get(set.name)?.values() ?? [])].filter((other) => !puts.has(`${other.name} ${other.type}`))
-  const others = [...before, ...[...puts.values()].filter((other) => other.name === set.name && other.records.length > 0)].filter(
-    (other) => other.type !== set.type
-  )
+  const here = new Map([...(zone.sets.get(set.name) ?? []), ...(puts.get(set.name) ?? [])])
+  const others = [...here.values()].filter((other) => other.type !== set.type && other.records.length > 0)
   if (others.some((other) => set.type === "CNAME" || other.type === "CNAME")) fail(`${label(set)}: Conflicts with pre-existing RRset`)
 }

@@ -10,19 +10,35 @@ import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { Database } from "@connect-domain/database/Database.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
-import { Config, Context, Effect, Layer, Option, Redacted, Semaphore } from "effect"
+import { Config, Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import type { AcmeError } from "./acme/AcmeError.ts"
 import type { AcmeSession } from "./acme/AcmeSession.ts"
 import { type Account, registerAccount } from "./acme/accounts.ts"
-import { generateKeyPem, readAccountKey } from "./acme/jws.ts"
+import { type ExternalAccount, generateKeyPem, readAccountKey } from "./acme/jws.ts"
+import { acmeDirectories } from "./acmeDirectories.ts"
 
 /** E-mail addresses, separated by commas, that the CA may write to about the account. Default: none. */
 export const AcmeContact = Config.String("CD_ACME_CONTACT").pipe(Config.withDefault(""))
 
-/** External account binding, for CAs that want one: the key id … */
-export const AcmeEabKid = Config.option(Config.String("CD_ACME_EAB_KID"))
-/** … and the HMAC key, base64url, both as the CA hands them out. They count for CD_ACME_DIRECTORY. */
-export const AcmeEabHmacKey = Config.option(Config.Redacted("CD_ACME_EAB_HMAC_KEY"))
+/**
+ * External account binding, for CAs that want one: the key ids, comma-separated in the order of CD_ACME_DIRECTORY (empty for a CA that
+ * wants none) …
+ */
+export const AcmeEabKid = Config.String("CD_ACME_EAB_KID").pipe(Config.withDefault(""))
+/** … and the HMAC keys in the same order, base64url, both as the CAs hand them out. */
+export const AcmeEabHmacKey = Config.Redacted("CD_ACME_EAB_HMAC_KEY").pipe(Config.withDefault(Redacted.make("")))
+
+const externalAccounts = Effect.gen(function* () {
+  const { live } = yield* acmeDirectories
+  const kids = (yield* AcmeEabKid).split(",")
+  const hmacKeys = Redacted.value(yield* AcmeEabHmacKey).split(",")
+  return new Map<string, ExternalAccount>(
+    live.flatMap((directory, index) => {
+      const [kid, hmacKey] = [kids[index]?.trim(), hmacKeys[index]?.trim()]
+      return kid && hmacKey ? [[directory, { kid, hmacKey }] as const] : []
+    })
+  )
+})
 
 const placeOf = (directory: string): Place => ({ tenant: "certifier", table: "accounts", column: "key", row: directory })
 
@@ -44,9 +60,7 @@ export class Accounts extends Context.Service<
         .split(",")
         .map((address) => address.trim())
         .filter((address) => address !== "")
-      const [eabKid, eabHmacKey] = [yield* AcmeEabKid, yield* AcmeEabHmacKey]
-      const externalAccount =
-        Option.isSome(eabKid) && Option.isSome(eabHmacKey) ? { kid: eabKid.value, hmacKey: Redacted.value(eabHmacKey.value) } : undefined
+      const external = yield* externalAccounts
       const registered = new Map<string, Account>()
       const oneAtATime = yield* Semaphore.make(1)
 
@@ -67,6 +81,7 @@ export class Accounts extends Context.Service<
         const known = registered.get(directory)
         if (known !== undefined) return known
         const { key, kid } = yield* keyOf(directory)
+        const externalAccount = external.get(directory)
         const account =
           kid === null ? yield* registerAccount(session, key, { contacts, ...(externalAccount && { externalAccount }) }) : { key, kid }
         if (kid === null) {

@@ -5,9 +5,9 @@
  * getting the answer to every edge; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
  * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { Accounts } from "./Accounts.ts"
-import { AcmeError, Unavailable } from "./acme/AcmeError.ts"
+import { AcmeError, RateLimited, Unavailable } from "./acme/AcmeError.ts"
 import { type AcmeSession, malformed } from "./acme/AcmeSession.ts"
 import type { Account } from "./acme/accounts.ts"
 import { mismatchOf, readCertificateFacts } from "./acme/certificateFacts.ts"
@@ -15,6 +15,7 @@ import { keyAuthorization } from "./acme/jws.ts"
 import * as orders from "./acme/orders.ts"
 import { readRenewalInfo } from "./acme/renewalInfo.ts"
 import { makeKey, makeSigningRequest } from "./acme/signingRequest.ts"
+import type { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, IssueRequest, OrderInProgress } from "./CertificateAuthority.ts"
 import type { Challenges } from "./Challenges.ts"
 
@@ -24,6 +25,7 @@ export interface AcmeAuthorityOptions {
   readonly session: AcmeSession
   readonly profile: string | undefined
   readonly accounts: Accounts["Service"]
+  readonly budgets: Budgets["Service"]
   readonly challenges: Challenges["Service"]
   /** The CA does not know our account or our certificate: it may have lost its memory. */
   readonly onForgotten: Effect.Effect<void>
@@ -34,9 +36,7 @@ const settleMillis = 60_000
 
 export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAuthority => {
   const { session, directory, accounts, onForgotten } = options
-  const unavailable = (cause: { readonly message: string }) =>
-    new AcmeError({ operation: "account", reason: new Unavailable({ detail: cause.message }) })
-  const account = accounts.at(directory, session).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(unavailable(error))))
+  const account = accounts.at(directory, session).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(databaseAway(error))))
 
   const issue: CertificateAuthority["issue"] = (request, placed) =>
     Effect.gen(function* () {
@@ -45,7 +45,7 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
         Effect.catchIf(isAccountUnknown, () =>
           Effect.gen(function* () {
             yield* Effect.logWarning("the CA does not know our account; registering anew", { directory, account: who.kid })
-            yield* accounts.forget(directory, who).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(unavailable(error))))
+            yield* accounts.forget(directory, who).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(databaseAway(error))))
             yield* onForgotten
             yield* placed(null)
             // Neither the old order nor the old certificate means anything to this CA now.
@@ -53,7 +53,10 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
           })
         )
       )
-    }).pipe(Effect.withSpan("certifier.issue", { attributes: { hostname: request.hostname, directory } }))
+    }).pipe(
+      Effect.tapError((error) => (error instanceof AcmeError ? pauseFor(options, error) : Effect.void)),
+      Effect.withSpan("certifier.issue", { attributes: { hostname: request.hostname, directory } })
+    )
 
   return {
     name: options.name,
@@ -65,6 +68,19 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
       )
   }
 }
+
+/** A limit of the whole account, or a CA that says how long it will be away: nobody orders there until then. */
+const pauseFor = Effect.fnUntraced(function* ({ budgets, directory }: AcmeAuthorityOptions, { operation, reason }: AcmeError) {
+  const account = reason._tag === "RateLimited" && reason.scope === "account"
+  const away = reason._tag === "Unavailable" && reason.retryAfterSeconds !== undefined && operation !== "authorization"
+  if (!account && !away) return
+  const until = new Date((yield* Clock.currentTimeMillis) + (reason.retryAfterSeconds ?? 600) * 1000)
+  yield* Effect.logWarning("the CA takes no orders for now", { directory, until, because: reason.detail })
+  yield* Effect.ignore(budgets.pause(directory, until, reason.detail))
+})
+
+const databaseAway = (cause: { readonly message: string }) =>
+  new AcmeError({ operation: "database", reason: new Unavailable({ detail: cause.message }) })
 
 const isAccountUnknown = (error: unknown): error is AcmeError => error instanceof AcmeError && error.reason._tag === "AccountUnknown"
 
@@ -118,19 +134,34 @@ const placeOrResume = Effect.fnUntraced(function* <E, R>(
     )
     if (found !== undefined && found.status !== "invalid") return { order: found, keyPem }
   }
-  const ask = { names: [request.hostname], ...(profile === undefined ? {} : { profile }) }
-  const order = yield* orders
-    .placeOrder(session, account, { ...ask, ...(request.replaces === undefined ? {} : { replaces: request.replaces }) })
-    .pipe(
-      // Replaced already, or by an account that we had before: the certificate is needed all the same (RFC 9773 §5).
-      Effect.catchIf(
-        (error) => request.replaces !== undefined && !refusedAs("rejectedIdentifier")(error) && error.reason._tag === "Refused",
-        () => orders.placeOrder(session, account, ask)
+  const names = [request.hostname]
+  const ask = { names, ...(profile === undefined ? {} : { profile }) }
+  const fresh = Effect.andThen(takeBudget(options, names), orders.placeOrder(session, account, ask))
+  const order = yield* request.replaces === undefined
+    ? fresh
+    : orders.placeOrder(session, account, { ...ask, replaces: request.replaces }).pipe(
+        // Replaced already, or by an account that we had before: the certificate is needed all the same (RFC 9773 §5).
+        Effect.catchIf(
+          (error) => error.reason._tag === "Refused" && !refusedAs("rejectedIdentifier")(error),
+          () => fresh
+        )
       )
-    )
   const keyPem = yield* makeKey
   yield* placed({ url: order.url, keyPem })
   return { order, keyPem }
+})
+
+/** A renewal that names what it replaces needs none of this: it is exempt (RFC 9773 §5). */
+const takeBudget = Effect.fnUntraced(function* ({ budgets, directory }: AcmeAuthorityOptions, names: ReadonlyArray<string>) {
+  const refusal = yield* budgets.takeOrder(directory, names).pipe(Effect.mapError((error) => databaseAway(error)))
+  if (refusal === undefined) return
+  const { limit, per, until } = refusal
+  const retryAfterSeconds = Math.max(1, (until.getTime() - (yield* Clock.currentTimeMillis)) / 1000)
+  const detail = `the limit ${limit} is used up until ${until.toISOString()}`
+  return yield* new AcmeError({
+    operation: "budget",
+    reason: new RateLimited({ detail, retryAfterSeconds, scope: per === "account" ? "account" : "name" })
+  })
 })
 
 /** Makes one authorization valid; undefined when it was valid already. */
@@ -155,6 +186,7 @@ const prove = Effect.fnUntraced(function* (options: AcmeAuthorityOptions, accoun
       return { settled, ours: settled.status !== "valid" && !(yield* offered.wasInPlace) }
     })
   )
+  if (settled.status !== "valid") yield* Effect.ignore(options.budgets.countFailure(options.directory, offer.hostname))
   if (ours) return yield* edgesFailed(orders.problemOf(settled).detail)
   if (settled.status !== "valid") return yield* orders.refusal("authorization", orders.problemOf(settled))
   const validated = settled.challenges.find((each) => each.status === "valid")

@@ -9,7 +9,8 @@ import { Accounts } from "./Accounts.ts"
 import { makeAcmeAuthority } from "./AcmeAuthority.ts"
 import { makeAcmeSession } from "./acme/AcmeSession.ts"
 import { egressTransport } from "./acme/egressTransport.ts"
-import { acmeDirectories, acmeHttpClient, nameOf } from "./acmeDirectories.ts"
+import { acmeDirectories, acmeHttpClient, type Environment, nameOf } from "./acmeDirectories.ts"
+import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
 import { Challenges } from "./Challenges.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
@@ -21,18 +22,17 @@ export const AcmeProfile = Config.option(Config.String("CD_ACME_PROFILE"))
 export class Authorities extends Context.Service<
   Authorities,
   {
-    readonly of: (environment: "test" | "live") => CertificateAuthority
-    /** Each directory once. */
-    readonly all: ReadonlyArray<CertificateAuthority>
+    /** In order of preference, at least one. */
+    readonly of: (environment: Environment) => ReadonlyArray<CertificateAuthority>
   }
 >()("certifier/Authorities") {
   static readonly layer = Layer.effect(
     Authorities,
     Effect.gen(function* () {
-      const { live, test } = yield* acmeDirectories
+      const directories = yield* acmeDirectories
       const client = yield* acmeHttpClient
       const profile = Option.getOrUndefined(yield* AcmeProfile)
-      const [accounts, challenges, vanished] = [yield* Accounts, yield* Challenges, yield* VanishedIssuers]
+      const [accounts, budgets, challenges, vanished] = [yield* Accounts, yield* Budgets, yield* Challenges, yield* VanishedIssuers]
       const make = (directory: string) =>
         directory === "internal"
           ? makeInternalAuthority
@@ -43,16 +43,14 @@ export class Authorities extends Context.Service<
                 session: makeAcmeSession(directory, egressTransport(client)),
                 profile,
                 accounts,
+                budgets,
                 challenges,
                 onForgotten: vanished.look
               })
             )
-      const liveAuthority = yield* make(live)
-      const testAuthority = test === live ? liveAuthority : yield* make(test)
-      return Authorities.of({
-        of: (environment) => (environment === "live" ? liveAuthority : testAuthority),
-        all: test === live ? [liveAuthority] : [liveAuthority, testAuthority]
-      })
+      const authorities = new Map<string, CertificateAuthority>()
+      for (const directory of new Set([...directories.live, ...directories.test])) authorities.set(directory, yield* make(directory))
+      return Authorities.of({ of: (environment) => directories[environment].map((directory) => authorities.get(directory)!) })
     })
   )
 }

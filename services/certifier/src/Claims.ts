@@ -8,6 +8,7 @@
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { Context, Data, Effect, Layer } from "effect"
+import type { Environment } from "./acmeDirectories.ts"
 import type { FailureKind } from "./retryLadder.ts"
 
 export interface Claim {
@@ -15,7 +16,7 @@ export interface Claim {
   readonly connection_id: string
   readonly tenant_id: string
   readonly hostname: string
-  readonly environment: "test" | "live"
+  readonly environment: Environment
   readonly state: "wanted" | "held" | "released"
   readonly fence: number
   readonly order_url: string | null
@@ -48,10 +49,12 @@ export class Claims extends Context.Service<
     ) => Effect.Effect<void, DatabaseError>
     /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
-    /** Leases up to `limit` claims that are due; those without a certificate first: somebody is waiting for them. */
-    readonly lease: (limit: number) => Effect.Effect<ReadonlyArray<Claim>, DatabaseError>
+    /**
+     * Leases up to `limit` claims that are due; those without a certificate first: somebody is waiting for them, unless
+     * no CA of their environment takes orders (`paused`). */
+    readonly lease: (limit: number, paused: ReadonlyArray<Environment>) => Effect.Effect<ReadonlyArray<Claim>, DatabaseError>
     /** Milliseconds until a claim is due or a crashed worker's lease ends; undefined when none ever is. */
-    readonly nextDue: Effect.Effect<number | undefined, DatabaseError>
+    readonly nextDue: (paused: ReadonlyArray<Environment>) => Effect.Effect<number | undefined, DatabaseError>
     readonly extend: (claim: Held) => Write
     /** The order under way; null forgets it. */
     readonly saveOrder: (
@@ -125,11 +128,11 @@ function make(database: Database["Service"]): Claims["Service"] {
         )
       ),
 
-    lease: (limit) =>
+    lease: (limit, paused) =>
       query<Claim>(
         (sql) => sql`
           with waiting as (
-            select claim_id from certifier.claims where due_at <= now() and state = 'wanted'
+            select claim_id from certifier.claims where due_at <= now() and state = 'wanted' and not (environment = any(${sql.array([...paused])}::text[]))
             order by due_at limit ${limit} for update skip locked
           ), others as (
             select claim_id from certifier.claims where due_at <= now() and state <> 'wanted'
@@ -142,12 +145,18 @@ function make(database: Database["Service"]): Claims["Service"] {
             c.order_directory, c.failures, c.replace_reason, c.renew_at, c.renew_because, c.window_start, c.window_end, c.answer_owed`
       ),
 
-    nextDue: Effect.map(
-      query<{ millis: number | null }>(
-        (sql) => sql`select extract(epoch from min(due_at) - now())::float8 * 1000 as millis from certifier.claims where due_at is not null`
+    nextDue: (paused) =>
+      Effect.map(
+        query<{ millis: number | null }>(
+          (sql) => sql`
+            select extract(epoch from least(
+              (select min(due_at) from certifier.claims where due_at is not null and state <> 'wanted'),
+              (select min(due_at) from certifier.claims
+                where due_at is not null and state = 'wanted' and not (environment = any(${sql.array([...paused])}::text[])))
+            ) - now())::float8 * 1000 as millis`
+        ),
+        (rows) => rows[0]?.millis ?? undefined
       ),
-      (rows) => rows[0]?.millis ?? undefined
-    ),
 
     extend: (held) =>
       fenced(
@@ -196,7 +205,7 @@ function make(database: Database["Service"]): Claims["Service"] {
         query(
           (sql) => sql`
             update certifier.claims set
-              leased = false, failures = failures + 1, failed_kind = ${failure.kind}, last_error = ${failure.message},
+              leased = false, failures = failures + ${failure.kind === "limited" ? 0 : 1}::int, failed_kind = ${failure.kind}, last_error = ${failure.message},
               order_url = case when ${failure.forgetOrder} then null else order_url end,
               order_key_sealed = case when ${failure.forgetOrder} then null else order_key_sealed end,
               order_directory = case when ${failure.forgetOrder} then null else order_directory end,

@@ -25,6 +25,12 @@ export class Notices extends Context.Service<
       certificate: Certificate | undefined,
       failure: { readonly message: string; readonly nextAttemptAt: Date }
     ) => Effect.Effect<void, DatabaseError>
+    /** Nothing is wrong, but a limit of the CA makes us wait. */
+    readonly waiting: (
+      claim: Told,
+      certificate: Certificate | undefined,
+      wait: { readonly message: string; readonly nextAttemptAt: Date }
+    ) => Effect.Effect<void, DatabaseError>
     readonly destroyed: (claim: Told) => Effect.Effect<void, DatabaseError>
   }
 >()("certifier/Notices") {
@@ -57,13 +63,24 @@ export class Notices extends Context.Service<
             },
             certificate?.id ?? null
           ),
+        waiting: (claim, certificate, { message, nextAttemptAt }) =>
+          tell(
+            claim,
+            certificate === undefined ? "pending" : "renewing",
+            {
+              ...mirror(certificate, certificate === undefined ? "pending" : "renewing"),
+              last_error: message,
+              next_attempt_at: nextAttemptAt.toISOString()
+            },
+            certificate?.id ?? null
+          ),
         destroyed: (claim) => tell(claim, "destroyed", mirror(undefined, "none"), null)
       })
     })
   )
 }
 
-const mirror = (certificate: Certificate | undefined, status: "none" | "issued" | "renewing" | "failed") => ({
+const mirror = (certificate: Certificate | undefined, status: "none" | "pending" | "issued" | "renewing" | "failed") => ({
   status,
   not_before: certificate?.not_before.toISOString() ?? null,
   not_after: certificate?.not_after.toISOString() ?? null,

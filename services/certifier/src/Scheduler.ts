@@ -4,8 +4,10 @@
  * Owns: the loop, the bound. Leaves to `Claims.lease`: that no two processes get the same claim. Built against: a scan at fixed intervals
  * (one indexed look per wake), and one slow order holding up the others.
  */
-import { Config, Effect, FiberSet, Layer, Schedule } from "effect"
+import { Clock, Config, Effect, FiberSet, Layer, Schedule } from "effect"
+import { Authorities } from "./Authorities.ts"
 import { ClaimAttendant } from "./attendClaim.ts"
+import { Budgets } from "./Budgets.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { Certificates, supersededHours } from "./Certificates.ts"
 import { type Claim, Claims } from "./Claims.ts"
@@ -21,6 +23,7 @@ const longestSleep = 10_000
 export const scheduler = Layer.effectDiscard(
   Effect.gen(function* () {
     const [claims, attendant, wake] = [yield* Claims, yield* ClaimAttendant, yield* Wake]
+    const [authorities, budgets] = [yield* Authorities, yield* Budgets]
     const concurrency = yield* CertifierConcurrency
     const running = yield* FiberSet.make<void, never>()
 
@@ -35,27 +38,37 @@ export const scheduler = Layer.effectDiscard(
 
     const round = Effect.gen(function* () {
       const free = concurrency - (yield* FiberSet.size(running))
-      const leased = free > 0 ? yield* claims.lease(free) : []
+      const { environments, until } = yield* pausedEnvironments(authorities, yield* budgets.paused)
+      const leased = free > 0 ? yield* claims.lease(free, environments) : []
       yield* Effect.forEach(leased, (claim) => FiberSet.run(running, attend(claim)), { discard: true })
       if (leased.length > 0 && leased.length === free) return yield* wake.wait(longestSleep)
       if (leased.length > 0) return
-      const next = free > 0 ? yield* claims.nextDue : undefined
-      yield* wake.wait(Math.min(Math.max(next ?? longestSleep, 5), longestSleep))
+      const next = free > 0 ? yield* claims.nextDue(environments) : undefined
+      yield* wake.wait(Math.min(Math.max(Math.min(next ?? longestSleep, until), 5), longestSleep))
     })
     yield* forEver("claims", round)
   })
 )
 
+/** Environments none of whose CAs takes orders now, and milliseconds until the first one does again. */
+const pausedEnvironments = Effect.fnUntraced(function* (authorities: Authorities["Service"], paused: ReadonlyMap<string, Date>) {
+  if (paused.size === 0) return { environments: [], until: Number.POSITIVE_INFINITY }
+  const environments = (["live", "test"] as const).filter((each) => authorities.of(each).every(({ directory }) => paused.has(directory)))
+  const first = Math.min(...[...paused.values()].map((date) => date.getTime()))
+  return { environments, until: first - (yield* Clock.currentTimeMillis) }
+})
+
 /** Destroys the keys of superseded certificates when their time has come. */
 export const retirement = Layer.effectDiscard(
   Effect.gen(function* () {
-    const [certificates, bucket] = [yield* Certificates, yield* CertificateBucket]
+    const [certificates, bucket, budgets] = [yield* Certificates, yield* CertificateBucket, yield* Budgets]
     const round = Effect.gen(function* () {
       const ids = yield* certificates.toRetire(200)
       if (ids.length > 0) {
         yield* bucket.remove(ids)
         return yield* certificates.retire(ids)
       }
+      yield* budgets.forget
       // Whatever is superseded from now on has that much time yet.
       const longest = supersededHours * 3_600_000
       yield* Effect.sleep(Math.min(Math.max((yield* certificates.nextRetirement) ?? longest, 1_000), longest))

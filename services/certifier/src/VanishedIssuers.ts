@@ -42,7 +42,7 @@ export class VanishedIssuers extends Context.Service<
 
       const lookNow = Effect.gen(function* () {
         const roots = yield* readRoots(client, rootsUrl)
-        for (const directory of new Set([directories.live, directories.test])) {
+        for (const directory of new Set([...directories.live, ...directories.test])) {
           const tops = yield* certificates.tops(directory)
           const trusted = tops.filter(({ chain }) => hangsUnder(chain, roots)).map((top) => top.top_fingerprint)
           const marked = trusted.length === tops.length ? 0 : yield* claims.replaceForeign(directory, trusted, "issuer vanished")

@@ -12,9 +12,12 @@ import { Config, ConfigProvider, Effect, Option } from "effect"
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 const letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
 
-/** ACME directory for `live` applications; `internal`: our own CA. Default: Let's Encrypt. */
+/**
+ * ACME directories for `live` applications, comma-separated, the preferred one first; the others step in when it is away or its limits are
+ * used up. `internal`: our own CA. Default: Let's Encrypt.
+ */
 export const AcmeDirectory = Config.String("CD_ACME_DIRECTORY").pipe(Config.withDefault(letsEncrypt))
-/** ACME directory for `test` applications. Default: Let's Encrypt's staging; `internal` where CD_ACME_DIRECTORY is `internal`. */
+/** The same for `test` applications. Default: Let's Encrypt's staging; `internal` where CD_ACME_DIRECTORY is `internal`. */
 export const AcmeDirectoryTest = Config.option(Config.String("CD_ACME_DIRECTORY_TEST"))
 /** PEM file with roots that the directories' own HTTPS certificates may chain to, besides the public ones. Default: none. */
 export const AcmeCaFile = Config.option(Config.String("CD_ACME_CA_FILE"))
@@ -26,15 +29,22 @@ const names: ReadonlyMap<string, string> = new Map([
 /** What callers see as `ca`: a short name, or the directory's host. */
 export const nameOf = (directory: string): string => names.get(directory) ?? URL.parse(directory)?.host ?? directory
 
-/** The directories of both environments, checked. */
+export type Environment = "test" | "live"
+
+const listOf = (text: string): ReadonlyArray<string> =>
+  [...new Set(text.split(",").map((part) => part.trim()))].filter((part) => part !== "")
+
+/** The directories of both environments, in order of preference, checked. */
 export const acmeDirectories = Effect.gen(function* () {
-  const live = yield* AcmeDirectory
-  const test = Option.getOrElse(yield* AcmeDirectoryTest, () => (live === "internal" ? "internal" : letsEncryptStaging))
-  for (const [name, directory] of Object.entries({ CD_ACME_DIRECTORY: live, CD_ACME_DIRECTORY_TEST: test })) {
-    if (directory !== "internal" && URL.parse(directory)?.protocol !== "https:")
-      return yield* Config.fail(new ConfigProvider.SourceError({ message: `${name} must be an https URL or "internal"` }))
+  const live = listOf(yield* AcmeDirectory)
+  const testDefault = live[0] === "internal" ? "internal" : letsEncryptStaging
+  const test = listOf(Option.getOrElse(yield* AcmeDirectoryTest, () => testDefault))
+  for (const [name, directories] of [["CD_ACME_DIRECTORY", live] as const, ["CD_ACME_DIRECTORY_TEST", test] as const]) {
+    const wrong = directories.find((directory) => directory !== "internal" && URL.parse(directory)?.protocol !== "https:")
+    if (wrong !== undefined || directories.length === 0)
+      return yield* Config.fail(new ConfigProvider.SourceError({ message: `${name} must be https URLs or "internal"` }))
   }
-  return { live, test }
+  return { live, test } satisfies Readonly<Record<Environment, ReadonlyArray<string>>>
 })
 
 /** HTTPS to CAs and to their management. */

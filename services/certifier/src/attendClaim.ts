@@ -13,13 +13,13 @@ import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Clock, Config, Context, Effect, Layer, Metric, Random, Schedule } from "effect"
 import { Authorities } from "./Authorities.ts"
 import type { AcmeError, AcmeReason } from "./acme/AcmeError.ts"
-import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { type Certificate, Certificates } from "./Certificates.ts"
 import { type Claim, Claims, type LeaseLost, leaseSeconds } from "./Claims.ts"
 import { explainFailure } from "./explainFailure.ts"
 import { failedTotal, issuedTotal, issueSeconds } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
+import { type Ordered, Ordering } from "./Ordering.ts"
 import { longestPollSeconds, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
 import { type FailureKind, retryDelay } from "./retryLadder.ts"
 
@@ -47,12 +47,10 @@ const keyPlace = (claimId: string, certificateId: string): Place => ({
   column: "key",
   row: certificateId
 })
-const orderKeyPlace = (claimId: string): Place => ({ tenant: claimId, table: "claims", column: "order_key", row: claimId })
-
 const make = Effect.gen(function* () {
   const database = yield* Database
   const [claims, certificates, bucket] = [yield* Claims, yield* Certificates, yield* CertificateBucket]
-  const [notices, authorities] = [yield* Notices, yield* Authorities]
+  const [notices, authorities, ordering] = [yield* Notices, yield* Authorities, yield* Ordering]
   const vault = makeVault(yield* keyRing("EDGE_KEK"))
   const pollSeconds = yield* AriPollSeconds
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis))
@@ -113,41 +111,20 @@ const make = Effect.gen(function* () {
     yield* database.transaction(
       Effect.gen(function* () {
         yield* claims.fail(claim, { dueAt, kind, message, forgetOrder: kind === "refused" })
-        if (isNews) yield* notices.failed(claim, current, { message, nextAttemptAt: dueAt })
+        const tell = kind === "limited" ? notices.waiting : notices.failed
+        if (isNews) yield* tell(claim, current, { message, nextAttemptAt: dueAt })
       })
     )
   })
 
-  const resumable = (claim: Claim, authority: CertificateAuthority) => {
-    if (claim.order_url === null || claim.order_key_sealed === null || claim.order_directory !== authority.directory) return undefined
-    const opened = vault.openText(claim.order_key_sealed, orderKeyPlace(claim.claim_id))
-    return opened._tag === "Success" ? { url: claim.order_url, keyPem: opened.success } : undefined
-  }
-
   const order = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined) {
-    const authority = authorities.of(claim.environment)
     const started = yield* Clock.currentTimeMillis
     if (current !== undefined && claim.failures === 0) yield* notices.renewing(claim, current)
-    const sameCa = current?.directory === authority.directory && claim.replace_reason === null
-    const request = {
-      hostname: claim.hostname,
-      replaces: sameCa ? (current?.cert_id ?? undefined) : undefined,
-      resume: resumable(claim, authority)
-    }
-    const issued = yield* authority
-      .issue(request, (placed) =>
-        claims.saveOrder(
-          claim,
-          placed && {
-            url: placed.url,
-            keySealed: vault.seal(placed.keyPem, orderKeyPlace(claim.claim_id)),
-            directory: authority.directory
-          }
-        )
-      )
+    const ordered = yield* ordering
+      .order(claim, current)
       .pipe(Effect.catchTag("AcmeError", (error) => Effect.as(fail(claim, current, error), undefined)))
-    if (issued === undefined) return
-    const certificate = toCertificate(claim, authority, issued, (id) => vault.seal(issued.keyPem, keyPlace(claim.claim_id, id)))
+    if (ordered === undefined) return
+    const certificate = toCertificate(claim, ordered, (id) => vault.seal(ordered.issued.keyPem, keyPlace(claim.claim_id, id)))
     yield* certificates.store(claim, certificate)
     yield* Metric.update(issuedTotal, 1)
     yield* Metric.update(issueSeconds, ((yield* Clock.currentTimeMillis) - started) / 1000)
@@ -156,9 +133,9 @@ const make = Effect.gen(function* () {
 
   /** Asks for the window; renews at once when its instant has come (RFC 9773 §4.2). */
   const look = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
-    const authority = authorities.of(claim.environment)
+    const authority = authorities.of(claim.environment).find(({ directory }) => directory === current.directory)
     const asked =
-      current.cert_id === null || current.directory !== authority.directory
+      current.cert_id === null || authority === undefined
         ? undefined
         : yield* authority.renewalWindow(current.cert_id).pipe(
             Effect.tapError((error) => Effect.logInfo("no renewal window", { error: error.message })),
@@ -218,7 +195,7 @@ const classify = (reason: AcmeReason): { readonly kind: FailureKind; readonly re
   }
 }
 
-const toCertificate = (claim: Claim, authority: CertificateAuthority, issued: Issued, seal: (id: string) => string): Certificate => {
+const toCertificate = (claim: Claim, { authority, issued }: Ordered, seal: (id: string) => string): Certificate => {
   const id = uuidv7()
   const { facts } = issued
   return {

@@ -16,7 +16,7 @@ describe("explainFailure", () => {
   })
   it("says who has to act", () => {
     assert.include(explainFailure("a.test", refused("caa")), "Add a CAA record")
-    assert.include(explainFailure("a.test", new RateLimited({ detail: "x" })), "nothing to do")
+    assert.include(explainFailure("a.test", new RateLimited({ detail: "x", scope: "name" })), "nothing to do")
     assert.include(explainFailure("a.test", new Unavailable({ detail: "x" })), "nothing to do")
   })
 })

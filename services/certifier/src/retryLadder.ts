@@ -16,6 +16,8 @@ export type FailureKind = keyof typeof ladders
 
 /** Seconds until the next attempt after `failures` consecutive failures (≥ 1), ± 10 %. `random` is in [0, 1). */
 export const retryDelay = (kind: FailureKind, failures: number, random: number, retryAfterSeconds = 0): number => {
+  // A limit's end is known to the second; a little later is soon enough, earlier is a violation.
+  if (kind === "limited" && retryAfterSeconds > 0) return retryAfterSeconds * (1 + random * 0.02) + random * 5
   const ladder = ladders[kind]
   const step = ladder[Math.min(Math.max(failures, 1), ladder.length) - 1]!
   return Math.max(retryAfterSeconds, step * (0.9 + random * 0.2))

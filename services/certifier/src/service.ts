@@ -13,6 +13,7 @@ import { Layer } from "effect"
 import { Accounts } from "./Accounts.ts"
 import { Authorities } from "./Authorities.ts"
 import { ClaimAttendant } from "./attendClaim.ts"
+import { Budgets } from "./Budgets.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { Certificates } from "./Certificates.ts"
 import { Challenges } from "./Challenges.ts"
@@ -21,14 +22,16 @@ import { handleRequests } from "./handleRequests.ts"
 import { LiveEdges } from "./LiveEdges.ts"
 import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
+import { Ordering } from "./Ordering.ts"
 import { readiness } from "./readiness.ts"
 import { retirement, scheduler } from "./Scheduler.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 import { Wake } from "./Wake.ts"
 
-const tables = Layer.mergeAll(Claims.layer, Certificates.layer, Accounts.layer, Outbox.layer("certifier"))
+const tables = Layer.mergeAll(Claims.layer, Certificates.layer, Accounts.layer, Budgets.layer, Outbox.layer("certifier"))
 const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
 const parts = ClaimAttendant.layer.pipe(
+  Layer.provideMerge(Ordering.layer),
   Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer)),
   Layer.provideMerge(VanishedIssuers.layer),
   Layer.provideMerge(Layer.mergeAll(tables, edges, Wake.layer))

@@ -82,6 +82,10 @@ export interface PebbleOptions {
   readonly profiles?: Readonly<Record<string, number>>
   readonly externalAccounts?: Readonly<Record<string, string>>
   readonly blocked?: ReadonlyArray<string>
+  /** Ask HTTP-01 at this port instead of one of its own. */
+  readonly httpPort?: number
+  /** Use the HTTPS root and certificate of this one, so that one file makes both trusted. */
+  readonly trust?: Pebble
   /** Sleep up to this many seconds before validating (default: no sleep). */
   readonly sleepSeconds?: number
 }
@@ -92,6 +96,7 @@ export class Pebble {
   #ports: ReadonlyArray<number> = []
   #children: Array<ChildProcess> = []
   #agent = new Agent()
+  #https = { rootPem: "", certPem: "", keyPem: "" }
   log = ""
 
   private constructor(options: PebbleOptions) {
@@ -101,7 +106,8 @@ export class Pebble {
   static async start(options: PebbleOptions = {}): Promise<Pebble> {
     const pebble = new Pebble(options)
     pebble.#ports = await freePorts(6)
-    const { rootPem, certPem, keyPem } = await makeHttpsCertificate()
+    const { rootPem, certPem, keyPem } = options.trust?.#https ?? (await makeHttpsCertificate())
+    pebble.#https = { rootPem, certPem, keyPem }
     for (const [name, text] of Object.entries({ "root.pem": rootPem, "cert.pem": certPem, "key.pem": keyPem })) {
       writeFileSync(join(pebble.#folder, name), text)
     }
@@ -120,7 +126,7 @@ export class Pebble {
   }
   /** Where HTTP-01 questions arrive. */
   get httpPort() {
-    return this.#ports[2]!
+    return this.#options.httpPort ?? this.#ports[2]!
   }
   get tlsPort() {
     return this.#ports[3]!
@@ -171,14 +177,14 @@ export class Pebble {
   }
 
   #config() {
-    const [listen, management, httpPort, tlsPort] = this.#ports
+    const [listen, management, , tlsPort] = this.#ports
     const { externalAccounts, profiles = { default: 7_776_000, shortlived: 576_000 } } = this.#options
     return {
       listenAddress: `127.0.0.1:${listen}`,
       managementListenAddress: `127.0.0.1:${management}`,
       certificate: join(this.#folder, "cert.pem"),
       privateKey: join(this.#folder, "key.pem"),
-      httpPort,
+      httpPort: this.httpPort,
       tlsPort,
       keyAlgorithm: "ecdsa",
       retryAfter: this.#options.retryAfter ?? { authz: 0, order: 0 },

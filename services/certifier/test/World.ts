@@ -17,6 +17,7 @@ import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/
 import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
+import { Nats } from "@connect-domain/nats/Nats.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
 import { createUsers } from "@connect-domain/nats/serverConfiguration.ts"
 import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsServer.ts"
@@ -77,6 +78,13 @@ export const ask = (hostname: string, environment: "test" | "live" = "live"): As
   return { connection_id: id, tenant_id: uuidv7(), claim_id: id, hostname, environment }
 }
 
+/** A fresh database with the certifier's tables, on a server of its own; its address. */
+export const makeDatabase = Effect.gen(function* () {
+  const url = yield* (yield* startPostgres()).emptyDatabase
+  yield* migrateDatabase(url, ownMigrations())
+  return url
+})
+
 export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}) {
   const pebble = yield* Effect.acquireRelease(
     Effect.promise(() => Pebble.start(options.pebble === false ? {} : options.pebble)),
@@ -104,7 +112,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   }
   const config = ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
   const sides = yield* Layer.build(Layer.provide(Layer.fresh(messaging("lifecycle")), config))
-  const routers = yield* Layer.build(Layer.provide(Layer.fresh(messaging("router")), config))
+  const routers = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Kv.layer, Nats.layer("router"))), config))
   const provisioned = provision.pipe(Effect.provideContext(sides), Effect.orDie)
   yield* provisioned
   const edge = yield* Effect.provideContext(

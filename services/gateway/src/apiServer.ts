@@ -6,7 +6,7 @@
 import { createServer } from "node:http"
 import { Database } from "@connect-domain/database/Database.ts"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect } from "effect"
+import { Config, Effect } from "effect"
 import { HttpServer } from "effect/http"
 import { Api } from "./api/Api.ts"
 import { applicationHandlers } from "./applications/applicationHandlers.ts"
@@ -22,7 +22,7 @@ import { domainHandlers } from "./connections/domainHandlers.ts"
 import { eventHandlers } from "./connections/eventHandlers.ts"
 import { makeCors } from "./http/cors.ts"
 import { bind } from "./http/Endpoint.ts"
-import { listenAddress, listenError } from "./http/listenAddress.ts"
+import { listenError, parseListenAddress } from "./http/listenAddress.ts"
 import { makeLimiter } from "./http/RateLimit.ts"
 import { makeObserve } from "./http/requestMetrics.ts"
 import { makeApp } from "./http/serve.ts"
@@ -30,7 +30,8 @@ import { Settings } from "./Settings.ts"
 import { webhookHandlers } from "./webhooks/webhookHandlers.ts"
 
 /** `CD_API_LISTEN`: where the REST API is served, `host:port`. */
-export const ApiListen = listenAddress("CD_API_LISTEN", "127.0.0.1:8080")
+export const ApiListen = Config.String("CD_API_LISTEN").pipe(Config.withDefault("127.0.0.1:8080"))
+export const apiAddress = Effect.flatMap(ApiListen, (text) => parseListenAddress("CD_API_LISTEN", text))
 
 const allHandlers = Effect.gen(function* () {
   return {
@@ -51,7 +52,7 @@ const makeServer = () => createServer({ headersTimeout: 10_000, requestTimeout: 
 
 /** Listens until the scope closes, finishing requests in flight; answers the port. */
 export const apiServer = Effect.gen(function* () {
-  const address = yield* ApiListen
+  const address = yield* apiAddress
   const settings = yield* Settings
   const database = yield* Database
   const keys = yield* Keys
@@ -67,7 +68,7 @@ export const apiServer = Effect.gen(function* () {
   const server = yield* NodeHttpServer.make(makeServer, {
     port: address.port,
     host: address.host,
-    gracefulShutdownTimeout: "10 seconds"
+    gracefulShutdownTimeout: "3 seconds"
   }).pipe(Effect.mapError((cause) => listenError(address, cause)))
   yield* HttpServer.serveEffect(app).pipe(Effect.provideService(HttpServer.HttpServer, server))
   return { port: "port" in server.address ? Number(server.address.port) : address.port }

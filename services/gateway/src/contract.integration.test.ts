@@ -12,14 +12,20 @@ interface Operation {
   readonly widget: boolean
 }
 
+interface DocumentOperation {
+  readonly "x-scopes": ReadonlyArray<Scope> | "any"
+  readonly security: ReadonlyArray<unknown>
+}
+
 const document = parse(readFileSync(openapiFile, "utf8"))
-const operations: ReadonlyArray<Operation> = Object.entries(document.paths as Record<string, Record<string, any>>).flatMap(([path, item]) =>
-  Object.entries(item).map(([method, operation]) => ({
-    method: method.toUpperCase(),
-    path,
-    scopes: operation["x-scopes"],
-    widget: operation.security.length === 2
-  }))
+const operations: ReadonlyArray<Operation> = Object.entries(document.paths as Record<string, Record<string, DocumentOperation>>).flatMap(
+  ([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path,
+      scopes: operation["x-scopes"],
+      widget: operation.security.length === 2
+    }))
 )
 
 const unknownId = "01900000-0000-7000-8000-000000000000"

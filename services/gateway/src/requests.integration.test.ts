@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
+import { type Answer, type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
 
 let gateway: GatewayUnderTest
 beforeAll(async () => {
@@ -7,10 +7,10 @@ beforeAll(async () => {
 })
 afterAll(() => gateway?.stop())
 
-const fields = (answer: { readonly body: any }): ReadonlyArray<string> =>
+const fields = (answer: Pick<Answer, "body">): ReadonlyArray<string> =>
   (answer.body?.error?.details ?? []).map((detail: { field: string }) => detail.field).sort()
 const invalid = (wanted: ReadonlyArray<string>) => ({ status: 400, code: "invalid", fields: [...wanted].sort() })
-const seen = (answer: { readonly status: number; readonly body: any }) => ({
+const seen = (answer: Answer) => ({
   status: answer.status,
   code: answer.body?.error?.code,
   fields: fields(answer)

@@ -13,14 +13,14 @@ import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { type Config, Data, Effect, Layer, Result } from "effect"
-import { ApiListen, apiServer } from "./apiServer.ts"
+import { apiAddress, apiServer } from "./apiServer.ts"
 import { Keys } from "./auth/Keys.ts"
 import { ApiCallMeter } from "./billing/ApiCallMeter.ts"
 import { Idempotency } from "./http/Idempotency.ts"
 import { RateLimit } from "./http/RateLimit.ts"
 import { HeldHostnames } from "./internal/HeldHostnames.ts"
-import { InternalListen, internalServer } from "./internal/internalServer.ts"
-import { EdgeHostname, Settings } from "./Settings.ts"
+import { internalAddress, internalServer } from "./internal/internalServer.ts"
+import { readEdge, readEdgeAddresses, Settings } from "./Settings.ts"
 
 /** The settings are wrong; `message` has a line for each. */
 export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly message: string }> {}
@@ -29,13 +29,14 @@ const settings: ReadonlyArray<Effect.Effect<unknown, Config.ConfigError>> = [
   Mode,
   DatabaseUrl,
   NatsUrl,
-  EdgeHostname,
+  readEdge,
+  readEdgeAddresses,
   keyRing("CREDENTIAL_ENC_KEY"),
   keyRing("CD_TOKEN_KEY"),
   addressPolicy,
   RateLimit,
-  ApiListen,
-  InternalListen
+  apiAddress,
+  internalAddress
 ]
 
 const checkSettings = Effect.flatMap(Effect.forEach(settings, Effect.result), (results) => {

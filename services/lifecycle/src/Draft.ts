@@ -96,7 +96,9 @@ export class Draft {
     const { events, refused } = this.ask(edited, told.command)
     if (refused !== undefined) return Exit.fail(new CallError({ code: refused.code, message: refused.why }))
     if (events.length === 0 && told.edit === undefined) return Exit.succeed({ row: before, events })
-    const after = this.apply({ ...edited, revision: before.revision + 1, updated_at: this.around.now }, events, told.headers ?? {})
+    const counts = told.edit !== undefined || events.some((event) => !lookKeeping.has(event.type))
+    const stamped = counts ? { ...edited, revision: before.revision + 1, updated_at: this.around.now } : edited
+    const after = this.apply(stamped, events, told.headers ?? {})
     this.rows.set(after.id, after)
     this.changed.set(after.id, after)
     return Exit.succeed({ row: after, events })
@@ -133,6 +135,9 @@ export class Draft {
     return after
   }
 }
+
+/** Looks come and go without a change that a caller's precondition should fail for. */
+const lookKeeping: ReadonlySet<Event["type"]> = new Set(["QuestionAsked", "LookScheduled", "RecordsSeen"])
 
 const notFound = Exit.fail(new CallError({ code: "not_found", message: "no such connection" }))
 

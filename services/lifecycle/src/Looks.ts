@@ -58,12 +58,12 @@ export const makeLooks = Effect.gen(function* () {
     const asked = yield* begin(row, "ownership")
     const { name, value } = asked.challenge
     const look = yield* calls.request(observeOwnership, { hostname: asked.hostname, name, value }, { timeoutMillis })
-    const { row: after } = yield* actor.tell({
+    const { row: after, events } = yield* actor.tell({
       id: row.id,
       command: { name: "OwnershipObserved", version: asked.attempt, verdict: look.verdict }
     })
     if (after.claimed) return after
-    if (look.verdict === "match") return yield* held(after)
+    if (look.verdict === "match") return yield* events.length > 0 ? held(after) : overtaken
     const [code, message] =
       look.verdict === "mismatch"
         ? (["ownership_not_found", `no TXT record with the challenge's value was found at ${name}`] as const)
@@ -85,14 +85,18 @@ export const makeLooks = Effect.gen(function* () {
         const row = yield* read(id, tenantId)
         if (row.claimed) return toView(row)
         if (row.state === "failed" || row.state === "archived") {
-          return yield* new CallError({ code: "conflict", message: `the connection is ${row.state}; create a new one` })
+          return yield* new CallError({ code: "ownership_not_found", message: `the connection is ${row.state}; create a new one` })
         }
-        return toView(yield* shared(`ownership ${id}`, lookForProof(row)))
+        const look = Effect.retry(lookForProof(row), { times: 3, while: (error) => error === overtaken })
+        return toView(yield* shared(`ownership ${id}`, look))
       }),
     checkRecords: (tenantId: string, id: string): Effect.Effect<RecordsAnswer, Failure> =>
       Effect.flatMap(read(id, tenantId), (row) => shared(`records ${id}`, lookAtRecords(row)))
   }
 })
+
+/** Another replica has begun a look since, so that this one does not count: look again. */
+const overtaken = new CallError({ code: "unavailable", message: "several looks at once; try again" })
 
 const held = (row: ConnectionRow) =>
   Effect.fail(new CallError({ code: "HostnameConflict", message: `${row.hostname} was proven by another connection first` }))

@@ -6,6 +6,7 @@
  * Built against: a late put that revives an archived name (compare-and-swap on the revision, versions only grow), a crash between commit
  * and put (the row stays dirty), and an empty bucket that is taken for an empty registry (`_meta` is written last).
  */
+import { isDeepStrictEqual } from "node:util"
 import { Database } from "@connect-domain/database/Database.ts"
 import { type HostnameEntry, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
 import { type Bucket, Kv } from "@connect-domain/nats/Kv.ts"
@@ -59,13 +60,25 @@ export const relayRegistry = Effect.gen(function* () {
         from jsonb_to_recordset(${sql.json(rows)}) as x(key text, version bigint, put_revision bigint)
         where r.key = x.key and r.put_version < x.version and exists (select 1 from lifecycle.epoch where epoch = ${epoch})`
     )
+  /** Under the epoch's lock, so that another rebuild that begins meanwhile has its `_meta` after ours. */
   const complete = Effect.fnUntraced(function* ({ epoch }: Epoch) {
+    const [current] = yield* db.query<Epoch>((sql) => sql`select epoch, complete from lifecycle.epoch for update`)
+    if (current?.epoch !== epoch) return
     const [held] = yield* db.query<{ count: number }>(
       (sql) => sql`select count(*) as count from lifecycle.registry where entry ->> 'status' = 'held'`
     )
     yield* bucket.put(metaKey, { epoch, complete: true, count: held?.count ?? 0 })
-    yield* db.query((sql) => sql`update lifecycle.epoch set complete = true where epoch = ${epoch}`)
+    yield* db.query((sql) => sql`update lifecycle.epoch set complete = true`)
     yield* Effect.logInfo("the registry is complete", { epoch, hostnames: held?.count ?? 0 })
+  }, db.transaction)
+  /** Keys that no row knows: left by a database that was restored from a backup, or planted. */
+  const weed = Effect.gen(function* () {
+    const keys = yield* bucket.keys
+    const known = yield* db.query<{ key: string }>((sql) => sql`select key from lifecycle.registry where key = any(${keys}::text[])`)
+    const kept = new Set([metaKey, ...known.map(({ key }) => key)])
+    const strangers = keys.filter((key) => !kept.has(key))
+    yield* Effect.forEach(strangers, (key) => bucket.delete(key), { concurrency: 16, discard: true })
+    if (strangers.length > 0) yield* Effect.logWarning(`${strangers.length} registry entries that nobody holds were removed`)
   })
 
   const once = Effect.gen(function* () {
@@ -78,7 +91,7 @@ export const relayRegistry = Effect.gen(function* () {
       if (row.awaited) yield* announce(row.entry, { epoch: epoch.epoch, revision: put[index]!.put_revision })
     }
     if (dirty.length === batch) return
-    if (!epoch.complete) return yield* complete(epoch)
+    if (!epoch.complete) return yield* Effect.andThen(weed, complete(epoch))
     yield* Effect.timeoutOption(wake.wait, idle)
   })
   const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
@@ -114,7 +127,7 @@ const putUpwards = (bucket: Bucket<typeof hostnames.value.Type>, row: DirtyRow) 
   const compareAndPut = Effect.gen(function* () {
     const found = yield* bucket.get(row.key)
     if (found === undefined) return yield* bucket.create(row.key, row.entry)
-    if ("version" in found.value && found.value.version >= row.version) return found.revision
+    if ("version" in found.value && (found.value.version > row.version || isDeepStrictEqual(found.value, row.entry))) return found.revision
     return yield* bucket.update(row.key, row.entry, found.revision)
   })
   const atOnce = row.put_revision === null ? bucket.create(row.key, row.entry) : bucket.update(row.key, row.entry, row.put_revision)

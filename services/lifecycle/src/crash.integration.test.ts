@@ -2,9 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
+import { hostnames } from "@connect-domain/messages/buckets.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import { rebuild } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
+import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
@@ -59,11 +61,11 @@ const publishedIds = (of: ConnectionView) =>
   )
 
 layer(surroundings, { excludeTestServices: true, timeout: 120_000 })("lifecycle, killed", (it) => {
-  it.effect("ends live after kills at any moment, with every event once", () =>
+  it.effect("ends live after kills of two replicas at any moment, with every event once", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { world } = yield* Servers
-        const running = yield* started
+        const replicas = [yield* started, yield* started]
         const ids = Array.from({ length: 20 }, () => crypto.randomUUID())
         const flow = Effect.forEach(
           ids,
@@ -79,11 +81,12 @@ layer(surroundings, { excludeTestServices: true, timeout: 120_000 })("lifecycle,
         )
         const kills = Effect.repeat(
           Effect.gen(function* () {
-            yield* Effect.sleep(900 + 137 * Math.random())
-            yield* Effect.promise(() => running.kill())
-            running.start()
+            const victim = replicas.reverse()[0]!
+            yield* Effect.sleep(600 + 137 * Math.random())
+            yield* Effect.promise(() => victim.kill())
+            victim.start()
           }),
-          { times: 5 }
+          { times: 7 }
         )
         const [connections] = yield* Effect.all([flow, kills], { concurrency: 2 })
         for (const { id } of connections) yield* reaches(id, "live", 60)
@@ -155,7 +158,14 @@ layer(surroundings, { excludeTestServices: true, timeout: 120_000 })("lifecycle,
         world.proofs.add(open.ownership_challenge.value)
         yield* reaches(open.id, "live", 40)
 
+        // A key that nobody holds, and an entry that somebody changed.
+        const bucket = (yield* Kv).bucket(hostnames)
+        const entry = (yield* bucket.get("com.example.survivor"))!.value
+        yield* bucket.put("com.example.planted", entry)
+        yield* bucket.put("com.example.survivor", { ...entry, origin: "https://evil.example" } as typeof entry)
         const rebuilt = yield* calls.request(rebuild, {})
+        assert.isUndefined(yield* bucket.get("com.example.planted"))
+        assert.deepStrictEqual((yield* bucket.get("com.example.survivor"))?.value, entry)
         assert.notStrictEqual(rebuilt.epoch, before)
         assert.isAtLeast(rebuilt.hostnames, 2)
         yield* eventually(Effect.sync(() => assert.strictEqual(world.meta?.epoch, rebuilt.epoch)))

@@ -62,8 +62,9 @@ export const hear = Effect.gen(function* () {
   const actor = yield* ConnectionActor
   const db = yield* Database
 
-  const tell = (id: string, command: Command, meta: MessageMeta) =>
-    actor.tell({ id, command, messageId: meta.id }).pipe(
+  /** A look's answer closes its question and needs no `meta`: remembering every look at a million domains would be the largest table. */
+  const tell = (id: string, command: Command, meta?: MessageMeta) =>
+    actor.tell({ id, command, ...(meta === undefined ? {} : { messageId: meta.id }) }).pipe(
       Effect.catchTag("CallError", (refusal) => Effect.logDebug(`${command.name} was refused: ${refusal.message}`)),
       Effect.annotateLogs("connection_id", id)
     )
@@ -71,10 +72,10 @@ export const hear = Effect.gen(function* () {
   yield* work.consume(
     "lifecycle_connection",
     [
-      handle(ownershipObserved, ({ connection_id, version, look }, meta) =>
-        tell(connection_id, { name: "OwnershipObserved", version, verdict: look.verdict }, meta)
+      handle(ownershipObserved, ({ connection_id, version, look }) =>
+        tell(connection_id, { name: "OwnershipObserved", version, verdict: look.verdict })
       ),
-      handle(recordsObserved, ({ connection_id, version, look }, meta) => tell(connection_id, heardRecords(version, look), meta)),
+      handle(recordsObserved, ({ connection_id, version, look }) => tell(connection_id, heardRecords(version, look))),
       handle(recordsApplied, (applied, meta) => {
         const command = heardWrite(applied)
         return command === undefined ? Effect.void : tell(applied.connection_id, command, meta)

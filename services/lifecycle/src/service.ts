@@ -11,7 +11,7 @@ import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
-import { Effect, Fiber, Layer, Schedule } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { answerCalls } from "./calls.ts"
 import { Edges } from "./Edges.ts"
@@ -22,11 +22,7 @@ import { tick } from "./Ticker.ts"
 import { Wake } from "./Wake.ts"
 
 /** An edge's heartbeat and every lease depend on it. Takes seconds, so it runs beside; failed, the service is not ready. */
-const keysExpire = (selfTest: Lease["Service"]["selfTest"]) =>
-  selfTest.pipe(
-    Effect.retry({ while: (error) => error._tag === "NatsUnavailable", schedule: Schedule.spaced("1 second") }),
-    Effect.tapError((error) => Effect.logFatal(error.message))
-  )
+const keysExpire = (selfTest: Lease["Service"]["selfTest"]) => Effect.tapError(selfTest, (error) => Effect.logFatal(error.message))
 
 /** Streams and buckets first (`Rebuild`), then whoever uses them; callers are answered last. */
 const running = Layer.effectDiscard(

@@ -56,7 +56,7 @@ const launch = async (options: PostgresServerOptions) => {
   const port = options.port ?? (await freePort())
   let child: ChildProcess | undefined
   const start = async () => {
-    child = await spawnServer(folder, port, settings)
+    child = await spawnPatiently(folder, port, settings)
   }
   const stop = async (signal: NodeJS.Signals = "SIGINT") => {
     const running = child
@@ -112,6 +112,17 @@ const databases = (url: string) => {
       },
       catch: failed("could not create a database")
     })
+  }
+}
+
+/** After a crash the backends outlive their server for a moment, and hold its shared memory. */
+const spawnPatiently = async (folder: string, port: number, settings: ReadonlyArray<string>, tries = 50): Promise<ChildProcess> => {
+  try {
+    return await spawnServer(folder, port, settings)
+  } catch (error) {
+    if (tries === 0 || !/still in use/.test(String(error))) throw error
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return spawnPatiently(folder, port, settings, tries - 1)
   }
 }
 

@@ -58,6 +58,7 @@ const bytesOf = (message: Buffer, behaviour: Behaviour, via: "udp" | "tcp"): Rea
 
 export class Internet {
   readonly #peers = new Map<string, { readonly port: number; readonly udp: Socket; readonly tcp: Server }>()
+  #validator: string | undefined
   /** `address type name`, in the order asked. */
   readonly questions: Array<string> = []
 
@@ -87,9 +88,15 @@ export class Internet {
     this.#peers.set(address, { port, udp, tcp })
   }
 
+  /** From now on settings name this server as the validating resolver. */
+  validateWith(address: string): void {
+    this.#validator = address
+  }
+
   settings(root: string): DnsSettings {
     return {
       override: undefined,
+      validator: this.#validator === undefined ? undefined : { address: "127.0.0.1", port: this.#peers.get(this.#validator)!.port },
       roots: [{ name: "root.example", addresses: [root] }],
       route: (address) => ({ address: "127.0.0.1", port: this.#peers.get(address)?.port ?? 9 }),
       policy: makeAddressPolicy([])

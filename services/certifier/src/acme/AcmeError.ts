@@ -24,7 +24,9 @@ export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable"
 /** One of the CA's limits is reached. Never ask again before `retryAfterSeconds`. */
 export class RateLimited extends Schema.TaggedClass<RateLimited>()("RateLimited", {
   detail: Schema.String,
-  retryAfterSeconds: Schema.optionalKey(Schema.Number)
+  retryAfterSeconds: Schema.optionalKey(Schema.Number),
+  /** `account`: no name fares better until then; `name`: others may go on. */
+  scope: Schema.Literals(["account", "name"])
 }) {}
 /** The CA does not know the account (a test CA that was restarted, a deactivated account). Register anew. */
 export class AccountUnknown extends Schema.TaggedClass<AccountUnknown>()("AccountUnknown", { detail: Schema.String }) {}
@@ -66,11 +68,15 @@ export const readProblem = (value: unknown, status: number): Problem => {
   })
 }
 
+/** Boulder says "too many new orders (300) from this account …", "too many certificates (50) already issued for "example.com" …". */
+const scopeOf = (problem: Problem): "account" | "name" =>
+  problem.type !== "rateLimited" || /new orders|account|registrations|requests/i.test(problem.detail) ? "account" : "name"
+
 /** Sorts an answer ≥ 400 into a reason. `badNonce` never gets here: the session retries it. */
 export const reasonOf = (problem: Problem, status: number, retryAfterSeconds: number | undefined): AcmeReason => {
   const wait = retryAfterSeconds === undefined ? {} : { retryAfterSeconds }
   const detail = problem.detail
-  if (problem.type === "rateLimited" || status === 429) return new RateLimited({ detail, ...wait })
+  if (problem.type === "rateLimited" || status === 429) return new RateLimited({ detail, ...wait, scope: scopeOf(problem) })
   if (problem.type === "accountDoesNotExist") return new AccountUnknown({ detail })
   if (status >= 500 || problem.type === "serverInternal" || problem.type === "badNonce") return new Unavailable({ detail, ...wait })
   if (status === 404) return new Gone({ detail })

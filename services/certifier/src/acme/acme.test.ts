@@ -71,6 +71,15 @@ describe("problem documents", () => {
     assert.strictEqual(tag(undefined, 404), "Gone")
     assert.strictEqual(tag({ type: type("rejectedIdentifier"), detail: "no" }, 400), "Refused")
   })
+  it("tells a limit of the account from a limit of a name", () => {
+    const scope = (detail: string) => {
+      const reason = reasonOf(readProblem({ type: type("rateLimited"), detail }, 429), 429, 60)
+      return reason._tag === "RateLimited" ? reason.scope : undefined
+    }
+    assert.strictEqual(scope("too many new orders (300) from this account in the last 3h0m0s, retry after 2027-01-01"), "account")
+    assert.strictEqual(scope('too many certificates (50) already issued for "example.com" in the last 168h0m0s'), "name")
+    assert.strictEqual(scope('too many failed authorizations (5) for "a.example.com" in the last 1h0m0s'), "name")
+  })
   it("takes a compound problem's first part and its name", () => {
     const inner = { type: type("caa"), detail: "CAA forbids", identifier: { type: "dns", value: "a.test" } }
     const problem = readProblem({ type: type("compound"), detail: "several", subproblems: [inner] }, 403)

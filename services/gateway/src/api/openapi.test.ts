@@ -5,6 +5,12 @@ import { statusOf } from "../http/ApiError.ts"
 import { makeOpenapi } from "./openapi.ts"
 import { openapiFile, openapiText } from "./writeOpenapi.ts"
 
+interface Operation {
+  readonly operationId: string
+  readonly "x-scopes": ReadonlyArray<string> | "any"
+  readonly responses: Readonly<Record<string, unknown>>
+}
+
 const document = parse(readFileSync(openapiFile, "utf8"))
 
 describe("openapi-v1.yaml", () => {
@@ -16,7 +22,7 @@ describe("openapi-v1.yaml", () => {
     for (const [, target] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
       expect(Object.keys(document.components.schemas)).toContain(target)
     }
-    const operations = Object.values(document.paths as Record<string, Record<string, any>>).flatMap((path) => Object.values(path))
+    const operations = Object.values(document.paths as Record<string, Record<string, Operation>>).flatMap((path) => Object.values(path))
     expect(new Set(operations.map((operation) => operation.operationId)).size).toBe(operations.length)
     for (const operation of operations) {
       expect(operation["x-scopes"] === "any" || operation["x-scopes"].length > 0).toBe(true)

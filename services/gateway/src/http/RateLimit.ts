@@ -5,7 +5,7 @@
  * minute's allowance is allowed at once. Built against: counters per process that multiply the limit by the number of replicas.
  */
 import { Database } from "@connect-domain/database/Database.ts"
-import { Config, Effect } from "effect"
+import { Config, Effect, Schedule, type Scope } from "effect"
 import { ApiError, fromDatabase } from "./ApiError.ts"
 
 /** `CD_RATE_LIMIT`: requests per minute and API key (a widget token counts for its key); 0 means none. Default 1200. */
@@ -14,10 +14,11 @@ export const RateLimit = Config.Int("CD_RATE_LIMIT").pipe(Config.withDefault(120
 /** Passes, or fails with `rate_limited` and the seconds after which the next request will pass. */
 export type Limiter = (subject: string) => Effect.Effect<void, ApiError>
 
-export const makeLimiter: Effect.Effect<Limiter, Config.ConfigError, Database> = Effect.gen(function* () {
+export const makeLimiter: Effect.Effect<Limiter, Config.ConfigError, Database | Scope.Scope> = Effect.gen(function* () {
   const perMinute = yield* RateLimit
   if (perMinute <= 0) return (_subject: string) => Effect.void
   const database = yield* Database
+  yield* Effect.forkScoped(forgetIdle(database).pipe(Effect.repeat(Schedule.spaced("1 hour"))))
   const interval = 60 / perMinute
   const tolerance = Math.max(interval, 10)
   return (subject) =>
@@ -50,3 +51,6 @@ export const makeLimiter: Effect.Effect<Limiter, Config.ConfigError, Database> =
         })
       )
 })
+
+const forgetIdle = (database: Database["Service"]) =>
+  Effect.ignore(database.query((sql) => sql`delete from gateway.rate_limits where arrival < now() - interval '1 hour'`))

@@ -10,15 +10,15 @@ export interface ListenAddress {
 /** The port is taken, or may not be used. */
 export class ListenError extends Data.TaggedError("ListenError")<{ readonly message: string }> {}
 
-export const listenAddress = (name: string, fallback: string): Effect.Effect<ListenAddress, Config.ConfigError> =>
-  Effect.flatMap(Config.String(name).pipe(Config.withDefault(fallback)), (text) => {
-    const at = text.lastIndexOf(":")
-    const port = Number(text.slice(at + 1))
-    if (at < 1 || text.slice(at + 1) === "" || !Number.isInteger(port) || port < 0 || port > 65_535) {
-      return Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${text} is not host:port` })))
-    }
-    return Effect.succeed({ name, host: text.slice(0, at).replace(/^\[|\]$/g, ""), port })
-  })
+/** The text of the setting `name` as an address. */
+export const parseListenAddress = (name: string, text: string): Effect.Effect<ListenAddress, Config.ConfigError> => {
+  const at = text.lastIndexOf(":")
+  const port = Number(text.slice(at + 1))
+  if (at < 1 || text.slice(at + 1) === "" || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    return Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${text} is not host:port` })))
+  }
+  return Effect.succeed({ name, host: text.slice(0, at).replace(/^\[|\]$/g, ""), port })
+}
 
 export const listenError = (address: ListenAddress, cause: unknown): ListenError => {
   const code =

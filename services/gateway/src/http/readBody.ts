@@ -31,7 +31,10 @@ export const readBody = (request: HttpServerRequest.HttpServerRequest): Effect.E
   let size = 0
   return request.stream.pipe(
     Stream.mapError((cause) => new ApiError({ code: "invalid", message: "the body did not arrive", cause })),
-    Stream.tap((chunk) => ((size += chunk.length) > maxBytes ? Effect.fail(tooLarge) : Effect.void)),
+    Stream.tap((chunk) => {
+      size += chunk.length
+      return size > maxBytes ? Effect.fail(tooLarge) : Effect.void
+    }),
     Stream.runCollect,
     Effect.flatMap((chunks) => parse(Buffer.concat(chunks)))
   )

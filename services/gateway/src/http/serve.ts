@@ -78,10 +78,18 @@ export const makeApp = (
             HttpServerResponse.setHeaders(response, { ...baseHeaders(requestId), ...cors })
           )
         ),
-        withRequestId(requestId)
+        Effect.withSpan(`api ${route}`, { kind: "server", attributes: { "http.request.method": request.method, request_id: requestId } }),
+        withRequestId(requestId),
+        annotateConnection(path, match?.params.id)
       )
     })
   })
+
+/** Log lines of calls on one connection carry its id. */
+const annotateConnection =
+  (path: string, id: string | undefined) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    id !== undefined && path.startsWith("/v1/connections/") ? Effect.annotateLogs(effect, "connection_id", id) : effect
 
 const splitUrl = (url: string): readonly [string, string] => {
   const question = url.indexOf("?")

@@ -8,12 +8,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { metricsText } from "@connect-domain/telemetry/Telemetry.ts"
-import { Effect } from "effect"
-import { type ListenAddress, type ListenError, listenAddress, listenError } from "../http/listenAddress.ts"
+import { Config, Effect } from "effect"
+import { type ListenAddress, type ListenError, listenError, parseListenAddress } from "../http/listenAddress.ts"
 import { HeldHostnames } from "./HeldHostnames.ts"
 
 /** `CD_INTERNAL_LISTEN`: where `/internal/ask`, `/healthz`, `/readyz` and `/metrics` are served. Never expose it. */
-export const InternalListen = listenAddress("CD_INTERNAL_LISTEN", "127.0.0.1:8081")
+export const InternalListen = Config.String("CD_INTERNAL_LISTEN").pipe(Config.withDefault("127.0.0.1:8081"))
+export const internalAddress = Effect.flatMap(InternalListen, (text) => parseListenAddress("CD_INTERNAL_LISTEN", text))
 
 const json = "application/json"
 const notFound = {
@@ -30,7 +31,7 @@ interface Answer {
 
 /** Listens until the scope closes; answers the port. */
 export const internalServer = Effect.gen(function* () {
-  const address = yield* InternalListen
+  const address = yield* internalAddress
   const held = yield* HeldHostnames
   const { report } = yield* Readiness
   const context = yield* Effect.context<never>()

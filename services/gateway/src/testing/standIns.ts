@@ -66,8 +66,18 @@ const serveBilling = (state: StandIns) =>
   Effect.gen(function* () {
     const serve = yield* switched(state)
     const subscription = { plan: "free", status: "active", period: "2030-01", started_at: new Date().toISOString(), limits: { connect: 3 } }
-    yield* serve(billing.reserveConnect, ({ connection_id }) => Effect.sync(() => (state.reserved.add(connection_id), {})))
-    yield* serve(billing.releaseConnect, ({ connection_id }) => Effect.sync(() => (state.reserved.delete(connection_id), {})))
+    yield* serve(billing.reserveConnect, ({ connection_id }) =>
+      Effect.as(
+        Effect.sync(() => state.reserved.add(connection_id)),
+        {}
+      )
+    )
+    yield* serve(billing.releaseConnect, ({ connection_id }) =>
+      Effect.as(
+        Effect.sync(() => state.reserved.delete(connection_id)),
+        {}
+      )
+    )
     yield* serve(billing.listPlans, () =>
       Effect.succeed({ plans: [{ key: "free", name: "Free", price_minor: 0, currency: "EUR", limits: { connect: 3 } }] })
     )

@@ -1,4 +1,4 @@
-/** Servers, the service and its callers for one test file. Owns: starting them on free ports, and the calls that the gateway makes. */
+/** Servers, the service and its callers for one test file, each under its own NATS user. Owns: starting them on free ports, and the calls that the gateway makes. */
 import { randomUUID } from "node:crypto"
 import { Database } from "@connect-domain/database/Database.ts"
 import { startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
@@ -7,6 +7,7 @@ import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import { createConnection, verifyConnection } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
+import { createUsers } from "@connect-domain/nats/serverConfiguration.ts"
 import { startNats } from "@connect-domain/nats/testing/NatsServer.ts"
 import { ConfigProvider, Context, Effect, Layer, References, Schedule } from "effect"
 import { layer as lifecycle } from "../service.ts"
@@ -24,8 +25,10 @@ export class Servers extends Context.Service<
   static readonly layer = Layer.effect(
     Servers,
     Effect.gen(function* () {
-      const [nats, postgres] = yield* Effect.all([startNats(), startPostgres()], { concurrency: 2 })
+      const users = createUsers()
+      const [nats, postgres] = yield* Effect.all([startNats({ users }), startPostgres()], { concurrency: 2 })
       const environment = {
+        ...Object.fromEntries(users.map(({ name, seed }) => [`CD_${name.toUpperCase()}_NATS_SEED`, seed])),
         NATS_URL: nats.url,
         DATABASE_URL: yield* postgres.migratedDatabase,
         CD_EDGE_HOSTNAME: "edge.example.net",
@@ -46,7 +49,7 @@ export const service = Layer.fresh(lifecycle).pipe(Layer.provide(configured))
 /** The servers, the other services, and what a test asks with; without the lifecycle. */
 export const surroundings = Layer.mergeAll(
   world,
-  messaging("gateway"),
+  messaging("operator"),
   Layer.unwrap(Effect.map(Servers, ({ environment }) => Database.layerFor({ url: environment.DATABASE_URL!, name: "test", size: 4 })))
 ).pipe(Layer.provide([configured, quiet]), Layer.provideMerge(Servers.layer))
 export const everything = service.pipe(Layer.provideMerge(surroundings))

@@ -5,6 +5,7 @@
  * which certificate a name has. Built against: a restart with 100,000 names (E15): nothing is made before a handshake asks, a context costs about
  * a millisecond and 46 KiB, and the private key is open only while it is made.
  */
+import { createHash, randomBytes } from "node:crypto"
 import { createSecureContext, type SecureContext } from "node:tls"
 import type { CertificateEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
@@ -19,12 +20,22 @@ export class Contexts {
   failed = 0
   private readonly vault: Vault
   private readonly max: number
+  private ticketKeys: Buffer = randomBytes(48)
   /** In order of use: the first is the coldest. */
   private readonly contexts = new Map<string, SecureContext>()
 
   constructor(vault: Vault, budgetBytes: number) {
     this.vault = vault
     this.max = Math.max(1, Math.floor(budgetBytes / contextBytes))
+  }
+
+  /**
+   * From now on sessions are sealed under these 48 bytes (E13). Contexts are made anew when they are next wanted: what was sealed under the old
+   * keys is answered with a full handshake.
+   */
+  rotate(ticketKeys: Buffer): void {
+    this.ticketKeys = ticketKeys
+    this.contexts.clear()
   }
 
   get size(): number {
@@ -53,7 +64,8 @@ export class Contexts {
     try {
       if (Result.isFailure(key)) throw key.failure
       this.made++
-      return createSecureContext({ ...posture, cert: certificate.chain, key: key.success })
+      const sessionIdContext = createHash("sha256").update(certificate.claim_id).digest("hex").slice(0, 32)
+      return createSecureContext({ ...posture, ticketKeys: this.ticketKeys, sessionIdContext, cert: certificate.chain, key: key.success })
     } catch {
       this.failed++
       return undefined

@@ -4,13 +4,12 @@
  * Owns: accepting, the handshake, choosing the protocol, draining (E14). Leaves to `Http1Connection.ts` and `nodeHttp2.ts`: what is spoken then.
  */
 import { createServer, type Server, type Socket } from "node:net"
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls"
+import type { TLSSocket } from "node:tls"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
-import { canonicalHost } from "../http1/HostNames.ts"
 import { NodeHttp2 } from "../http2/nodeHttp2.ts"
-import { posture } from "./posture.ts"
+import { SecureAccept } from "./SecureAccept.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
 export interface Address {
@@ -38,7 +37,7 @@ const peerAddress = (socket: Socket): string => {
 }
 
 export class Listeners {
-  /** Handshakes that failed, by Node's error code; bounded by the codes there are. */
+  /** Handshakes that failed, by reason. */
   readonly failedHandshakes = new Map<string, number>()
   readonly handshakes = { full: 0, resumed: 0 }
   private readonly options: ListenersOptions
@@ -46,32 +45,15 @@ export class Listeners {
   private readonly connections = new Set<Http1Connection>()
   private readonly sockets = new Set<Socket>()
   private readonly plain: Server
-  private readonly secure: TlsServer
+  private readonly secure: Server
 
   constructor(options: ListenersOptions) {
     this.options = options
     this.http2 = new NodeHttp2(options.edge)
-    const { serverNames, maxConnections } = options
-    this.plain = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.onPlain(socket))
-    this.secure = createTlsServer(
-      {
-        ...posture,
-        allowHalfOpen: true,
-        handshakeTimeout: options.handshakeMillis,
-        sessionTimeout: 12 * 3600,
-        ALPNProtocols: ["h2", "http/1.1"],
-        SNICallback: (name, done) => serverNames.answer(name, done)
-      },
-      (socket) => this.onSecure(socket)
-    )
-    this.secure.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
-      const code = error.code ?? "unknown"
-      this.failedHandshakes.set(code, (this.failedHandshakes.get(code) ?? 0) + 1)
-      socket.destroy()
-    })
-    this.secure.on("connection", (socket) => this.track(socket))
-    this.plain.maxConnections = maxConnections
-    this.secure.maxConnections = maxConnections
+    this.plain = createServer({ allowHalfOpen: true }, (socket) => this.onPlain(socket))
+    this.secure = createServer({ allowHalfOpen: true }, (socket) => this.onRaw(socket))
+    this.plain.maxConnections = options.maxConnections
+    this.secure.maxConnections = options.maxConnections
   }
 
   /** Listens on both; rejects with a sentence that names a taken port. Returns the ports. */
@@ -94,10 +76,18 @@ export class Listeners {
     this.serve(socket, { address: peerAddress(socket), scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
   }
 
-  private onSecure(socket: TLSSocket): void {
+  private onRaw(socket: Socket): void {
+    this.track(socket)
+    const { edge, serverNames, handshakeMillis } = this.options
+    new SecureAccept(socket, {
+      ...{ deadlines: edge.deadlines, serverNames, handshakeMillis },
+      onSecure: (secured, serverName) => this.onSecure(secured, { address: peerAddress(socket), scheme: "https", serverName }),
+      onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
+    })
+  }
+
+  private onSecure(socket: TLSSocket, peer: ClientPeer): void {
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
-    const name = (socket as { servername?: string | false }).servername
-    const peer = { address: peerAddress(socket), scheme: "https" as const, serverName: typeof name === "string" ? canonicalHost(name) : "" }
     if (socket.alpnProtocol !== "h2") {
       this.serve(socket, peer, decideTls)
       return
@@ -138,7 +128,7 @@ export class Listeners {
   }
 }
 
-const listenOn = (server: Server | TlsServer, address: Address): Promise<number> =>
+const listenOn = (server: Server, address: Address): Promise<number> =>
   new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const place = `${address.host ?? "*"}:${address.port}`

@@ -7,7 +7,6 @@
  */
 import type { SecureContext } from "node:tls"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
-import { canonicalHost } from "../http1/HostNames.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
 import type { Contexts } from "./Contexts.ts"
 
@@ -19,7 +18,7 @@ const refuseMillis = 10_000
 const maxWaitersPerClaim = 256
 const maxClaims = 10_000
 
-type Done = (error: Error | null, context?: SecureContext) => void
+type Done = (context: SecureContext | undefined) => void
 
 interface Wait {
   readonly hostname: string
@@ -45,14 +44,13 @@ export class ServerNames {
     this.options = options
   }
 
-  /** Node's SNICallback. Without a context Node ends the handshake with an alert: there is no default certificate. */
-  answer(serverName: string, done: Done): void {
+  /** The context for a canonical name ("": none was sent); `done` gets undefined when the handshake must fail, perhaps seconds later. */
+  find(host: string, done: Done): void {
     const { table } = this.options
-    const host = canonicalHost(serverName)
     const entry = host === "" ? undefined : table.find(host)
     if (entry === undefined) {
       this.counts.unknown++
-      done(null)
+      done(undefined)
       return
     }
     const certificate = table.certificateOf(entry)
@@ -62,7 +60,7 @@ export class ServerNames {
     }
     const context = this.options.contexts.get(certificate)
     this.counts[context === undefined ? "broken" : "served"]++
-    done(null, context)
+    done(context)
   }
 
   private wait(entry: HostnameEntry, host: string, done: Done): void {
@@ -72,7 +70,7 @@ export class ServerNames {
     const refused = (this.refusedUntil.get(claim) ?? 0) > now
     if (refused || this.waits.size >= maxClaims || (wait !== undefined && wait.waiters.length >= maxWaitersPerClaim)) {
       this.counts.without++
-      done(null)
+      done(undefined)
       return
     }
     if (wait !== undefined) {
@@ -91,7 +89,7 @@ export class ServerNames {
     if (this.refusedUntil.size >= maxClaims) this.refusedUntil.clear()
     this.refusedUntil.set(claim, performance.now() + refuseMillis)
     this.counts.without += wait.waiters.length
-    for (const done of wait.waiters) done(null)
+    for (const done of wait.waiters) done(undefined)
   }
 
   /** The name's entry or certificate changed: those who wait for it may go on. */
@@ -106,7 +104,7 @@ export class ServerNames {
     if (wait === undefined) return
     clearTimeout(wait.timer)
     this.waits.delete(entry.claim_id)
-    for (const done of wait.waiters) this.answer(wait.hostname, done)
+    for (const done of wait.waiters) this.find(wait.hostname, done)
   }
 
   /** Lets everybody go who waits. */

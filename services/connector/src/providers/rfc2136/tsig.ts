@@ -86,6 +86,7 @@ const check = (answer: Buffer, key: TsigKey, requestMac: Buffer, nowSeconds: num
   const originalId = last.data.subarray(rest, rest + 2)
   const error = last.data.readUInt16BE(rest + 2)
   const other = last.data.subarray(rest + 6, rest + 6 + last.data.readUInt16BE(rest + 4))
+  if (rest + 6 + last.data.readUInt16BE(rest + 4) !== last.data.length) return forged
   // §5.3.2: bad key and bad signature come unsigned; they can only ever make us fail.
   if (error !== 0 && macLength === 0) return { kind: "refused", error }
   if (owner.name !== key.name || algorithm !== key.algorithm) return forged

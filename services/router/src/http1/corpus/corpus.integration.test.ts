@@ -1,4 +1,5 @@
 /** Every raw case over TLS through a running edge: what the client is answered, and what the origin gets. */
+import type { Socket } from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "../../testing/RawOrigin.ts"
 import { readAll, TestEdge } from "../../testing/TestEdge.ts"
@@ -12,17 +13,15 @@ let origin: RawOrigin
 
 beforeAll(async () => {
   edge = await TestEdge.start()
-  const answered: Array<number> = []
-  origin = await RawOrigin.start((socket, _, connection) => {
+  const unanswered = new WeakMap<Socket, string>()
+  origin = await RawOrigin.start((socket, piece) => {
     // Answers each request that is complete, by the edge's own strict reader.
-    let text = origin.received[connection]!.slice(answered[connection] ?? 0)
-    for (;;) {
-      const verdict = text === "" ? "unfinished" : judge(text)
-      if (verdict === "unfinished" || isRefusal(verdict)) return
-      answered[connection] = (answered[connection] ?? 0) + text.length - verdict.rest.length
+    let text = (unanswered.get(socket) ?? "") + piece
+    for (let verdict = judge(text); verdict !== "unfinished" && !isRefusal(verdict); verdict = text === "" ? "unfinished" : judge(text)) {
       text = verdict.rest
       socket.write(ok("served"))
     }
+    unanswered.set(socket, text)
   })
   await edge.add(host, origin.url)
 })

@@ -1,0 +1,216 @@
+/** Requirements E5, E8, E12, E14, E17, E18 on a running edge. */
+import { connect as connectHttp2 } from "node:http2"
+import { connect as connectTcp } from "node:net"
+import { connect as connectTls, type TLSSocket } from "node:tls"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { ok, RawOrigin } from "./testing/RawOrigin.ts"
+import { readAll, readUntil, sendRaw, TestEdge } from "./testing/TestEdge.ts"
+
+let edge: TestEdge
+let origin: RawOrigin
+const request = (host: string, more = "Connection: close\r\n") => `GET / HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`
+const status = (answer: string) => Number(/^HTTP\/1\.1 ([0-9]{3})/.exec(answer)?.[1] ?? 0)
+
+beforeAll(async () => {
+  edge = await TestEdge.start({
+    limits: { headMillis: 1000, bodyMillis: 1000, idleMillis: 1500, drainMillis: 1000 },
+    pool: { responseMillis: 2000 }
+  })
+  origin = await RawOrigin.start((socket, piece) => {
+    const path = / (\/[^ ]*)/.exec(piece)?.[1]
+    if (path === "/silent") return
+    if (path === "/endless") {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+      const more = () => socket.write(Buffer.alloc(65536), () => setImmediate(more))
+      return void more()
+    }
+    if (path === "/slow") return void setTimeout(() => socket.write(ok("slow")), 400)
+    if (piece.includes("\r\n\r\n")) socket.write(ok("served"))
+  })
+  await edge.add("shop.example.org", origin.url, {}, ["www.example.org", "alias.example.org"])
+  await edge.add("www.example.org", origin.url)
+  await edge.add("alias.example.org", origin.url, { tenant_id: "tenant-2" })
+  await edge.add("other.example.org", origin.url)
+  await edge.add("*.wild.example.org", origin.url)
+  await edge.add("exact.wild.example.org", origin.url, { tenant_id: "tenant-2" })
+})
+
+afterAll(async () => {
+  await edge.stop()
+  await origin.stop()
+})
+
+describe("E5: SNI, Host and tenant are decided per request", () => {
+  it("serves the connection's own name, and a second one that its certificate covers for the same tenant", async () => {
+    expect(status(await sendRaw(edge, "shop.example.org", request("shop.example.org")))).toBe(200)
+    expect(status(await sendRaw(edge, "SHOP.example.org", request("shop.EXAMPLE.org.")))).toBe(200)
+    expect(status(await sendRaw(edge, "shop.example.org", request("www.example.org")))).toBe(200)
+  })
+
+  it("answers 421 for fronting: another certificate, another tenant, an unknown name", async () => {
+    for (const host of ["other.example.org", "alias.example.org", "unknown.example.org", "exact.wild.example.org"]) {
+      expect(status(await sendRaw(edge, "shop.example.org", request(host))), host).toBe(421)
+    }
+  })
+
+  it("decides each request of one connection anew", async () => {
+    const answer = await sendRaw(edge, "shop.example.org", request("shop.example.org", "") + request("other.example.org", ""))
+    expect([...answer.matchAll(/HTTP\/1\.1 ([0-9]+)/g)].map((match) => match[1])).toEqual(["200", "421"])
+  })
+
+  it("D8: a wildcard covers one label, and never shadows an exact name of another tenant", async () => {
+    expect(status(await sendRaw(edge, "a.wild.example.org", request("a.wild.example.org")))).toBe(200)
+    expect(status(await sendRaw(edge, "a.wild.example.org", request("b.wild.example.org")))).toBe(200)
+    expect(status(await sendRaw(edge, "a.wild.example.org", request("exact.wild.example.org")))).toBe(421)
+    await expect(edge.connect("a.b.wild.example.org")).rejects.toThrow()
+    await expect(edge.connect("wild.example.org")).rejects.toThrow()
+  })
+
+  it("ends handshakes without SNI or with an unknown one, at no cost", async () => {
+    const made = edge.router.contexts.made
+    await expect(edge.connect("unknown.example.org")).rejects.toThrow()
+    await expect(edge.connect("")).rejects.toThrow()
+    expect(edge.router.contexts.made).toBe(made)
+  })
+
+  it.each(["TLSv1.2", "TLSv1.3"] as const)("a resumed %s session carries the rights of its own SNI only", async (version) => {
+    const options = {
+      host: "127.0.0.1",
+      port: edge.https,
+      ca: [edge.authority.pem],
+      maxVersion: version,
+      checkServerIdentity: () => undefined
+    }
+    const session = await new Promise<Buffer>((resolve, reject) => {
+      const socket = connectTls({ ...options, servername: "shop.example.org" })
+      socket.once("session", resolve).once("error", reject)
+      socket.write(request("shop.example.org", ""))
+    })
+    const again = (servername: string) =>
+      new Promise<{ reused: boolean; answer: string }>((resolve, reject) => {
+        const socket: TLSSocket = connectTls({ ...options, servername, session }, () => {
+          const reused = socket.isSessionReused()
+          const answer = readAll(socket)
+          socket.write(request("shop.example.org"))
+          void answer.then((text) => resolve({ reused, answer: text }))
+        })
+        socket.once("error", reject)
+      })
+    const same = await again("shop.example.org")
+    expect(same).toMatchObject({ reused: true, answer: expect.stringMatching(/^HTTP\/1\.1 200/) })
+    const swapped = await again("other.example.org")
+    expect(swapped.reused).toBe(false)
+    expect(status(swapped.answer)).toBe(421)
+  })
+
+  it("reads a ClientHello that comes in pieces", async () => {
+    const raw = connectTcp(edge.https, "127.0.0.1")
+    const write = raw.write.bind(raw)
+    // Every write of the handshake leaves in bytes of its own.
+    raw.write = ((data: Uint8Array, ...rest: ReadonlyArray<never>) => {
+      if (data.length > 100) for (let at = 0; at < data.length; at += 90) write(data.slice(at, at + 90))
+      else write(data)
+      const done = rest.at(-1) as unknown
+      if (typeof done === "function") done()
+      return true
+    }) as typeof raw.write
+    const socket = connectTls({ socket: raw, servername: "shop.example.org", ca: [edge.authority.pem] })
+    const answer = readAll(socket)
+    socket.write(request("shop.example.org"))
+    expect(status(await answer)).toBe(200)
+  })
+})
+
+describe("E8: slow clients and origins", () => {
+  it("bounds the time for a head, a body, idleness, and taking an answer", async () => {
+    expect(status(await sendRaw(edge, "shop.example.org", "GET / HTTP/1.1\r\nHo"))).toBe(408)
+    expect(
+      status(await sendRaw(edge, "shop.example.org", "POST /silent HTTP/1.1\r\nHost: shop.example.org\r\nContent-Length: 5\r\n\r\nab"))
+    ).toBe(408)
+    const idle = await edge.connect("shop.example.org")
+    idle.write(request("shop.example.org", ""))
+    expect(await readAll(idle)).toMatch(/served$/)
+    const lazy = await edge.connect("shop.example.org")
+    lazy.write("GET /endless HTTP/1.1\r\nHost: shop.example.org\r\n\r\n")
+    await new Promise((resolve) => lazy.once("close", resolve).once("readable", () => {}))
+  })
+
+  it("answers 504 for an origin that is silent", async () => {
+    expect(
+      status(await sendRaw(edge, "shop.example.org", "GET /silent HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n"))
+    ).toBe(504)
+  })
+
+  it("answers 503 at once when one origin has all the connections it may have", async () => {
+    const small = await TestEdge.start({ pool: { perOrigin: 2 } })
+    await small.add("shop.example.org", origin.url)
+    const slow = "GET /slow HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n"
+    const answers = await Promise.all([1, 2, 3, 4].map(() => sendRaw(small, "shop.example.org", slow)))
+    expect(answers.map(status).sort()).toEqual([200, 200, 503, 503])
+    await small.stop()
+  })
+})
+
+describe("E10: origins", () => {
+  it("connects to no address that the policy denies, and answers 508 in a circle", async () => {
+    await edge.add("inside.example.org", "https://169.254.169.254")
+    await edge.add("private.example.org", "http://10.0.0.1")
+    for (const host of ["inside.example.org", "private.example.org"]) expect(status(await sendRaw(edge, host, request(host)))).toBe(502)
+    const loop = "CDN-Loop: connect-domain, other; v=1\r\nCDN-Loop: Connect-Domain, connect-domain\r\nConnection: close\r\n"
+    expect(status(await sendRaw(edge, "shop.example.org", request("shop.example.org", loop)))).toBe(508)
+  })
+})
+
+describe("E14: draining", () => {
+  it("finishes what is in flight, closes what is idle, refuses what is new", async () => {
+    const leaving = await TestEdge.start()
+    await leaving.add("shop.example.org", origin.url)
+    const idle = await leaving.connect("shop.example.org")
+    const idleEnd = readAll(idle)
+    const busy = await leaving.connect("shop.example.org")
+    const busyEnd = readAll(busy)
+    busy.write("GET /slow HTTP/1.1\r\nHost: shop.example.org\r\n\r\n")
+    const session = connectHttp2(`https://127.0.0.1:${leaving.https}`, { servername: "shop.example.org", ca: leaving.authority.pem })
+    const slow = session.request({ ":path": "/slow", ":authority": "shop.example.org" })
+    const slowEnd = new Promise<string>((resolve) => {
+      let text = ""
+      slow.on("data", (piece) => {
+        text += piece
+      })
+      slow.on("close", () => resolve(text))
+    })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const stopped = leaving.stop(5000)
+    await expect(leaving.connect("shop.example.org")).rejects.toThrow()
+    expect(await idleEnd).toBe("")
+    expect(await busyEnd).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Connection: close[\s\S]*slow$/)
+    expect(await slowEnd).toBe("slow")
+    await stopped
+  })
+})
+
+describe("E17: nothing that a client sends ends the process", () => {
+  it("outlives garbage on both ports", async () => {
+    for (const bytes of ["\x16\x03\x01\xff\xff", "\x00".repeat(70_000), "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]) {
+      for (const port of [edge.http, edge.https]) {
+        const socket = connectTcp(port, "127.0.0.1")
+        const end = readAll(socket)
+        socket.end(bytes, "latin1")
+        await end
+      }
+    }
+    const h2 = await edge.connect("shop.example.org", { alpn: ["h2"] })
+    const end = readAll(h2)
+    h2.end("this is no preface")
+    await end
+    expect(status(await sendRaw(edge, "shop.example.org", request("shop.example.org")))).toBe(200)
+  })
+
+  it("E18: a poisoned X-Forwarded-Host changes nothing for the next request", async () => {
+    const socket = await edge.connect("shop.example.org")
+    socket.write(request("shop.example.org", "X-Forwarded-Host: evil.example.org\r\n"))
+    await readUntil(socket, (text) => text.endsWith("served"))
+    expect(origin.received.join("")).not.toContain("evil")
+    socket.destroy()
+  })
+})

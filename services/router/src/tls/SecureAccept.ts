@@ -1,0 +1,106 @@
+/**
+ * One connection on the TLS port from its first byte to the end of its handshake.
+ *
+ * Owns: reading the ClientHello, choosing the context by it, the handshake's time limit. Leaves to `ServerNames.ts`: which context; to
+ * `Listeners.ts`: what is spoken then. An unknown name gets its alert from here: it costs a look-up, no TLS object and no context.
+ * A session resumes only under the claim that it was made for: the context's session id is the claim's (E5).
+ */
+import type { Socket } from "node:net"
+import { type SecureContext, TLSSocket } from "node:tls"
+import type { Deadlines, Watched } from "../Deadlines.ts"
+import { canonicalHost } from "../http1/HostNames.ts"
+import { maxHelloBytes, readClientHello, unrecognizedName } from "./readClientHello.ts"
+import type { ServerNames } from "./ServerNames.ts"
+
+export interface AcceptOptions {
+  readonly deadlines: Deadlines
+  readonly serverNames: ServerNames
+  readonly handshakeMillis: number
+  readonly onSecure: (socket: TLSSocket, serverName: string) => void
+  /** `reason`: one of a few. */
+  readonly onFailed: (reason: string) => void
+}
+
+/** `h2`, `http/1.1` in the wire form that the constructor wants (RFC 7301 §3.1). */
+const protocols = Buffer.from("\x02h2\x08http/1.1", "latin1")
+
+export class SecureAccept implements Watched {
+  deadline: number
+  private readonly raw: Socket
+  private readonly options: AcceptOptions
+  private held: Buffer | undefined
+  private secured: TLSSocket | undefined
+  private over = false
+  private readonly onBytes = () => this.read()
+
+  constructor(raw: Socket, options: AcceptOptions) {
+    this.raw = raw
+    this.options = options
+    this.deadline = options.deadlines.now + options.handshakeMillis
+    options.deadlines.watch(this)
+    raw.setNoDelay(true)
+    raw.on("readable", this.onBytes)
+    raw.once("close", () => this.fail("closed"))
+  }
+
+  private read(): void {
+    const bytes: Buffer | null = this.raw.read()
+    if (bytes === null) {
+      if (this.raw.readableEnded) this.fail("closed")
+      return
+    }
+    this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes])
+    const hello = readClientHello(this.held)
+    if (hello === "more" && this.held.length <= maxHelloBytes) return
+    this.raw.off("readable", this.onBytes)
+    if (typeof hello === "string") {
+      this.fail("not-tls")
+      return
+    }
+    const serverName = canonicalHost(hello.serverName)
+    this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context))
+  }
+
+  private handshake(serverName: string, context: SecureContext | undefined): void {
+    if (this.over) return
+    if (context === undefined) {
+      this.raw.end(unrecognizedName)
+      this.fail("no-certificate")
+      return
+    }
+    this.raw.unshift(this.held!)
+    this.held = undefined
+    const socket = new TLSSocket(this.raw, {
+      isServer: true,
+      secureContext: context,
+      ALPNProtocols: protocols,
+      allowHalfOpen: true
+    } as never)
+    this.secured = socket
+    socket.on("error", () => this.fail("error"))
+    socket.once("close", () => this.fail("alert"))
+    socket.once("secure", () => {
+      if (this.over) return
+      this.finish()
+      this.options.onSecure(socket, serverName)
+    })
+  }
+
+  private finish(): void {
+    this.over = true
+    this.options.deadlines.forget(this)
+  }
+
+  private fail(reason: string): void {
+    if (this.over) return
+    this.finish()
+    this.options.onFailed(reason)
+    this.secured?.destroy()
+    if (reason === "no-certificate") this.raw.once("finish", () => this.raw.destroy())
+    else this.raw.destroy()
+  }
+
+  onDeadline(): void {
+    this.fail("timeout")
+  }
+}
