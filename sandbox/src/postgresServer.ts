@@ -32,7 +32,7 @@ const completePackage = (): void => {
   const list = join(native, "pg-symlinks.json")
   if (!existsSync(list)) return
   for (const { source, target } of JSON.parse(readFileSync(list, "utf8")) as Array<{ source: string; target: string }>) {
-    const at = join(dirname(native), target)
+    const at = join(native, relative("native", target))
     if (!existsSync(at)) symlinkSync(relative(dirname(target), source), at)
   }
 }

@@ -32,6 +32,30 @@ layer(database.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: tr
     })
   )
 
+  it.effect("arrays of every kind go in and come out", () =>
+    Effect.gen(function* () {
+      const { query } = yield* Database
+      const texts = ["plain", "", "NULL", 'qu"ote', "back\\slash", "{a,b}", "ü, ö", null]
+      const at = new Date("2026-11-23T19:00:00.000Z")
+      const [row] = yield* query<Record<string, unknown>>(
+        (
+          sql
+        ) => sql`select ${texts}::text[] as texts, ${sql.array([1, 2])}::int[] as ints, ${[]}::uuid[] as none, ${sql.array([3, 2 ** 40])}::bigint[] as bigs,
+          array[true, false] as bools, array['{"a": [1]}'::jsonb] as docs, array[${at}::timestamptz] as times, ${texts[0]} = any(${texts}::text[]) as found`
+      )
+      assert.deepStrictEqual(row, {
+        texts,
+        ints: [1, 2],
+        none: [],
+        bigs: [3, 2 ** 40],
+        bools: [true, false],
+        docs: [{ a: [1] }],
+        times: [at],
+        found: true
+      })
+    })
+  )
+
   it.effect("commits, rolls back, nests as savepoints and names the violated constraint", () =>
     Effect.gen(function* () {
       const { query, transaction, afterCommit } = yield* Database
@@ -97,6 +121,30 @@ layer(database.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: tr
       )
       assert.strictEqual(running.length, 0)
       assert.strictEqual((yield* query((sql) => sql`select * from t2`)).length, 0)
+    })
+  )
+
+  it.effect("transactions that are interrupted at any moment leave no connection behind", () =>
+    Effect.gen(function* () {
+      const { query, transaction } = yield* Database
+      const one = transaction(
+        Effect.andThen(
+          query((sql) => sql`select 1`),
+          query((sql) => sql`select 2`)
+        )
+      )
+      for (let round = 0; round < 40; round++) {
+        const fibers = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.forkChild(one, { startImmediately: true }))
+        yield* Effect.sleep(round % 5)
+        yield* Fiber.interruptAll(fibers)
+      }
+      yield* Effect.sleep("1200 millis")
+      const left = yield* query(
+        (sql) =>
+          sql`select pid from pg_stat_activity where state like 'idle in transaction%' and state_change < now() - interval '1 second'`
+      )
+      assert.deepStrictEqual(left, [])
+      yield* Effect.forEach(Array.from({ length: 20 }), () => one, { concurrency: "unbounded" })
     })
   )
 

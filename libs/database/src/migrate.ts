@@ -43,7 +43,13 @@ export const migrateDatabase = (
 
 const run = async (url: string, directory: string): Promise<ReadonlyArray<string>> => {
   const migrations = await readMigrations(directory)
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, connection: { application_name: "connect-domain migrate" } })
+  const sql = postgres(url, {
+    max: 1,
+    fetch_types: false,
+    connect_timeout: 5,
+    onnotice: () => {},
+    connection: { application_name: "connect-domain migrate" }
+  })
   try {
     await sql`select pg_advisory_lock(${lockId})`
     await sql`create table if not exists public.connect_domain_migrations (

@@ -6,6 +6,7 @@
  * slot hangs for ever; and reconnecting backs off up to 20 s. A fresh pool has neither; the old one gets five seconds to finish.
  */
 import postgres from "postgres"
+import { arrayTypes, parseArray, serializeArray } from "./arrays.ts"
 import { DatabaseError, reasonOf } from "./DatabaseError.ts"
 
 /** A statement that runs when it is awaited, or a fragment when it stands inside another. */
@@ -101,8 +102,8 @@ const open = (options: PoolOptions): Lease => ({
   sql: withArrays(connect(options))
 })
 
-const connect = (options: PoolOptions) =>
-  postgres(options.url, {
+const connect = (options: PoolOptions) => {
+  const sql = postgres(options.url, {
     max: options.size,
     connect_timeout: 2,
     backoff: () => 0.05,
@@ -110,6 +111,7 @@ const connect = (options: PoolOptions) =>
     max_lifetime: 3600,
     onnotice: () => {},
     transform: { undefined: null },
+    fetch_types: false,
     types: { bigint: { to: 20, from: [20], serialize: String, parse: parseBigint } },
     connection: {
       application_name: `connect-domain ${options.name}`,
@@ -118,7 +120,20 @@ const connect = (options: PoolOptions) =>
       statement_timeout: 30_000,
       idle_in_transaction_session_timeout: 60_000
     }
-  }) as unknown as PoolSql
+  })
+  const { parsers, serializers } = sql.options as unknown as Converters
+  for (const [element, array] of arrayTypes) {
+    parsers[array] = (text) => parseArray(text, parsers[element] ?? String)
+    serializers[array] = (values) => serializeArray(values as ReadonlyArray<unknown>, serializers[element] ?? String)
+  }
+  return sql as unknown as PoolSql
+}
+
+/** The driver's tables of converters, by the type's object id. */
+interface Converters {
+  readonly parsers: Record<number, (text: string) => unknown>
+  readonly serializers: Record<number, (value: unknown) => string>
+}
 
 /** `bigint` columns hold counts and positions: numbers, up to where a number is exact. */
 const parseBigint = (text: string): number | string => {

@@ -6,7 +6,7 @@
  */
 import { Context, Effect, Exit } from "effect"
 import { DatabaseError, reasonOf } from "./DatabaseError.ts"
-import { isAlive, type Pool, type TransactionSql, withArrays } from "./pool.ts"
+import { isAlive, type Lease, type Pool, type TransactionSql, withArrays } from "./pool.ts"
 import { checkoutMillis, checkoutTurns } from "./statement.ts"
 
 export interface OpenTransaction {
@@ -39,55 +39,71 @@ interface Block {
   readonly end: (commit: boolean) => Promise<void>
 }
 
+/** Where a block is put the moment it is open, so that an interruption at that very moment finds it. */
+interface Opening {
+  block?: Block
+}
+type Open = (opening: Opening) => Effect.Effect<Block, DatabaseError>
+
 const rolledBack = Symbol("rolled back")
 
-const openTransaction = (pool: Pool, afterCommit: Array<() => void>) =>
-  Effect.suspend(() => {
-    const lease = pool.current()
-    const noConnection = Effect.fail(DatabaseError.from(new Error("no connection in time"), "Unavailable"))
-    const limit = (turns: number): Effect.Effect<never, DatabaseError> =>
-      Effect.flatMap(Effect.sleep(checkoutMillis), () => (turns > 1 && isAlive(lease) ? limit(turns - 1) : noConnection))
-    return Effect.raceFirst(openBlock(lease.sql.begin, afterCommit, undefined), limit(checkoutTurns)).pipe(
-      Effect.tap(() =>
-        Effect.sync(() => {
-          lease.aliveAt = performance.now()
-        })
-      ),
-      Effect.tapError((error) => Effect.sync(() => pool.report(lease, error)))
-    )
-  })
+const openTransaction =
+  (pool: Pool, afterCommit: Array<() => void>): Open =>
+  (opening) =>
+    Effect.suspend(() => {
+      const lease = pool.current()
+      return openBlock(opening, lease.sql.begin, { afterCommit, lease }).pipe(
+        Effect.tapError((error) => Effect.sync(() => pool.report(lease, error)))
+      )
+    })
 
-const openSavepoint = (outer: OpenTransaction) =>
-  Effect.suspend(() =>
+const openSavepoint =
+  (outer: OpenTransaction): Open =>
+  (opening) =>
     outer.lost === undefined
-      ? openBlock(outer.sql.savepoint, outer.afterCommit, outer)
+      ? openBlock(opening, outer.sql.savepoint, { afterCommit: outer.afterCommit, outer })
       : Effect.fail(DatabaseError.from(outer.lost, "Unavailable"))
-  )
+
+interface Surroundings {
+  readonly afterCommit: Array<() => void>
+  /** Of a transaction: whose connection it must wait for. */
+  readonly lease?: Lease
+  /** Of a savepoint: what is lost together with it. */
+  readonly outer?: OpenTransaction
+}
 
 /** The driver wants a promise for the block's whole life: it gets one that `end` settles. */
 const openBlock = (
+  opening: Opening,
   begin: (body: (sql: TransactionSql) => Promise<void>) => Promise<unknown>,
-  afterCommit: Array<() => void>,
-  outer: OpenTransaction | undefined
+  { afterCommit, lease, outer }: Surroundings
 ) =>
   Effect.callback<Block, DatabaseError>((resume) => {
     const done = Promise.withResolvers<void>()
     done.promise.catch(() => {})
-    let open: OpenTransaction | undefined
+    const stopWaiting = lease === undefined ? () => {} : awaitTurn(lease, (error) => abandon(error))
+    const abandon = (error: DatabaseError) => {
+      done.reject(rolledBack)
+      resume(Effect.fail(error))
+    }
     const ended = begin((sql) => {
-      open = { sql: withArrays(sql), lost: undefined, afterCommit }
+      stopWaiting()
+      if (lease !== undefined) lease.aliveAt = performance.now()
+      const open: OpenTransaction = { sql: withArrays(sql), lost: undefined, afterCommit }
       const end = (commit: boolean) => {
         commit ? done.resolve() : done.reject(rolledBack)
         return ended
       }
-      resume(Effect.succeed({ open, end }))
+      opening.block = { open, end }
+      resume(Effect.succeed(opening.block))
       return done.promise
     }).then(
       () => {},
       (error: unknown) => {
+        stopWaiting()
         if (error === rolledBack) return
         if (reasonOf(error) === "Unavailable") {
-          if (open !== undefined) open.lost = error
+          if (opening.block !== undefined) opening.block.open.lost = error
           if (outer !== undefined) outer.lost = error
         }
         resume(Effect.fail(DatabaseError.from(error)))
@@ -95,24 +111,38 @@ const openBlock = (
       }
     )
     ended.catch(() => {})
-    return Effect.sync(() => done.reject(rolledBack))
+    return Effect.sync(() => {
+      stopWaiting()
+      done.reject(rolledBack)
+    })
   })
 
-const within = <A, E, R>(
-  begin: Effect.Effect<Block, DatabaseError>,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | DatabaseError, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(begin), (block) =>
-      Effect.flatMap(
-        Effect.exit(restore(Effect.provideService(effect, CurrentTransaction, block.open))),
-        (exit): Effect.Effect<A, E | DatabaseError> =>
-          Exit.isSuccess(exit)
-            ? Effect.as(finish(block, true), exit.value)
-            : Effect.andThen(Effect.ignore(finish(block, false)), Effect.failCause(exit.cause))
-      )
+/** Gives up after two seconds without a connection; after ten while the pool answers others. */
+const awaitTurn = (lease: Lease, giveUp: (error: DatabaseError) => void): (() => void) => {
+  let turns = checkoutTurns
+  let timer = setTimeout(function look() {
+    if (--turns > 0 && isAlive(lease)) timer = setTimeout(look, checkoutMillis)
+    else giveUp(DatabaseError.from(new Error("no connection in time"), "Unavailable"))
+  }, checkoutMillis)
+  return () => clearTimeout(timer)
+}
+
+const within = <A, E, R>(open: Open, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DatabaseError, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const opening: Opening = {}
+    const abandoned = Effect.suspend(() => (opening.block === undefined ? Effect.void : Effect.ignore(finish(opening.block, false))))
+    return Effect.flatMap(
+      Effect.onInterrupt(restore(open(opening)), () => abandoned),
+      (block) =>
+        Effect.flatMap(
+          Effect.exit(restore(Effect.provideService(effect, CurrentTransaction, block.open))),
+          (exit): Effect.Effect<A, E | DatabaseError> =>
+            Exit.isSuccess(exit)
+              ? Effect.as(finish(block, true), exit.value)
+              : Effect.andThen(Effect.ignore(finish(block, false)), Effect.failCause(exit.cause))
+        )
     )
-  )
+  })
 
 /** Commit or rollback. A server that does not answer within five seconds leaves the outcome unknown: `Unavailable`. */
 const finish = (block: Block, commit: boolean): Effect.Effect<void, DatabaseError> =>

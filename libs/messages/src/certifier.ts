@@ -1,7 +1,7 @@
-/** What the certifier is asked: that a claim has a certificate, and that it stops having one. */
+/** What the certifier is asked: that a claim has a certificate, that it stops having one, and that many are replaced. */
 import { Schema } from "effect"
 import { Environment } from "./connection.ts"
-import { work } from "./definition.ts"
+import { call, work } from "./definition.ts"
 
 /**
  * "This claim shall have a certificate." One order per claim; later callers join it; a fresh certificate is answered without an order.
@@ -26,4 +26,29 @@ export const releaseCertificate = work({
   from: ["lifecycle"],
   to: "certifier",
   payload: Schema.Struct({ connection_id: Schema.String, claim_id: Schema.String, hostname: Schema.String })
+})
+
+/**
+ * Replaces every served certificate that matches all of what is given (nothing given: all), after a revocation or a CA's mishap. They are
+ * served on until each one's successor is. Answers as soon as they are marked; `dry_run` marks nothing. Errors: `invalid` (a time).
+ */
+export const replaceCertificates = call({
+  subject: "cd.call.v1.certifier.replace",
+  from: ["operator"],
+  to: "certifier",
+  timeoutMillis: 60_000,
+  payload: Schema.Struct({
+    /** As callers see it: `letsencrypt`, a directory's host, `internal`. */
+    ca: Schema.NullOr(Schema.String),
+    /** `http-01` … */
+    challenge: Schema.NullOr(Schema.String),
+    /** Issued at or after, and before: ISO 8601. */
+    since: Schema.NullOr(Schema.String),
+    until: Schema.NullOr(Schema.String),
+    /** Lower-case hex. */
+    serial: Schema.NullOr(Schema.String),
+    reason: Schema.String,
+    dry_run: Schema.Boolean
+  }),
+  success: Schema.Struct({ matching: Schema.Int })
 })

@@ -58,7 +58,7 @@ export class Accounts extends Context.Service<
       const vault = makeVault(yield* keyRing("CD_ACME_KEK"))
       const contacts = (yield* AcmeContact)
         .split(",")
-        .map((address) => address.trim())
+        .map((address) => address.trim().replace(/^mailto:/i, ""))
         .filter((address) => address !== "")
       const external = yield* externalAccounts
       const registered = new Map<string, Account>()

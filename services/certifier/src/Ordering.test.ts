@@ -1,6 +1,7 @@
 /** Which CA is asked for what. */
 import { assert, describe, it } from "@effect/vitest"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
+import { issuerVanished } from "./Claims.ts"
 import { candidatesFor } from "./Ordering.ts"
 
 const day = 86_400_000
@@ -32,8 +33,9 @@ describe("candidatesFor", () => {
     assert.deepStrictEqual(candidatesFor(fresh, heldFrom("first", 30), all, firstPaused), [first])
     assert.deepStrictEqual(candidatesFor(fresh, heldFrom("first", 10), all, open), [first, second])
   })
-  it("a certificate of a CA that is no longer configured, or to be replaced, counts as none", () => {
+  it("a certificate of a CA that is no longer configured, or has forgotten everything, counts as none; a replacement stays", () => {
     assert.deepStrictEqual(candidatesFor(fresh, heldFrom("former", 30), all, open), all)
-    assert.deepStrictEqual(candidatesFor({ ...fresh, replace_reason: "revoked" }, heldFrom("second", 30), all, open), all)
+    assert.deepStrictEqual(candidatesFor({ ...fresh, replace_reason: issuerVanished }, heldFrom("second", 30), all, open), all)
+    assert.deepStrictEqual(candidatesFor({ ...fresh, replace_reason: "revoked" }, heldFrom("second", 30), all, open), [second])
   })
 })

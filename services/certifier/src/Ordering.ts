@@ -15,7 +15,7 @@ import type { AcmeError } from "./acme/AcmeError.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
 import type { Certificate } from "./Certificates.ts"
-import { type Claim, Claims, type LeaseLost } from "./Claims.ts"
+import { type Claim, Claims, issuerVanished, type LeaseLost } from "./Claims.ts"
 
 export interface Ordered {
   readonly authority: CertificateAuthority
@@ -47,7 +47,7 @@ export class Ordering extends Context.Service<
       }
 
       const orderAt = (claim: Claim, current: Certificate | undefined, authority: CertificateAuthority) => {
-        const sameCa = current?.directory === authority.directory && claim.replace_reason === null
+        const sameCa = current?.directory === authority.directory && claim.replace_reason !== issuerVanished
         const request = {
           hostname: claim.hostname,
           replaces: sameCa ? (current?.cert_id ?? undefined) : undefined,
@@ -94,7 +94,7 @@ export const candidatesFor = (
   all: ReadonlyArray<CertificateAuthority>,
   at: { readonly now: number; readonly paused: ReadonlyMap<string, Date> }
 ): ReadonlyArray<CertificateAuthority> => {
-  const issuer = claim.replace_reason === null ? all.find(({ directory }) => directory === current?.directory) : undefined
+  const issuer = claim.replace_reason !== issuerVanished ? all.find(({ directory }) => directory === current?.directory) : undefined
   if (issuer !== undefined && current !== undefined) {
     const life = current.not_after.getTime() - current.not_before.getTime()
     const left = (current.not_after.getTime() - at.now) / life

@@ -45,7 +45,7 @@ export class VanishedIssuers extends Context.Service<
         for (const directory of new Set([...directories.live, ...directories.test])) {
           const tops = yield* certificates.tops(directory)
           const trusted = tops.filter(({ chain }) => hangsUnder(chain, roots)).map((top) => top.top_fingerprint)
-          const marked = trusted.length === tops.length ? 0 : yield* claims.replaceForeign(directory, trusted, "issuer vanished")
+          const marked = trusted.length === tops.length ? 0 : yield* claims.replaceForeign(directory, trusted)
           if (marked > 0) yield* Effect.logWarning("certificates of a vanished test CA are being replaced", { directory, count: marked })
         }
         looked = true

@@ -23,7 +23,7 @@ import { type Ordered, Ordering } from "./Ordering.ts"
 import { longestPollSeconds, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
 import { type FailureKind, retryDelay } from "./retryLadder.ts"
 
-/** The longest time between two looks at a certificate's suggested renewal window, seconds; a longer Retry-After of the CA gives way. */
+/** The longest time between two looks at a certificate's suggested renewal window, seconds; a longer Retry-After of the CA gives way. Default 43200. */
 export const AriPollSeconds = Config.Int("CD_ARI_POLL_SECONDS").pipe(Config.withDefault(longestPollSeconds))
 
 type Failure = DatabaseError | NatsUnavailable | LeaseLost

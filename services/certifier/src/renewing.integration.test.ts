@@ -103,6 +103,26 @@ describe("renewing", () => {
     })
   )
 
+  it.live("the operator replaces by provenance: each exactly once, naming what it replaces", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      yield* world.certifier
+      const claims = Array.from({ length: 4 }, (_, i) => ask(`mass${i}.example.com`))
+      yield* Effect.forEach(claims, world.ensure)
+      yield* Effect.forEach(claims, (claim) => notice(world, claim.claim_id, "issued"))
+      const all = { ca: null, challenge: "http-01", since: null, until: null, serial: null, reason: "the CA's validation was wrong" }
+      const ago = new Date(Date.now() - 3_600_000).toISOString()
+      assert.strictEqual(yield* world.replace({ ...all, challenge: "tls-alpn-01", dry_run: false }), 0)
+      assert.strictEqual(yield* world.replace({ ...all, until: ago, dry_run: false }), 0)
+      assert.strictEqual(yield* world.replace({ ...all, since: ago, dry_run: true }), 4)
+      assert.strictEqual((yield* Effect.flip(world.replace({ ...all, since: "yesterday", dry_run: true }))).code, "invalid")
+      assert.strictEqual(yield* world.replace({ ...all, since: ago, dry_run: false }), 4)
+      yield* Effect.forEach(claims, (claim) => notice(world, claim.claim_id, "renewed"))
+      assert.strictEqual(world.pebble.logged("Issued certificate serial"), 8)
+      assert.strictEqual(world.pebble.logged("is a replacement of"), 4)
+    })
+  )
+
   it.live("a wiped NATS gets every certificate back", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()

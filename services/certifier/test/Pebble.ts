@@ -106,7 +106,7 @@ export class Pebble {
   static async start(options: PebbleOptions = {}): Promise<Pebble> {
     const pebble = new Pebble(options)
     pebble.#ports = await freePorts(6)
-    const { rootPem, certPem, keyPem } = options.trust?.#https ?? (await makeHttpsCertificate())
+    const { rootPem, certPem, keyPem } = options.trust === undefined ? await makeHttpsCertificate() : options.trust.#https
     pebble.#https = { rootPem, certPem, keyPem }
     for (const [name, text] of Object.entries({ "root.pem": rootPem, "cert.pem": certPem, "key.pem": keyPem })) {
       writeFileSync(join(pebble.#folder, name), text)

@@ -13,8 +13,9 @@ import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/m
 import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
-import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
+import { ensureCertificate, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
 import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
+import { type CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
@@ -70,6 +71,8 @@ export interface World {
   /** As `certifier`, with further settings. */
   readonly certifierWith: (env: Readonly<Record<string, string>>) => Effect.Effect<void, never, Scope.Scope>
   readonly spawnCertifier: () => ChildProcess
+  /** The operator's call; gives back how many match. */
+  readonly replace: (filter: (typeof replaceCertificates)["payload"]["Type"]) => Effect.Effect<number, CallError>
   readonly bucketKeys: Effect.Effect<ReadonlyArray<string>>
 }
 
@@ -113,6 +116,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   const config = ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
   const sides = yield* Layer.build(Layer.provide(Layer.fresh(messaging("lifecycle")), config))
   const routers = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Kv.layer, Nats.layer("router"))), config))
+  const operator = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("operator"))), config))
   const provisioned = provision.pipe(Effect.provideContext(sides), Effect.orDie)
   yield* provisioned
   const edge = yield* Effect.provideContext(
@@ -152,6 +156,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
         env: { PATH: process.env.PATH, ...env },
         stdio: ["ignore", "inherit", "inherit"]
       }),
+    replace: (filter) => Effect.map(Context.get(operator, Calls).request(replaceCertificates, filter), ({ matching }) => matching),
     bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
   } satisfies World
 })

@@ -3,17 +3,24 @@
  *
  * Owns: the mailbox `connector_observer` and two calls. Leaves to `libs/dns` how a look is made, to the lifecycle when and what follows.
  */
-import { anyAnswered, lookOwnership as ownership, lookRecords as records } from "@connect-domain/dns/look.ts"
+import { anyAnswered, lookOwnership as lookForOwnership, lookRecords as lookForRecords } from "@connect-domain/dns/look.ts"
+import type { DnsRecord } from "@connect-domain/domain/DnsRecord.ts"
 import { lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import { ownershipObserved, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 
 /** A look waits for others nearly all of its time. */
 const concurrency = 256
 /** The same question gives the same id: an answer that was sent before a crash is not sent twice. */
 const answerTo = (question: string) => `${question}.answer`
+
+const looks = Metric.counter("connector_looks_total", { description: "looks at authoritative servers, by kind and verdict", incremental: true })
+const counted = <A extends { readonly verdict: string }, E, R>(kind: "ownership" | "records", look: Effect.Effect<A, E, R>) =>
+  Effect.tap(look, ({ verdict }) => Metric.update(Metric.withAttributes(looks, { kind, verdict }), 1))
+const ownership = (asked: { readonly name: string; readonly value: string }) => counted("ownership", lookForOwnership(asked))
+const records = (wanted: ReadonlyArray<DnsRecord>) => counted("records", lookForRecords(wanted))
 
 const noServer = new CallError({ code: "unavailable", message: "none of the domain's name servers answers; try again in a moment" })
 

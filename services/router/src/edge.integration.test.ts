@@ -132,7 +132,9 @@ describe("E8: slow clients and origins", () => {
     expect(await readAll(idle)).toMatch(/served$/)
     const lazy = await edge.connect("shop.example.org")
     lazy.write("GET /endless HTTP/1.1\r\nHost: shop.example.org\r\n\r\n")
-    await new Promise((resolve) => lazy.once("close", resolve).once("readable", () => {}))
+    while (edge.router.metrics.inFlight === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (edge.router.metrics.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    lazy.destroy()
   })
 
   it("answers 504 for an origin that is silent", async () => {

@@ -1,0 +1,152 @@
+/**
+ * Decodes header blocks (RFC 7541).
+ *
+ * Owns: one direction's dynamic table, and the limits of a block. Leaves to `readHttp2Fields`: what the fields mean. Built against: an integer
+ * that overflows, an index that is nowhere, a table size above what was offered, and a small block that unfolds into megabytes: what is too
+ * large is still decoded, to keep the tables in step, but no longer kept.
+ */
+import { decodeHuffman } from "./huffman.ts"
+import { staticLength, staticNames, staticValues } from "./staticTable.ts"
+
+/** RFC 7541 §4.1: each entry costs its bytes and 32. */
+const entryOverhead = 32
+
+export interface DecodedBlock {
+  /** Flat: name, value, name, value … */
+  readonly fields: Array<string>
+  /** The list was larger than allowed; `fields` is cut short and must not be used. */
+  readonly tooLarge: boolean
+}
+
+export class HpackDecoder {
+  /** Counts insertions: two equal blocks in between which it did not change mean the same. */
+  generation = 0
+  private readonly limit: number
+  private capacity: number
+  private size = 0
+  /** Newest last. */
+  private names: Array<string> = []
+  private values: Array<string> = []
+  private bytes: Buffer = Buffer.alloc(0)
+  private at = 0
+  private end = 0
+
+  /** `tableSize`: SETTINGS_HEADER_TABLE_SIZE that was offered. */
+  constructor(tableSize: number) {
+    this.limit = tableSize
+    this.capacity = tableSize
+  }
+
+  /** Undefined: a compression error, which ends the connection. `maxBytes`: of the list by RFC 9113 §6.5.2. */
+  decode(bytes: Buffer, maxBytes: number, maxFields: number): DecodedBlock | undefined {
+    this.bytes = bytes
+    this.at = 0
+    this.end = bytes.length
+    const fields: Array<string> = []
+    let total = 0
+    let count = 0
+    let begun = false
+    while (this.at < this.end) {
+      const first = bytes[this.at]!
+      if ((first & 0xe0) === 0x20) {
+        if (begun || !this.resize()) return undefined // §4.2: only at the beginning of a block
+        continue
+      }
+      begun = true
+      const found = first & 0x80 ? this.indexed() : this.literal(first)
+      if (!found) return undefined
+      total += this.name.length + this.value.length + entryOverhead
+      if (total <= maxBytes && ++count <= maxFields) fields.push(this.name, this.value)
+    }
+    return { fields, tooLarge: total > maxBytes || count > maxFields }
+  }
+
+  private name = ""
+  private value = ""
+
+  private indexed(): boolean {
+    const index = this.integer(7)
+    return index > 0 && this.look(index)
+  }
+
+  private literal(first: number): boolean {
+    const indexing = (first & 0xc0) === 0x40
+    const index = this.integer(indexing ? 6 : 4)
+    if (index < 0) return false
+    if (index === 0) {
+      const name = this.text()
+      if (name === undefined) return false
+      this.name = name
+    } else if (!this.look(index)) return false
+    const value = this.text()
+    if (value === undefined) return false
+    this.value = value
+    if (indexing) this.insert(this.name, value)
+    return true
+  }
+
+  private look(index: number): boolean {
+    if (index <= staticLength) {
+      this.name = staticNames[index]!
+      this.value = staticValues[index]!
+      return true
+    }
+    const at = this.names.length - (index - staticLength)
+    if (at < 0) return false
+    this.name = this.names[at]!
+    this.value = this.values[at]!
+    return true
+  }
+
+  private insert(name: string, value: string): void {
+    this.generation++
+    this.size += name.length + value.length + entryOverhead
+    this.names.push(name)
+    this.values.push(value)
+    this.evict()
+  }
+
+  private evict(): void {
+    let gone = 0
+    while (this.size > this.capacity) {
+      this.size -= this.names[gone]!.length + this.values[gone]!.length + entryOverhead
+      gone++
+    }
+    if (gone === 0) return
+    this.names.splice(0, gone)
+    this.values.splice(0, gone)
+  }
+
+  private resize(): boolean {
+    const size = this.integer(5)
+    if (size < 0 || size > this.limit) return false
+    this.generation++
+    this.capacity = size
+    this.evict()
+    return true
+  }
+
+  /** §5.1; -1 when it is unfinished or larger than anything sensible. */
+  private integer(prefix: number): number {
+    const mask = (1 << prefix) - 1
+    let value = this.bytes[this.at++]! & mask
+    if (value < mask) return value
+    for (let shift = 0; shift <= 21; shift += 7) {
+      if (this.at >= this.end) return -1
+      const byte = this.bytes[this.at++]!
+      value += (byte & 0x7f) << shift
+      if (byte < 128) return value
+    }
+    return -1
+  }
+
+  private text(): string | undefined {
+    if (this.at >= this.end) return undefined
+    const huffman = (this.bytes[this.at]! & 0x80) !== 0
+    const length = this.integer(7)
+    const start = this.at
+    if (length < 0 || start + length > this.end) return undefined
+    this.at = start + length
+    return huffman ? decodeHuffman(this.bytes, start, this.at) : this.bytes.toString("latin1", start, this.at)
+  }
+}
