@@ -97,7 +97,7 @@ export const pebblePlan = async (options: {
     records: ["pebble"],
     command: options.program,
     arguments: ["-config", file, "-dnsserver", options.dnsAddress],
-    environment: { PATH: process.env.PATH, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "5" },
+    environment: { PATH: process.env.PATH, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "5", PEBBLE_AUTHZREUSE: "0" },
     log: options.log,
     stopSignal: "SIGTERM",
     readyWithinSeconds: 30,

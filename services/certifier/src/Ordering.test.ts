@@ -1,8 +1,8 @@
 /** Which CA is asked for what. */
 import { assert, describe, it } from "@effect/vitest"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
-import { issuerVanished } from "./Claims.ts"
 import { candidatesFor } from "./Ordering.ts"
+import { issuerVanished } from "./Replacements.ts"
 
 const day = 86_400_000
 const ca = (directory: string) => ({ name: directory, directory }) as CertificateAuthority

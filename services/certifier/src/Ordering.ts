@@ -15,7 +15,8 @@ import type { AcmeError } from "./acme/AcmeError.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
 import type { Certificate } from "./Certificates.ts"
-import { type Claim, Claims, issuerVanished, type LeaseLost } from "./Claims.ts"
+import { type Claim, Claims, type LeaseLost } from "./Claims.ts"
+import { issuerVanished } from "./Replacements.ts"
 
 export interface Ordered {
   readonly authority: CertificateAuthority

@@ -11,7 +11,7 @@ import { Config, Context, Effect, Layer, Option, Queue, Schedule } from "effect"
 import { splitChain } from "./acme/certificateFacts.ts"
 import { acmeDirectories, acmeHttpClient } from "./acmeDirectories.ts"
 import { Certificates } from "./Certificates.ts"
-import { Claims } from "./Claims.ts"
+import { Replacements } from "./Replacements.ts"
 import { Wake } from "./Wake.ts"
 
 /**
@@ -34,7 +34,7 @@ export class VanishedIssuers extends Context.Service<
     Effect.gen(function* () {
       const rootsUrl = Option.getOrUndefined(yield* AcmeRootsUrl)
       if (rootsUrl === undefined) return VanishedIssuers.of({ look: Effect.void, settled: Effect.succeed(true) })
-      const [claims, certificates, wake] = [yield* Claims, yield* Certificates, yield* Wake]
+      const [replacements, certificates, wake] = [yield* Replacements, yield* Certificates, yield* Wake]
       const client = yield* acmeHttpClient
       const directories = yield* acmeDirectories
       const asked = yield* Queue.sliding<void>(1)
@@ -45,7 +45,7 @@ export class VanishedIssuers extends Context.Service<
         for (const directory of new Set([...directories.live, ...directories.test])) {
           const tops = yield* certificates.tops(directory)
           const trusted = tops.filter(({ chain }) => hangsUnder(chain, roots)).map((top) => top.top_fingerprint)
-          const marked = trusted.length === tops.length ? 0 : yield* claims.replaceForeign(directory, trusted)
+          const marked = trusted.length === tops.length ? 0 : yield* replacements.replaceForeign(directory, trusted)
           if (marked > 0) yield* Effect.logWarning("certificates of a vanished test CA are being replaced", { directory, count: marked })
         }
         looked = true
@@ -60,7 +60,7 @@ export class VanishedIssuers extends Context.Service<
       )
       const settled = Effect.suspend(() =>
         looked
-          ? claims.replacing.pipe(
+          ? replacements.replacing.pipe(
               Effect.map((count) => count === 0),
               Effect.orElseSucceed(() => false)
             )

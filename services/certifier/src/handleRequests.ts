@@ -9,20 +9,21 @@ import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
 import { Effect, Layer } from "effect"
 import { Claims } from "./Claims.ts"
+import { Replacements } from "./Replacements.ts"
 import { Wake } from "./Wake.ts"
 
 export const handleRequests = Layer.effectDiscard(
   Effect.gen(function* () {
-    const [work, claims, wake] = [yield* Work, yield* Claims, yield* Wake]
+    const [work, calls, wake] = [yield* Work, yield* Calls, yield* Wake]
+    const [claims, replacements] = [yield* Claims, yield* Replacements]
     yield* work.consume("certifier_order", [
       handle(ensureCertificate, (payload) => Effect.andThen(claims.want(payload), wake.now)),
       handle(releaseCertificate, (payload) => Effect.andThen(claims.release(payload), wake.now))
     ])
-    const calls = yield* Calls
     yield* calls.serve(replaceCertificates, ({ since, until, reason, dry_run, ...filter }) =>
       Effect.gen(function* () {
         const times = { since: yield* timeOf("since", since), until: yield* timeOf("until", until) }
-        const matching = yield* claims
+        const matching = yield* replacements
           .replaceMatching({ ...filter, ...times }, reason, !dry_run)
           .pipe(Effect.mapError((error) => new CallError({ code: "unavailable", message: error.message })))
         yield* wake.now

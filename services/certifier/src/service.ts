@@ -23,12 +23,20 @@ import { LiveEdges } from "./LiveEdges.ts"
 import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { Ordering } from "./Ordering.ts"
+import { Replacements } from "./Replacements.ts"
 import { readiness } from "./readiness.ts"
 import { retirement, scheduler } from "./Scheduler.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 import { Wake } from "./Wake.ts"
 
-const tables = Layer.mergeAll(Claims.layer, Certificates.layer, Accounts.layer, Budgets.layer, Outbox.layer("certifier"))
+const tables = Layer.mergeAll(
+  Claims.layer,
+  Replacements.layer,
+  Certificates.layer,
+  Accounts.layer,
+  Budgets.layer,
+  Outbox.layer("certifier")
+)
 const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
 const parts = ClaimAttendant.layer.pipe(
   Layer.provideMerge(Ordering.layer),

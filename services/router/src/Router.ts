@@ -26,6 +26,8 @@ export interface RouterOptions {
   readonly contextBytes?: number
   readonly maxConnections?: number
   readonly publicHttpsPort?: number
+  /** Default `own`. */
+  readonly http2?: "own" | "node"
   readonly originCa?: ReadonlyArray<string>
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>
@@ -76,7 +78,8 @@ export class Router {
     }
     this.listeners = new Listeners({
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort, handshakeMillis },
-      maxConnections: options.maxConnections ?? 20_000
+      maxConnections: options.maxConnections ?? 20_000,
+      http2: options.http2 ?? "own"
     })
     this.addGauges(registry)
   }

@@ -41,6 +41,8 @@ export const ContextMebibytes = Config.Int("CD_EDGE_CONTEXT_MIB").pipe(Config.wi
 export const MaxConnections = Config.Int("CD_EDGE_MAX_CONNECTIONS").pipe(Config.withDefault(20_000))
 /** `CD_EDGE_ORIGIN_CONNECTIONS` (512): connections to one origin of one tenant; beyond it requests get 503. */
 export const OriginConnections = Config.Int("CD_EDGE_ORIGIN_CONNECTIONS").pipe(Config.withDefault(512))
+/** `CD_EDGE_HTTP2` (`own`): the HTTP/2 codec: the edge's own, or `node` for node:http2. */
+export const Http2Setting = Config.Literals(["own", "node"], "CD_EDGE_HTTP2").pipe(Config.withDefault("own" as const))
 /** `CD_EDGE_DRAIN_SECONDS` (20): how long requests in flight may take after SIGTERM. */
 export const DrainSeconds = Config.Finite("CD_EDGE_DRAIN_SECONDS").pipe(Config.withDefault(20))
 /** `CD_EDGE_ORIGIN_CA_FILE` (none): PEM file of further roots that https origins may chain to. */

@@ -85,6 +85,7 @@ const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
       ...{ registry, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
       contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,
       maxConnections: yield* settings.MaxConnections,
+      http2: yield* settings.Http2Setting,
       publicHttpsPort: yield* settings.PublicHttpsPort,
       connectMillis: (yield* settings.OriginConnectSeconds) * 1000,
       ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),

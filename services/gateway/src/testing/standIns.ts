@@ -154,7 +154,12 @@ const serveWebhooks = (state: StandIns) =>
     yield* serve(webhooks.updateEndpoint, ({ tenant_id, endpoint_id, ...change }) =>
       Effect.map(find(tenant_id, endpoint_id), (endpoint) => ({ ...endpoint, ...change }))
     )
-    yield* serve(webhooks.deleteEndpoint, ({ tenant_id, endpoint_id }) => Effect.as(find(tenant_id, endpoint_id), {}))
+    yield* serve(webhooks.deleteEndpoint, ({ tenant_id, endpoint_id }) =>
+      Effect.sync(() => {
+        if (endpoints.get(endpoint_id)?.tenant_id === tenant_id) endpoints.delete(endpoint_id)
+        return {}
+      })
+    )
     yield* serve(webhooks.rotateSecret, ({ tenant_id, endpoint_id }) =>
       Effect.map(find(tenant_id, endpoint_id), (endpoint) => ({ ...endpoint, signing_secret: "whsec_bmV3" }))
     )

@@ -57,10 +57,12 @@ export const frameHeader = (length: number, type: number, flags: number, stream:
   String.fromCharCode((length >>> 16) & 255, (length >>> 8) & 255, length & 255, type, flags) + uint32(stream)
 
 export const settingsFrame = (settings: ReadonlyArray<readonly [number, number]>): string =>
-  frameHeader(settings.length * 6, FrameType.Settings, 0, 0) + settings.map(([id, value]) => String.fromCharCode(id >> 8, id & 255) + uint32(value)).join("")
+  frameHeader(settings.length * 6, FrameType.Settings, 0, 0) +
+  settings.map(([id, value]) => String.fromCharCode(id >> 8, id & 255) + uint32(value)).join("")
 
 export const resetFrame = (stream: number, code: number): string => frameHeader(4, FrameType.RstStream, 0, stream) + uint32(code)
-export const windowFrame = (stream: number, increment: number): string => frameHeader(4, FrameType.WindowUpdate, 0, stream) + uint32(increment)
+export const windowFrame = (stream: number, increment: number): string =>
+  frameHeader(4, FrameType.WindowUpdate, 0, stream) + uint32(increment)
 export const goawayFrame = (last: number, code: number): string => frameHeader(8, FrameType.Goaway, 0, 0) + uint32(last) + uint32(code)
 
 /** A header block as HEADERS and as many CONTINUATION frames as it needs. */

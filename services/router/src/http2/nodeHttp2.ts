@@ -92,7 +92,14 @@ const onStream = (edge: Edge, peer: ClientPeer, stream: ServerHttp2Stream, flags
   request.start(raw)
 }
 
-export class NodeHttp2 {
+/** What a codec offers the listener. */
+export interface Http2Codec {
+  accept(socket: Socket, peer: ClientPeer): void
+  drain(): void
+  destroy(): void
+}
+
+export class NodeHttp2 implements Http2Codec {
   private readonly sessions = new Set<ServerHttp2Session>()
   private readonly edge: Edge
 

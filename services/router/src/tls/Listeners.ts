@@ -8,7 +8,8 @@ import type { TLSSocket } from "node:tls"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
-import { NodeHttp2 } from "../http2/nodeHttp2.ts"
+import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
+import { OwnHttp2 } from "../http2/OwnHttp2.ts"
 import { SecureAccept } from "./SecureAccept.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
@@ -24,6 +25,8 @@ export interface ListenersOptions {
   /** In redirects. Default: the port that the TLS listener got. */
   readonly publicHttpsPort?: number | undefined
   readonly handshakeMillis: number
+  /** Which codec speaks HTTP/2. */
+  readonly http2: "own" | "node"
   /** Connections of all clients together. */
   readonly maxConnections: number
 }
@@ -41,7 +44,7 @@ export class Listeners {
   readonly failedHandshakes = new Map<string, number>()
   readonly handshakes = { full: 0, resumed: 0 }
   private readonly options: ListenersOptions
-  private readonly http2: NodeHttp2
+  private readonly http2: Http2Codec
   private readonly connections = new Set<Http1Connection>()
   private readonly sockets = new Set<Socket>()
   private readonly plain: Server
@@ -49,7 +52,7 @@ export class Listeners {
 
   constructor(options: ListenersOptions) {
     this.options = options
-    this.http2 = new NodeHttp2(options.edge)
+    this.http2 = options.http2 === "node" ? new NodeHttp2(options.edge) : new OwnHttp2(options.edge)
     this.plain = createServer({ allowHalfOpen: true }, (socket) => this.onPlain(socket))
     this.secure = createServer({ allowHalfOpen: true }, (socket) => this.onRaw(socket))
     this.plain.maxConnections = options.maxConnections

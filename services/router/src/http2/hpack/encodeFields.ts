@@ -14,7 +14,7 @@ const integer = (value: number, bits: number, pattern: number): string => {
   if (value < mask) return String.fromCharCode(pattern | value)
   let text = String.fromCharCode(pattern | mask)
   let rest = value - mask
-  for (; rest >= 128; rest = Math.floor(rest / 128)) text += String.fromCharCode(128 | rest % 128)
+  for (; rest >= 128; rest = Math.floor(rest / 128)) text += String.fromCharCode(128 | (rest % 128))
   return text + String.fromCharCode(rest)
 }
 

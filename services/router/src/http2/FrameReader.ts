@@ -1,0 +1,55 @@
+/**
+ * Cuts a connection's bytes into frames (RFC 9113 §4.1).
+ *
+ * Owns: frame boundaries and the size limit, before anything is believed. Leaves to `Http2Connection.ts`: what a frame does.
+ */
+import { frameSize, headerBytes, preface } from "./frames.ts"
+
+export interface FrameSink {
+  /** `payload` is valid during the call. Returns false when reading must end. */
+  onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean
+  /** Not HTTP/2, or a frame larger than was offered. */
+  onBroken(what: "preface" | "frame-size"): void
+}
+
+const nothing = Buffer.alloc(0)
+
+export class FrameReader {
+  private held: Buffer = nothing
+  private begun = false
+
+  read(segment: Buffer, sink: FrameSink): void {
+    let bytes = this.held.length === 0 ? segment : Buffer.concat([this.held, segment])
+    this.held = nothing
+    let at = 0
+    if (!this.begun) {
+      const length = Math.min(bytes.length, preface.length)
+      if (bytes.compare(preface, 0, length, 0, length) !== 0) {
+        sink.onBroken("preface")
+        return
+      }
+      if (length < preface.length) {
+        this.held = bytes
+        return
+      }
+      this.begun = true
+      at = length
+    }
+    while (bytes.length - at >= headerBytes) {
+      const length = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!
+      if (length > frameSize) {
+        sink.onBroken("frame-size")
+        return
+      }
+      const end = at + headerBytes + length
+      if (end > bytes.length) break
+      const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff
+      if (!sink.onFrame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes.subarray(at + headerBytes, end))) return
+      at = end
+    }
+    if (at < bytes.length) {
+      bytes = bytes.subarray(at)
+      this.held = bytes
+    }
+  }
+}

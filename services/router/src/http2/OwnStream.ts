@@ -1,0 +1,232 @@
+/**
+ * One stream of the edge's own HTTP/2 codec.
+ *
+ * Owns: its flow-control windows both ways, data that waits for the peer's window, its end. Leaves to `Http2Request.ts`: requests and answers; to
+ * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
+ */
+import { Duplex } from "node:stream"
+import { Flag, FrameType, frameHeader, headerFrames, maxWindow, resetFrame, windowFrame } from "./frames.ts"
+import type { Http2Connection } from "./Http2Connection.ts"
+import type { Http2Request, Http2Stream } from "./Http2Request.ts"
+import { encodeFields } from "./hpack/encodeFields.ts"
+import type { Place } from "./TurnWriter.ts"
+
+/** The window that clients get per stream, and how much of it is used before it is given back. */
+export const streamWindow = 256 * 1024
+const giveBack = streamWindow / 2
+const maxQueued = 64 * 1024
+
+export class OwnStream implements Http2Stream {
+  readonly id: number
+  request: Http2Request | undefined
+  remoteEnded: boolean
+  /** When something moved last; of the clock of `Deadlines`. */
+  movedAt: number
+  sendWindow: number
+  private readonly connection: Http2Connection
+  private receiveWindow = streamWindow
+  private unacknowledged = 0
+  private heldBack = 0
+  private paused = false
+  private queue: Array<Buffer> = []
+  private queued = 0
+  private ending: ReadonlyArray<string> | undefined
+  private localEnded = false
+  private resetAfter = false
+  private lastData: { readonly place: Place; readonly length: number } | undefined
+  private duplex: Duplex | undefined
+  private onRoom: (() => void) | undefined
+
+  constructor(connection: Http2Connection, id: number, ended: boolean) {
+    this.connection = connection
+    this.id = id
+    this.remoteEnded = ended
+    this.sendWindow = connection.peerWindow
+    this.movedAt = connection.now
+  }
+
+  /** The peer is slow in taking what waits for it. */
+  get waiting(): boolean {
+    return this.queued > 0
+  }
+
+  /** The peer owes the rest of a body, and nothing keeps it from sending. */
+  get stalled(): boolean {
+    return !this.remoteEnded && !this.paused && this.duplex === undefined
+  }
+
+  respond(fields: Array<string>, ended: boolean): void {
+    if (this.localEnded) return
+    this.connection.writer.put(headerFrames(this.id, encodeFields(fields), ended))
+    if (ended) this.endLocal()
+  }
+
+  interim(fields: Array<string>): void {
+    if (!this.localEnded) this.connection.writer.put(headerFrames(this.id, encodeFields(fields), false))
+  }
+
+  write(piece: Buffer): boolean {
+    if (this.localEnded) return true
+    this.queue.push(piece)
+    this.queued += piece.length
+    this.pump()
+    return this.queued < maxQueued && !this.connection.writer.blocked
+  }
+
+  end(trailers: ReadonlyArray<string>): void {
+    if (this.localEnded || this.ending !== undefined) return
+    this.ending = trailers
+    this.pump()
+  }
+
+  /** Sends what both windows and the socket allow. */
+  pump(): void {
+    const { connection } = this
+    while (this.queue.length > 0 && !connection.writer.blocked) {
+      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize)
+      if (room <= 0) return
+      const first = this.queue[0]!
+      const piece = first.length <= room ? first : first.subarray(0, room)
+      if (piece === first) this.queue.shift()
+      else this.queue[0] = first.subarray(room)
+      this.queued -= piece.length
+      this.sendData(piece)
+    }
+    if (this.queue.length > 0) return
+    if (this.ending !== undefined) this.sendEnd(this.ending)
+  }
+
+  private sendData(piece: Buffer): void {
+    const { writer } = this.connection
+    this.sendWindow -= piece.length
+    this.connection.sendWindow -= piece.length
+    this.movedAt = this.connection.now
+    this.lastData = { place: writer.put(frameHeader(piece.length, FrameType.Data, 0, this.id)), length: piece.length }
+    writer.put(piece)
+  }
+
+  private sendEnd(trailers: ReadonlyArray<string>): void {
+    if (this.localEnded) return
+    const { writer } = this.connection
+    const { lastData } = this
+    if (trailers.length > 0) writer.put(headerFrames(this.id, encodeFields(trailers), true))
+    else if (
+      lastData === undefined ||
+      !writer.replace(lastData.place, frameHeader(lastData.length, FrameType.Data, Flag.EndStream, this.id))
+    )
+      writer.put(frameHeader(0, FrameType.Data, Flag.EndStream, this.id))
+    this.endLocal()
+  }
+
+  private endLocal(): void {
+    this.localEnded = true
+    if (this.resetAfter && !this.remoteEnded) this.connection.writer.put(resetFrame(this.id, 0))
+    if (this.remoteEnded || this.resetAfter) this.connection.forget(this)
+  }
+
+  /** With code 0, what was written still goes out first, with its END_STREAM. */
+  reset(code: number): void {
+    if (code === 0 && !this.localEnded) {
+      this.resetAfter = true
+      return
+    }
+    this.connection.resetStream(this, code)
+  }
+
+  /** Called by the connection when the stream is over from its side. */
+  abandoned(): void {
+    this.localEnded = true
+    this.queue = []
+    this.queued = 0
+    this.connection.credit(this.heldBack)
+    this.heldBack = 0
+    this.request?.onReset()
+    this.duplex?.destroy()
+  }
+
+  /** The peer may send that much more. False: the window would overflow. */
+  widen(increment: number): boolean {
+    this.sendWindow += increment
+    if (this.sendWindow > maxWindow) return false
+    this.movedAt = this.connection.now
+    this.roomAgain()
+    return true
+  }
+
+  /** The window grew or the socket drained. */
+  roomAgain(): void {
+    this.pump()
+    if (this.queued >= maxQueued || this.connection.writer.blocked || this.localEnded) return
+    const { onRoom } = this
+    this.onRoom = undefined
+    if (onRoom !== undefined) onRoom()
+    else this.request?.onDrain()
+  }
+
+  /** `length` counts padding too. False: the peer overran its window. */
+  receive(piece: Buffer, length: number): boolean {
+    this.receiveWindow -= length
+    if (this.receiveWindow < 0) return false
+    this.movedAt = this.connection.now
+    if (piece.length > 0) {
+      if (this.duplex !== undefined) {
+        if (!this.duplex.push(Buffer.from(piece))) this.paused = true
+      } else this.request?.onData(piece)
+    }
+    this.consumed(length)
+    return true
+  }
+
+  private consumed(length: number): void {
+    if (this.paused) {
+      this.heldBack += length
+      return
+    }
+    this.connection.credit(length)
+    this.unacknowledged += length
+    if (this.unacknowledged < giveBack || this.remoteEnded) return
+    this.receiveWindow += this.unacknowledged
+    this.connection.writer.put(windowFrame(this.id, this.unacknowledged))
+    this.unacknowledged = 0
+  }
+
+  endRemote(trailers: string): void {
+    this.remoteEnded = true
+    if (this.duplex !== undefined) this.duplex.push(null)
+    this.request?.onEnd(trailers)
+    if (this.localEnded) this.connection.forget(this)
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    const { heldBack } = this
+    this.heldBack = 0
+    if (heldBack > 0) this.consumed(heldBack)
+  }
+
+  asDuplex(): Duplex {
+    this.duplex = new Duplex({
+      read: () => this.resume(),
+      write: (piece: Buffer, _encoding, done) => {
+        if (this.write(piece)) done()
+        else this.onRoom = done
+      },
+      final: (done) => {
+        this.end([])
+        done()
+      },
+      destroy: (error, done) => {
+        this.connection.resetStream(this, 8)
+        done(error)
+      }
+    })
+    return this.duplex
+  }
+
+  cork(): void {}
+  uncork(): void {}
+}

@@ -1,0 +1,33 @@
+/**
+ * The client's SETTINGS (RFC 9113 §6.5).
+ *
+ * Owns: which values are allowed, and what the edge takes from them.
+ */
+import { ErrorCode, maxWindow, Setting } from "./frames.ts"
+
+/** More in one frame than there are settings, several times over, is no configuration. */
+const maxSettings = 32
+const smallestFrame = 16_384
+const largestFrame = 16_777_215
+
+export interface PeerSettings {
+  peerWindow: number
+  peerFrameSize: number
+}
+
+/** Returns the error code that ends the connection, or undefined. */
+export const applySettings = (payload: Buffer, peer: PeerSettings): number | undefined => {
+  if (payload.length % 6 !== 0) return ErrorCode.FrameSize
+  if (payload.length > maxSettings * 6) return ErrorCode.EnhanceYourCalm
+  for (let at = 0; at < payload.length; at += 6) {
+    const id = payload.readUInt16BE(at)
+    const value = payload.readUInt32BE(at + 2)
+    if ((id === Setting.EnablePush || id === Setting.EnableConnectProtocol) && value > 1) return ErrorCode.Protocol
+    if (id === Setting.InitialWindowSize) {
+      if (value > maxWindow) return ErrorCode.FlowControl
+      peer.peerWindow = value
+    }
+    if (id === Setting.MaxFrameSize && (value < smallestFrame || value > largestFrame)) return ErrorCode.Protocol
+  }
+  return undefined
+}
