@@ -18,7 +18,13 @@ export const migrateDatabase = (url: string): Promise<void> =>
     })
     child.once("error", reject)
     child.once("exit", (code) =>
-      code === 0 ? resolve() : reject(new Refusal(`The database's schema could not be brought up to date:\n${said.trim()}${/was changed after/.test(said) ? "\n(During development: './dev reset' starts afresh.)" : ""}`))
+      code === 0
+        ? resolve()
+        : reject(
+            new Refusal(
+              `The database's schema could not be brought up to date:\n${said.trim()}${/was changed after/.test(said) ? "\n(During development: './dev reset' starts afresh.)" : ""}`
+            )
+          )
     )
   })
 

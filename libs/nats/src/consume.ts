@@ -7,7 +7,7 @@
  */
 import { type ConsumerTopology, consumers } from "@connect-domain/messages/topology.ts"
 import { type JsMsg, jetstream } from "@nats-io/jetstream"
-import { Effect, Schedule, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { makeDelivery } from "./deliver.ts"
 import { makeRunner } from "./handling.ts"
 import { type Nats, unavailable } from "./Nats.ts"
@@ -67,9 +67,11 @@ const readForEver = (
       Effect.flatMap((next) => (next.done === true ? Effect.fail(lost("reading ended")) : Effect.sync(() => onMessage(next.value)))),
       Effect.onError(() => Effect.sync(slots.release))
     )
-  return Effect.acquireUseRelease(
+  let failures = 0
+  const read = Effect.acquireUseRelease(
     Effect.tryPromise({ try: () => open(nats, topology, concurrency), catch: lost }),
     ({ messages }) => {
+      failures = 0
       const iterator = messages[Symbol.asyncIterator]()
       return Effect.forever(Effect.andThen(Effect.promise(slots.take), readOne(iterator)))
     },
@@ -78,9 +80,10 @@ const readForEver = (
         stopListening()
         return Promise.race([messages.close(), pause(500)])
       })
-  ).pipe(
-    Effect.tapError((error) => Effect.logDebug(`consumer ${topology.name} is not readable, trying again`, error.message)),
-    Effect.retry(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(Schedule.jittered))
+  )
+  const wait = Effect.suspend(() => Effect.sleep(Math.min(1_000, 25 * 2 ** Math.min(failures++, 6)) * (0.75 + Math.random() / 2)))
+  return Effect.forever(
+    Effect.catch(read, (error) => Effect.andThen(Effect.logDebug(`consumer ${topology.name}: ${error.message}, reading again`), wait))
   )
 }
 

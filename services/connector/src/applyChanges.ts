@@ -25,7 +25,10 @@ export const toFailure = (reason: Reason): typeof ApplyFailure.Type => ({
   retry_after_seconds: reason._tag === "RateLimited" ? reason.retryAfterSeconds : null
 })
 
-const writes = Metric.counter("connector_writes_total", { description: "orders to write, by provider, purpose and outcome", incremental: true })
+const writes = Metric.counter("connector_writes_total", {
+  description: "orders to write, by provider, purpose and outcome",
+  incremental: true
+})
 
 export const zoneOrders = Layer.effectDiscard(
   Effect.gen(function* () {

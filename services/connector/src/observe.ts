@@ -16,7 +16,10 @@ const concurrency = 256
 /** The same question gives the same id: an answer that was sent before a crash is not sent twice. */
 const answerTo = (question: string) => `${question}.answer`
 
-const looks = Metric.counter("connector_looks_total", { description: "looks at authoritative servers, by kind and verdict", incremental: true })
+const looks = Metric.counter("connector_looks_total", {
+  description: "looks at authoritative servers, by kind and verdict",
+  incremental: true
+})
 const counted = <A extends { readonly verdict: string }, E, R>(kind: "ownership" | "records", look: Effect.Effect<A, E, R>) =>
   Effect.tap(look, ({ verdict }) => Metric.update(Metric.withAttributes(looks, { kind, verdict }), 1))
 const ownership = (asked: { readonly name: string; readonly value: string }) => counted("ownership", lookForOwnership(asked))

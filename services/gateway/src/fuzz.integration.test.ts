@@ -98,7 +98,9 @@ it.each(operations)("$method $path", async ({ method, path, fields, queries, sta
       : fc.oneof({ weight: 6, arbitrary: valuesFor(fields) }, { weight: 1, arbitrary: hostile })
   await fc.assert(
     fc.asyncProperty(bodies, valuesFor(queries), fc.constantFrom(undefined, "one", "two"), async (body, query, key) => {
-      const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value).toWellFormed()]))
+      const search = new URLSearchParams(
+        Object.entries(query).map(([name, value]) => [name, (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed()])
+      )
       const answer = await gateway.call(method, search.size === 0 ? target : `${target}?${search}`, {
         ...(body === undefined ? {} : { body }),
         headers: key === undefined ? {} : { "idempotency-key": key }

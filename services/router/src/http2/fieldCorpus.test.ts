@@ -1,0 +1,19 @@
+/** E3: the corpus of HTTP/2 field lists against the pure reader. */
+import { describe, expect, it } from "vitest"
+import { forwardHead } from "../exchange/forwardHead.ts"
+import { isRefusal } from "../http1/Refusal.ts"
+import { hostnameEntry } from "../testing/TestEdge.ts"
+import { fieldCorpus } from "./fieldCorpus.ts"
+import { readHttp2Fields } from "./readFields.ts"
+
+describe("E3: field lists", () => {
+  it.each(fieldCorpus.map((each) => [each.name, each] as const))("%s", (_, { fields, expect: wanted, forwarded }) => {
+    const verdict = readHttp2Fields(fields, true)
+    if (isRefusal(verdict)) return expect(verdict.status).toBe(wanted)
+    expect(wanted).toBe("served")
+    const head = forwardHead(verdict, hostnameEntry("shop.example.org"), "", "id")
+    for (const line of forwarded ?? []) expect(head).toContain(`${line}\r\n`)
+    expect(head).not.toContain("6.6.6.6")
+    expect(head.split("\r\n\r\n")).toHaveLength(2)
+  })
+})
