@@ -6,7 +6,7 @@
  * growing pauses, never in a hot loop).
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, openSync } from "node:fs"
+import { closeSync, openSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Refusal } from "./DevDirectory.ts"
 
@@ -31,6 +31,15 @@ export interface ProcessPlan {
 const pauses = [100, 300, 700, 1_200, 1_500]
 const soonMillis = 3_000
 
+const lastLines = (file: string): string =>
+  readFileSync(file, "utf8")
+    .slice(-4_000)
+    .trimEnd()
+    .split("\n")
+    .slice(-8)
+    .map((line) => `  ${line}`)
+    .join("\n")
+
 export class ManagedProcess {
   readonly plan: ProcessPlan
   readonly #changed: () => void
@@ -38,6 +47,7 @@ export class ManagedProcess {
   #ended = Promise.resolve()
   #stopping = false
   #quickDeaths = 0
+  #served = false
   restarts = 0
   /** Epoch milliseconds of the last start. */
   startedAt = 0
@@ -81,7 +91,7 @@ export class ManagedProcess {
 
   #onEnd(child: ChildProcess): void {
     if (this.#stopping || child !== this.#child) return
-    this.#quickDeaths = Date.now() - this.startedAt < soonMillis ? this.#quickDeaths + 1 : 0
+    this.#quickDeaths = !this.#served || Date.now() - this.startedAt < soonMillis ? this.#quickDeaths + 1 : 0
     this.restarts++
     const pause = pauses[Math.min(this.#quickDeaths, pauses.length - 1)]!
     void sleep(pause).then(async () => {
@@ -109,6 +119,7 @@ export class ManagedProcess {
     })()
     try {
       await Promise.race([plan.ready(AbortSignal.any([limit, done.signal])), timedOut, dying])
+      this.#served = true
     } finally {
       done.abort()
       dying.catch(() => undefined)
@@ -117,7 +128,8 @@ export class ManagedProcess {
   }
 
   #refusal(what: string): Refusal {
-    return new Refusal(`${this.plan.name} ${what}. Its last words are in ${this.plan.log}`)
+    const { name, log } = this.plan
+    return new Refusal(`${name} ${what}. The end of ${log}:\n${lastLines(log)}`)
   }
 
   /** Asks it to end, insists after `graceSeconds`. Safe to call twice. */

@@ -50,7 +50,7 @@ export class SandboxApi {
     } catch {
       // Not JSON: shown as it is.
     }
-    const details = error.details === undefined ? "" : ` ${JSON.stringify(error.details)}`
+    const details = error.details === undefined || error.details === null ? "" : ` ${JSON.stringify(error.details)}`
     throw new ApiRefusal(
       response.status,
       error.code ?? "",

@@ -1,6 +1,7 @@
 /** `./dev logs [name]`: the end of each log, then what is added, each line with its source. Ends with Ctrl-C. */
 import { existsSync, openSync, readdirSync, readSync, statSync, watch } from "node:fs"
 import { basename, join } from "node:path"
+import { serviceNames } from "@connect-domain/messages/definition.ts"
 import { devDirectory, Refusal } from "./DevDirectory.ts"
 import { dim } from "./progress.ts"
 
@@ -46,7 +47,8 @@ export const logs = async (name: string | undefined): Promise<number> => {
   const known = all.map((file) => basename(file, ".log"))
   // In one process all services share a log.
   const wanted = name === undefined ? known : known.filter((one) => one === name)
-  const chosen = wanted.length === 0 && name !== undefined && known.includes("services") ? ["services"] : wanted
+  const chosen =
+    wanted.length === 0 && serviceNames.some((service) => service === name) && known.includes("services") ? ["services"] : wanted
   if (chosen.length === 0)
     throw new Refusal(`There is no log${name === undefined ? " yet" : ` '${name}'`}. Known: ${known.join(", ") || "none"}.`)
   const followers = new Map(

@@ -109,7 +109,11 @@ export const up = async (options: UpOptions): Promise<number> => {
   rotateLogs(directory)
   say(`Starting Connect Domain in ${directory.root}`)
   const supervisor = startSupervisor(directory, options)
-  const interrupted = () => void endSandbox(directory).then(() => process.exit(130))
+  let ending = false
+  const interrupted = () => {
+    ending = true
+    void endSandbox(directory).then(() => process.exit(130))
+  }
   process.once("SIGINT", interrupted)
   let code = 0
   try {
@@ -118,6 +122,7 @@ export const up = async (options: UpOptions): Promise<number> => {
   } catch (error) {
     // What can't be started is not left half-started.
     await endSandbox(directory)
+    if (ending) return 130
     throw error
   } finally {
     process.removeListener("SIGINT", interrupted)

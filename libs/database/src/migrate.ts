@@ -1,5 +1,6 @@
 /**
- * Brings the database's schema up to date: runs `migrations/<number>_<name>.sql`, each once, in order of number.
+ * Brings the database's schema up to date: runs `migrations/<number>_<name>.sql`, each once, in order of number. As a program,
+ * `node libs/database/src/migrate.ts`, it migrates DATABASE_URL.
  *
  * Owns: the order, the lock, the record of what ran. Leaves to the files: the schema; each belongs to the service in its name.
  * Built against: two processes that start at once (an advisory lock), a failure half-way (each file in one transaction with its record),
@@ -98,3 +99,14 @@ const readMigrations = async (directory: string): Promise<ReadonlyArray<Migratio
   if (twice !== undefined) throw new MigrationError({ file: twice.file, message: `two migrations have the number ${twice.number}` })
   return migrations
 }
+
+const main = () =>
+  Effect.runPromise(migrate).then(
+    (files) => console.log(files.length === 0 ? "the schema is up to date" : `migrated: ${files.join(", ")}`),
+    (error: unknown) => {
+      console.error(error instanceof Error ? error.message : String(error))
+      process.exitCode = 1
+    }
+  )
+
+if (import.meta.main) await main()

@@ -143,7 +143,13 @@ const serve = <D extends CallDefinition, R>(
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => nats.subscribe(definition.subject, onMessage, definition.to)),
-      (subscription) => Effect.ignore(Effect.tryPromise(() => subscription.drain()))
+      (subscription) =>
+        Effect.ignore(
+          Effect.timeout(
+            Effect.tryPromise(() => subscription.drain()),
+            "500 millis"
+          )
+        )
     )
   })
 

@@ -31,6 +31,8 @@ export class Nats extends Context.Service<
     readonly publish: (subject: string, data: Uint8Array | string, headers?: Readonly<Record<string, string>>) => void
     readonly subscribe: (subject: string, onMessage: (message: Msg) => void, queue?: string) => Subscription
     readonly isConnected: () => boolean
+    /** Resolves while there is a connection; rejects when there is none in time. What is sent before that is lost. */
+    readonly connected: (limitMillis: number) => Promise<void>
     /** Calls `run` after each reconnection, until the function given back is called: what the server kept in memory is gone then. */
     readonly onReconnect: (run: () => void) => () => void
     /** For readiness checks: a round trip to the server, within two seconds. */
@@ -62,6 +64,7 @@ const make = (service: Sender, connection: NatsConnection): { readonly shape: Na
     service,
     connection,
     isConnected: () => state.connected,
+    connected: (limitMillis) => (state.connected ? Promise.resolve() : reconnection(state, limitMillis)),
     onReconnect: (run) => {
       state.onReconnect.add(run)
       return () => state.onReconnect.delete(run)

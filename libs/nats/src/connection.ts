@@ -54,8 +54,9 @@ export const openConnection = (service: Sender) =>
 const connectionOptions = (service: Sender) =>
   Effect.gen(function* () {
     const servers = (yield* NatsUrl).split(",").map((server) => server.trim())
-    const seed = Option.map(yield* Config.option(natsSeed(service)), Redacted.value)
-    const caFile = yield* Config.option(NatsCaFile)
+    const given = (value: string) => value !== ""
+    const seed = Option.filter(Option.map(yield* Config.option(natsSeed(service)), Redacted.value), given)
+    const caFile = Option.filter(yield* Config.option(NatsCaFile), given)
     if (Option.isSome(seed) && !isSeed(seed.value)) {
       return yield* new NatsUnusable({ message: `CD_${service.toUpperCase()}_NATS_SEED is not an nkey seed` })
     }

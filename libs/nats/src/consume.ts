@@ -76,9 +76,10 @@ const readForEver = (
       return Effect.forever(Effect.andThen(Effect.promise(slots.take), readOne(iterator)))
     },
     ({ messages, stopListening }) =>
-      Effect.promise(() => {
+      Effect.sync(() => {
         stopListening()
-        return Promise.race([messages.close(), pause(500)])
+        // Its promise resolves for a reader only, and nobody reads any more.
+        void messages.close()
       })
   )
   const wait = Effect.suspend(() => Effect.sleep(Math.min(1_000, 25 * 2 ** Math.min(failures++, 6)) * (0.75 + Math.random() / 2)))
@@ -89,7 +90,8 @@ const readForEver = (
 
 /** After a reconnection the consumer may be gone, and its outstanding request certainly is: reading ends, and starts again. */
 const open = async (nats: Nats["Service"], topology: ConsumerTopology, concurrency: number) => {
-  const client = jetstream(nats.connection, { timeout: 2_000 })
+  await nats.connected(60_000)
+  const client = jetstream(nats.connection, { timeout: 1_000 })
   const consumer = await client.consumers.get(topology.stream, topology.name)
   const messages = await consumer.consume({
     max_messages: Math.max(2, concurrency),
@@ -118,5 +120,3 @@ const progressSigns = (
     }),
     ({ timer }) => Effect.sync(() => clearInterval(timer))
   ).pipe(Effect.map(({ running }) => running))
-
-const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis).unref())

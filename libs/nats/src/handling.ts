@@ -20,7 +20,7 @@ export interface Runner<R> {
 /** A runner whose fibers are interrupted when the scope closes, after five seconds of grace. */
 export const makeRunner = <R>(): Effect.Effect<Runner<R>, Config.ConfigError, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const traced = Option.isSome(yield* OtlpEndpoint)
+    const traced = Option.getOrElse(yield* OtlpEndpoint, () => "") !== ""
     const fibers = yield* FiberSet.make<void, never>()
     const context = yield* Effect.context<R>()
     const idle = FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption("5 seconds"), Effect.asVoid)

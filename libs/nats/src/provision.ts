@@ -7,7 +7,7 @@
  */
 import { allBuckets } from "@connect-domain/messages/catalogue.ts"
 import type { BucketDefinition } from "@connect-domain/messages/definition.ts"
-import { type ConsumerTopology, consumers, deadStream, type StreamTopology, streams } from "@connect-domain/messages/topology.ts"
+import { type ConsumerTopology, consumers, type StreamTopology, streams } from "@connect-domain/messages/topology.ts"
 import { type ConsumerConfig, JetStreamApiError, type JetStreamManager, jetstreamManager, type StreamConfig } from "@nats-io/jetstream"
 import { Config, Effect, Schedule } from "effect"
 import { Nats, type NatsUnavailable, unavailable } from "./Nats.ts"
@@ -25,8 +25,7 @@ export const provision: Effect.Effect<void, NatsUnavailable | Config.ConfigError
   const warnings: Array<string> = []
   yield* Effect.tryPromise({
     try: async () => {
-      // The client's own JetStream calls get lost while it reconnects; this one waits.
-      await nats.request(`$JS.API.STREAM.INFO.${deadStream}`, "", { timeoutMillis: 5_000 }).catch(() => undefined)
+      await nats.connected(5_000)
       const manager = await jetstreamManager(nats.connection, { checkAPI: false, timeout: 5_000 })
       await Promise.all([
         ...streams.map((stream) => ensureStream(manager, streamConfig(stream, replicas), warnings)),

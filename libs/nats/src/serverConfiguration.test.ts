@@ -8,6 +8,7 @@ import { codecOf } from "./codec.ts"
 import { isSupportedVersion } from "./connection.ts"
 import { createUsers, publicKeyOf, serverConfiguration } from "./serverConfiguration.ts"
 import { natsServerProgram } from "./testing/NatsServer.ts"
+import { withSeeds } from "./writeServerConfig.ts"
 
 describe("server configuration", () => {
   it("is accepted by nats-server, holds no seed, and opens nothing but the client port", () => {
@@ -25,6 +26,14 @@ describe("server configuration", () => {
     }
     assert.include(text, "sync_interval: always")
     assert.notMatch(text, /websocket|mqtt|leafnodes|no_auth_user|http:/)
+  })
+
+  it("a deployment's seeds are made once and kept", () => {
+    const first = withSeeds("A=1\nCD_GATEWAY_NATS_SEED=\n")
+    assert.match(first.text, /^A=1\nCD_GATEWAY_NATS_SEED=SU[A-Z2-7]{56}\n/)
+    const second = withSeeds(first.text)
+    assert.strictEqual(second.text, first.text)
+    assert.deepStrictEqual([...second.seeds], [...first.seeds])
   })
 
   it("versions: 2.12 is the oldest that is accepted", () => {

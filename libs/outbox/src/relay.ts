@@ -24,7 +24,7 @@ const batchSize = 256
 /** Between looks without being woken: from the first to the second as long as nothing is found. Milliseconds. */
 const idleMillis = { first: 1_000, last: 5_000 }
 /** After a failure. Milliseconds. */
-const troubleMillis = { first: 100, last: 2_000 }
+const troubleMillis = { first: 100, last: 1_000 }
 
 const sent = Metric.counter("outbox_messages_sent_total", { description: "messages published from the outbox", incremental: true })
 

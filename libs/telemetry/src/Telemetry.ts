@@ -41,7 +41,7 @@ export const Telemetry = {
         const level = yield* Effect.flatMap(LogLevelSetting, levelOf)
         const endpoint = yield* OtlpEndpoint
         const lines = Layer.mergeAll(Logger.layer([jsonLogger(service)]), Layer.succeed(References.MinimumLogLevel, level))
-        return Option.isNone(endpoint) ? lines : Layer.provideMerge(exporter(endpoint.value, service), lines)
+        return Option.isNone(endpoint) || endpoint.value === "" ? lines : Layer.provideMerge(exporter(endpoint.value, service), lines)
       })
     )
 }

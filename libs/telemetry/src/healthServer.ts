@@ -17,7 +17,7 @@ export const healthServer = (service: string) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const listen = yield* healthListen(service)
-      if (Option.isNone(listen)) return
+      if (Option.isNone(listen) || listen.value === "") return
       const { report } = yield* Readiness
       const context = yield* Effect.context<never>()
       const answer = (path: string | undefined): Effect.Effect<Answer> => {

@@ -41,7 +41,7 @@ const clientLimits: ClientLimits = {
   idleMillis: 75_000,
   tunnelMillis: 3_600_000
 }
-const poolLimits: PoolLimits = { responseMillis: 60_000, idleMillis: 300_000, keepMillis: 15_000, perOrigin: 512, idlePerOrigin: 64 }
+const poolLimits: PoolLimits = { responseMillis: 60_000, idleMillis: 300_000, keepMillis: 15_000, perOrigin: 512, idlePerOrigin: 256 }
 const handshakeMillis = 10_000
 const mebibyte = 1024 * 1024
 

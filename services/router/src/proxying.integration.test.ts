@@ -235,6 +235,33 @@ describe("HTTP/2 through the edge", () => {
   })
 })
 
+describe("WebSocket over HTTP/2 (RFC 8441)", () => {
+  it("opens a tunnel to an HTTP/1.1 origin and carries bytes both ways", async () => {
+    const session = connectHttp2(`https://127.0.0.1:${edge.https}`, { servername: "shop.example.org", ca: edge.authority.pem })
+    await new Promise((resolve) => session.once("remoteSettings", resolve))
+    const stream = session.request({ ":method": "CONNECT", ":protocol": "websocket", ":path": "/ws", ":authority": "shop.example.org" })
+    const echoed = (wanted: string) =>
+      new Promise<void>((resolve) => {
+        let text = ""
+        stream.on("data", (piece) => {
+          text += piece
+          if (text.includes(wanted)) resolve()
+        })
+      })
+    const status = new Promise((resolve) => stream.once("response", (fields) => resolve(fields[":status"])))
+    const hello = echoed("hello")
+    expect(await status).toBe(200)
+    await hello
+    const large = "z".repeat(500_000)
+    const back = echoed(large)
+    stream.write(large)
+    await back
+    stream.end()
+    await new Promise((resolve) => stream.once("close", resolve))
+    session.close()
+  })
+})
+
 describe("E4: upstream hygiene", () => {
   const get = (host: string) => sendRaw(edge, host, `GET /x HTTP/1.1\r\nHost: ${host}\r\n${close}\r\n`)
 

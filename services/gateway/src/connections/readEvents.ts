@@ -68,10 +68,17 @@ export const readLog = (
     return rows.map(toEvent)
   })
 
-const positionOf = (database: Database["Service"], tenantId: string, id: string) =>
-  Effect.map(
+const positionOf = (database: Database["Service"], tenantId: string, id: string) => {
+  const look = Effect.map(
     database.query<{ readonly position: string }>(
       (sql) => sql`select position from lifecycle.published_events where tenant_id = ${tenantId} and id = ${id}`
     ),
     ([row]) => row?.position
   )
+  // The log shows an event when no older transaction is open; a reader who got it over NATS can be that little bit faster.
+  const again = Effect.repeat(Effect.delay(look, "50 millis"), { times: 5, until: (position) => position !== undefined })
+  return Effect.flatMap(look, (position) => (position === undefined && isRecent(id) ? again : Effect.succeed(position)))
+}
+
+/** Was this UUIDv7 made within the last minute? */
+const isRecent = (id: string): boolean => Math.abs(Date.now() - Number.parseInt(id.slice(0, 13).replace("-", ""), 16)) < 60_000

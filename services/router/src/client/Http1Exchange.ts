@@ -10,6 +10,8 @@ import type { ResponseHead } from "../http1/responseHead.ts"
 import { errorAnswer, reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 
+/** Up to this many bytes are copied together. */
+const maxJoined = 32 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
 export class Http1Exchange implements ExchangeClient {
@@ -24,6 +26,10 @@ export class Http1Exchange implements ExchangeClient {
   bytesOut = 0
   private readonly connection: Http1Connection
   private chunked = false
+  private parts: Array<string | Buffer> = []
+  private held = 0
+  private corked = false
+  private room = true
   private continued = false
 
   constructor(connection: Http1Connection, head: RequestHead, requestId: string, owner: { connectionId: string; tenantId: string }) {
@@ -35,22 +41,49 @@ export class Http1Exchange implements ExchangeClient {
   }
 
   cork(): void {
-    this.connection.socket.cork()
+    this.corked = true
   }
 
+  /** Everything of this turn in one buffer and one TLS record. Large pieces go by themselves: copying them would cost more. */
   uncork(): void {
-    this.connection.socket.uncork()
+    this.corked = false
+    const { parts } = this
+    if (parts.length === 0) return
+    this.parts = []
+    const { socket } = this.connection
+    if (this.held > maxJoined || parts.length === 1) {
+      socket.cork()
+      for (const part of parts) this.room = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
+      socket.uncork()
+    } else {
+      const joined = Buffer.allocUnsafe(this.held)
+      let at = 0
+      for (const part of parts) {
+        if (typeof part === "string") joined.write(part, at, "latin1")
+        else joined.set(part, at)
+        at += part.length
+      }
+      this.room = socket.write(joined)
+    }
+    this.held = 0
+    if (!this.room) this.connection.waitForDrain()
+  }
+
+  private put(part: string | Buffer): void {
+    this.parts.push(part)
+    this.held += part.length
+    if (!this.corked) this.uncork()
   }
 
   proceed(): void {
     if (this.continued || !this.head.expectContinue || this.bytesIn > 0) return
     this.continued = true
-    this.connection.socket.write(continueLine, "latin1")
+    this.put(continueLine)
   }
 
   interim(head: ResponseHead): void {
     if (this.head.minor === 0) return
-    this.connection.socket.write(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}\r\n`, "latin1")
+    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}\r\n`)
   }
 
   respond(head: ResponseHead, body: ResponseBody): void {
@@ -62,31 +95,27 @@ export class Http1Exchange implements ExchangeClient {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    connection.socket.write(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}${framing}${close}\r\n`, "latin1")
+    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}${framing}${close}\r\n`)
   }
 
   data(piece: Buffer): boolean {
     this.bytesOut += piece.length
-    const { socket } = this.connection
-    let room: boolean
-    if (this.chunked) {
-      socket.write(`${piece.length.toString(16)}\r\n`, "latin1")
-      socket.write(piece)
-      room = socket.write("\r\n", "latin1")
-    } else {
-      room = socket.write(piece)
-    }
-    if (!room) this.connection.waitForDrain()
-    return room
+    if (this.chunked) this.put(`${piece.length.toString(16)}\r\n`)
+    this.put(piece)
+    if (this.chunked) this.put("\r\n")
+    // What is still held back counts: it is written before the origin is read again.
+    return this.room && !this.connection.socket.writableNeedDrain
   }
 
   end(trailers: string): void {
-    if (this.chunked) this.connection.socket.write(`0\r\n${trailers}\r\n`, "latin1")
+    if (this.chunked) this.put(`0\r\n${trailers}\r\n`)
+    this.uncork() // before the next request of a pipeline is answered
     this.connection.exchangeDone(this)
   }
 
   upgrade(head: ResponseHead, socket: Duplex, rest: Buffer): void {
     this.status = 101
+    this.uncork()
     this.connection.tunnel(this, head, socket, rest)
   }
 
@@ -97,6 +126,7 @@ export class Http1Exchange implements ExchangeClient {
   fail(failure: Failure): void {
     this.code = failure.code
     const { connection } = this
+    this.uncork()
     if (this.status !== 0) {
       connection.destroy() // the head is out: only a broken connection tells the client that the rest is missing
       return
@@ -104,7 +134,8 @@ export class Http1Exchange implements ExchangeClient {
     this.status = failure.status
     if (!connection.requestComplete || connection.edge.draining) connection.closeAfter = true
     const answer = errorAnswer(failure.status, this.head.accept, this.requestId)
-    connection.socket.write(writeAnswer(answer, { head: this.head.method === "HEAD", close: connection.closeAfter }), "latin1")
+    this.put(writeAnswer(answer, { head: this.head.method === "HEAD", close: connection.closeAfter }))
+    this.uncork()
     connection.exchangeDone(this)
   }
 

@@ -4,6 +4,7 @@
  * Owns: the request's verdict, its body's length, the answer's fields. Leaves to the codec (`nodeHttp2.ts`): frames, flow control, HPACK.
  * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), which would desynchronise the origin's connection.
  */
+import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { type Answer, errorAnswer } from "../client/answers.ts"
 import { type ClientPeer, type Decision, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
@@ -79,8 +80,11 @@ export class Http2Request implements ExchangeClient {
     this.forward(head, decision)
   }
 
-  private forward(head: RequestHead, { entry, origin }: ProxyDecision): void {
+  private forward(asked: RequestHead, { entry, origin }: ProxyDecision): void {
     this.entry = entry
+    // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
+    const withKey = () => `${asked.kept}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n`
+    const head = asked.websocket ? { ...asked, kept: withKey() } : asked
     const forwarded = forwardedLines(this.peer, head.host, head.port, entry.connection_id)
     const outgoing = {
       method: head.method,
@@ -176,7 +180,8 @@ export class Http2Request implements ExchangeClient {
 
   upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 200
-    this.stream.respond([":status", "200", ...linesToFields(head.kept)], false)
+    const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
+    this.stream.respond([":status", "200", ...linesToFields(kept)], false)
     this.finish()
     const client = this.stream.asDuplex()
     if (rest.length > 0) client.write(rest)

@@ -26,7 +26,7 @@ beforeAll(async () => {
       const { "x-cd-request-id": _id, "x-cd-connection": _connection, ...headers } = request.headers
       const size = Number(/size=([0-9]+)/.exec(request.url ?? "")?.[1] ?? 0)
       if (request.url?.includes("chunked")) response.writeHead(203, { "x-many": ["a", "b"], trailer: "x-t" })
-      else response.writeHead(200, { "content-length": size + 0 === 0 ? undefined : size } as never)
+      else response.writeHead(200, size > 0 ? { "content-length": size } : {})
       if (size > 0) response.write(Buffer.alloc(size, 97))
       else response.write(JSON.stringify({ method: request.method, url: request.url, headers, length, sum, trailers: request.trailers }))
       if (request.url?.includes("chunked")) response.addTrailers({ "x-t": "1" })
@@ -78,13 +78,14 @@ const ask = (session: ClientHttp2Session, { method, path, headers, body }: Asked
     if (body > 0) stream.end(Buffer.alloc(body, 98))
   })
 
-const open = (edge: TestEdge) => connect(`https://127.0.0.1:${edge.https}`, { servername: host, ca: edge.authority.pem })
+const open = (edge: TestEdge): ClientHttp2Session =>
+  connect(`https://127.0.0.1:${edge.https}`, { servername: host, ca: edge.authority.pem }).on("error", () => {})
 
 describe("the own codec answers as node:http2 does", () => {
   it("for any mix of requests on one connection", async () => {
     const asked = fc.record({
       method: fc.constantFrom("GET", "POST", "PUT", "DELETE", "OPTIONS"),
-      path: fc.constantFrom("/", "/a?b=c", "/chunked", "/size=10", "/size=70000", "/size=400000", "/x y"),
+      path: fc.constantFrom("/", "/a?b=c", "/chunked", "/size=10", "/size=70000", "/size=400000"),
       headers: fc.dictionary(fc.stringMatching(/^x-[a-z]{1,8}$/), fc.stringMatching(/^[!-~]{0,60}$/), { maxKeys: 8 }),
       body: fc.constantFrom(0, 0, 1, 5000, 70_000, 300_000)
     })
