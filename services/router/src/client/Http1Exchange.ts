@@ -29,7 +29,6 @@ export class Http1Exchange implements ExchangeClient {
   private parts: Array<string | Buffer> = []
   private held = 0
   private corked = false
-  private room = true
   private continued = false
 
   constructor(connection: Http1Connection, head: RequestHead, requestId: string, owner: { connectionId: string; tenantId: string }) {
@@ -45,15 +44,18 @@ export class Http1Exchange implements ExchangeClient {
   }
 
   /** Everything of this turn in one buffer and one TLS record. Large pieces go by themselves: copying them would cost more. */
-  uncork(): void {
+  uncork(): boolean {
     this.corked = false
     const { parts } = this
-    if (parts.length === 0) return
-    this.parts = []
     const { socket } = this.connection
+    if (parts.length === 0) return !socket.writableNeedDrain
+    this.parts = []
     if (this.held > maxJoined || parts.length === 1) {
       socket.cork()
-      for (const part of parts) this.room = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
+      for (const part of parts) {
+        if (typeof part === "string") socket.write(part, "latin1")
+        else socket.write(part)
+      }
       socket.uncork()
     } else {
       const joined = Buffer.allocUnsafe(this.held)
@@ -63,10 +65,11 @@ export class Http1Exchange implements ExchangeClient {
         else joined.set(part, at)
         at += part.length
       }
-      this.room = socket.write(joined)
+      socket.write(joined)
     }
     this.held = 0
-    if (!this.room) this.connection.waitForDrain()
+    if (socket.writableNeedDrain) this.connection.waitForDrain()
+    return !socket.writableNeedDrain
   }
 
   private put(part: string | Buffer): void {
@@ -103,8 +106,7 @@ export class Http1Exchange implements ExchangeClient {
     if (this.chunked) this.put(`${piece.length.toString(16)}\r\n`)
     this.put(piece)
     if (this.chunked) this.put("\r\n")
-    // What is still held back counts: it is written before the origin is read again.
-    return this.room && !this.connection.socket.writableNeedDrain
+    return !this.connection.socket.writableNeedDrain
   }
 
   end(trailers: string): void {

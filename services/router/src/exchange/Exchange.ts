@@ -23,7 +23,8 @@ export interface Failure {
 export interface ExchangeClient {
   /** Between these two, everything written may be held back to leave as one write. */
   cork(): void
-  uncork(): void
+  /** False: the origin should pause until `OriginExchange.resume`. */
+  uncork(): boolean
   /** The origin wants the body (RFC 9110 §10.1.1). */
   proceed(): void
   /** A 1xx other than 100 and 101, to be passed on. */

@@ -29,8 +29,6 @@ export interface Http2Stream {
   resume(): void
   /** The stream's bytes both ways, for a tunnel (RFC 8441). */
   asDuplex(): Duplex
-  cork(): void
-  uncork(): void
 }
 
 const protocolError = 1
@@ -141,12 +139,10 @@ export class Http2Request implements ExchangeClient {
     this.origin?.resume()
   }
 
-  cork(): void {
-    this.stream.cork()
-  }
+  cork(): void {}
 
-  uncork(): void {
-    this.stream.uncork()
+  uncork(): boolean {
+    return true // frames leave at the end of the turn
   }
 
   proceed(): void {

@@ -226,7 +226,4 @@ export class OwnStream implements Http2Stream {
     })
     return this.duplex
   }
-
-  cork(): void {}
-  uncork(): void {}
 }

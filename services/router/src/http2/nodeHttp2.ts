@@ -65,8 +65,6 @@ class NodeStream implements Http2Stream {
     this.stream.removeAllListeners("data")
     return this.stream
   }
-  cork(): void {}
-  uncork(): void {}
 }
 
 const trailerLines = (headers: IncomingHttpHeaders): string =>

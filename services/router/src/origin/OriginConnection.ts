@@ -86,11 +86,9 @@ export class OriginConnection implements Watched {
     else if (reader.state === "upgraded") this.upgrade(request)
     else
       this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
-    if (reader.paused) {
-      reader.paused = false
-      if (this.request === request) request.pause()
-    }
-    client.uncork()
+    const room = client.uncork() && !reader.paused
+    reader.paused = false
+    if (!room && this.request === request) request.pause()
   }
 
   /** The response is complete. Only a request that was sent completely leaves the connection clean. */

@@ -35,6 +35,8 @@ export class Registry implements HostnameTable {
   /** Names seen in the bucket since the last full look at it began. */
   private present = new Set<string>()
   private complete = false
+  /** `_meta` was seen in the bucket as it is now; what an earlier bucket said takes nothing away. */
+  private metaPresent = false
   private readonly presentChallenges = new Set<string>()
   /** Certificates that applied entries name and that are not here yet → the first revision that waits for them. */
   private readonly missing = new Map<string, number>()
@@ -88,6 +90,7 @@ export class Registry implements HostnameTable {
   beginHostnames(): void {
     this.present = new Set()
     this.complete = false
+    this.metaPresent = false
   }
 
   /** Every key that stood in the bucket was seen once. */
@@ -100,6 +103,7 @@ export class Registry implements HostnameTable {
 
   putMeta(meta: RegistryMeta, revision: number): void {
     this.meta = meta
+    this.metaPresent = true
     this.seen.hostnames = revision
     this.journal.meta(meta)
     this.dropAbsent()
@@ -134,7 +138,7 @@ export class Registry implements HostnameTable {
 
   private dropAbsent(): void {
     const { meta, present } = this
-    if (!this.complete || meta === undefined || !meta.complete || present.size < meta.count) return
+    if (!this.complete || !this.metaPresent || !meta?.complete || present.size < meta.count) return
     for (const [hostname, entry] of this.entries) {
       if (present.has(hostname)) continue
       this.entries.delete(hostname)

@@ -1,0 +1,89 @@
+import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { Registry } from "./Registry.ts"
+
+const entryOf = (hostname: string, version: number, status: "held" | "released" = "held"): HostnameEntry => ({
+  hostname,
+  status,
+  connection_id: `c-${hostname}`,
+  tenant_id: "t",
+  application_id: "a",
+  claim_id: `c-${hostname}`,
+  environment: "test",
+  origin: null,
+  certificate_id: null,
+  flags: {},
+  version
+})
+
+/** A registry that has read a bucket with these entries and a complete `_meta`. */
+const filled = (entries: ReadonlyArray<HostnameEntry>): Registry => {
+  const registry = new Registry()
+  registry.beginHostnames()
+  let revision = 0
+  for (const entry of entries) registry.putHostname(entry, ++revision)
+  const count = entries.filter((entry) => entry.status === "held").length
+  registry.putMeta({ epoch: "e1", complete: true, count }, ++revision)
+  registry.endHostnames(revision)
+  return registry
+}
+
+describe("a bucket that was made anew", () => {
+  it("takes no name away while it is empty", () => {
+    const registry = filled([entryOf("a.test", 1), entryOf("b.test", 2)])
+    registry.beginHostnames()
+    registry.endHostnames(0)
+    expect(registry.size).toBe(2)
+  })
+
+  it("takes no name away while it is half filled, though its tombstones outnumber what the old one held", () => {
+    const gone = ["x.test", "y.test", "z.test"].map((name, index) => entryOf(name, index + 1, "released"))
+    const registry = filled([...gone, entryOf("a.test", 8), entryOf("b.test", 9)])
+    registry.beginHostnames()
+    gone.forEach((entry, index) => void registry.putHostname(entry, index + 1))
+    registry.endHostnames(3)
+    expect(registry.find("a.test")).toBeDefined()
+    expect(registry.find("b.test")).toBeDefined()
+  })
+
+  it("takes away what it does not hold once it says that it is complete", () => {
+    const registry = filled([entryOf("a.test", 1), entryOf("b.test", 2)])
+    registry.beginHostnames()
+    registry.endHostnames(0)
+    registry.putHostname(entryOf("a.test", 1), 1)
+    expect(registry.find("b.test")).toBeDefined()
+    registry.putMeta({ epoch: "e2", complete: true, count: 1 }, 2)
+    expect(registry.find("a.test")).toBeDefined()
+    expect(registry.find("b.test")).toBeUndefined()
+  })
+
+  it("never takes away a held name, however a rebuild and further looks interleave", () => {
+    const names = ["a.test", "b.test", "c.test", "d.test"]
+    const step = fc.oneof(
+      fc.constant({ do: "wipe" as const }),
+      fc.constant({ do: "look" as const }),
+      fc.nat(names.length - 1).map((index) => ({ do: "put" as const, index }))
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), (steps, held) => {
+        const all = names.map((name, index) => entryOf(name, index + 1, held[index] ? "held" : "released"))
+        const registry = filled(all)
+        let bucket: Array<HostnameEntry> = [...all]
+        const look = () => {
+          registry.beginHostnames()
+          bucket.forEach((entry, index) => void registry.putHostname(entry, index + 1))
+          registry.endHostnames(bucket.length)
+        }
+        for (const each of steps) {
+          if (each.do === "wipe") bucket = []
+          if (each.do === "put" && !bucket.includes(all[each.index]!)) {
+            bucket.push(all[each.index]!)
+            registry.putHostname(all[each.index]!, bucket.length)
+          } else look()
+          for (const entry of all) expect(registry.find(entry.hostname) !== undefined).toBe(entry.status === "held")
+        }
+      })
+    )
+  })
+})
