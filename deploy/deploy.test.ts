@@ -1,7 +1,12 @@
 /** The deployment files are read by a program: they parse, start files that exist, and give each service its own secrets alone. */
+import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse as parseHcl } from "@cdktf/hcl2json"
+import type { Setting } from "@connect-domain/domain/Setting.ts"
+import { createUsers } from "@connect-domain/nats/serverConfiguration.ts"
+import { wrongSettings } from "@connect-domain/telemetry/checkSettings.ts"
+import { ConfigProvider, Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { parse as parseYaml } from "yaml"
 
@@ -33,6 +38,23 @@ describe("compose.yaml", () => {
     expect(command).toEqual([`services/${service}/src/main.ts`])
     expect(existsSync(join(root, command![0]!))).toBe(true)
     expect(Object.keys(environment!).filter(isSecret).sort()).toEqual([...own].sort())
+  })
+
+  it.each(Object.keys(secrets))("%s accepts its settings when every secret is filled in", async (service) => {
+    const key = `k1:${randomBytes(32).toString("base64")}`
+    const filled: Readonly<Record<string, string>> = {
+      CD_EDGE_HOSTNAME: "edge.example.com",
+      CD_EDGE_ADDRESSES: "192.0.2.10,2001:db8::10",
+      CD_ACME_CONTACT: "mailto:operator@example.com",
+      DATABASE_URL: "postgres://connect_domain:password@postgres:5432/connect_domain",
+      ...Object.fromEntries(createUsers().map(({ name, seed }) => [`CD_${name.toUpperCase()}_NATS_SEED`, seed])),
+      ...Object.fromEntries(["CREDENTIAL_ENC_KEY", "EDGE_KEK", "WEBHOOK_KEK", "CD_ACME_KEK", "CD_TOKEN_KEY"].map((name) => [name, key]))
+    }
+    const fill = (text: string) => text.replace(/\$\{([A-Z_]+)(?::-([^}]*)|:\?[^}]*)?\}/g, (_, name, usual) => usual ?? filled[name] ?? "")
+    const environment = Object.entries(compose.services[service]!.environment!).map(([name, value]) => [name, fill(String(value))])
+    const { settings } = (await import(`../services/${service}/src/startSettings.ts`)) as { settings: ReadonlyArray<Setting> }
+    const provider = ConfigProvider.fromEnvRecord(Object.fromEntries(environment))
+    expect(await Effect.runPromise(Effect.provideService(wrongSettings(settings), ConfigProvider.ConfigProvider, provider))).toEqual([])
   })
 
   it("asks for every variable that example.env lists, and for no other", () => {

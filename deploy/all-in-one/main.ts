@@ -6,13 +6,20 @@
  */
 
 import { layer as billing } from "@connect-domain/billing/service.ts"
+import { settings as billingSettings } from "@connect-domain/billing/startSettings.ts"
 import { layer as certifier } from "@connect-domain/certifier/service.ts"
+import { settings as certifierSettings } from "@connect-domain/certifier/startSettings.ts"
 import { layer as connector } from "@connect-domain/connector/service.ts"
+import { settings as connectorSettings } from "@connect-domain/connector/startSettings.ts"
 import { layer as gateway } from "@connect-domain/gateway/service.ts"
+import { settings as gatewaySettings } from "@connect-domain/gateway/startSettings.ts"
 import { layer as lifecycle } from "@connect-domain/lifecycle/service.ts"
+import { settings as lifecycleSettings } from "@connect-domain/lifecycle/startSettings.ts"
 import { layer as router } from "@connect-domain/router/service.ts"
+import { settings as routerSettings } from "@connect-domain/router/startSettings.ts"
+import { runService } from "@connect-domain/telemetry/checkSettings.ts"
 import { layer as webhooks } from "@connect-domain/webhooks/service.ts"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { settings as webhooksSettings } from "@connect-domain/webhooks/startSettings.ts"
 import { Layer } from "effect"
 
 const all = Layer.mergeAll(
@@ -25,4 +32,14 @@ const all = Layer.mergeAll(
   Layer.fresh(gateway)
 )
 
-NodeRuntime.runMain(Layer.launch(all))
+const settings = [
+  ...gatewaySettings,
+  ...lifecycleSettings,
+  ...connectorSettings,
+  ...certifierSettings,
+  ...billingSettings,
+  ...webhooksSettings,
+  ...routerSettings
+]
+
+runService(settings, all)

@@ -23,8 +23,6 @@ export interface ProcessPlan {
   /** Resolves once it serves; rejects on no account other than `signal`. */
   readonly ready: (signal: AbortSignal) => Promise<void>
   readonly readyWithinSeconds: number
-  /** Runs after every start but the first, once it serves again. */
-  readonly afterRestart?: () => Promise<void>
 }
 
 /** Pauses before starting again, in milliseconds; all but the first apply to a process that died soon after its start. */
@@ -36,7 +34,7 @@ const lastLines = (file: string): string =>
     .slice(-4_000)
     .trimEnd()
     .split("\n")
-    .slice(-8)
+    .slice(-12)
     .map((line) => `  ${line}`)
     .join("\n")
 
@@ -48,7 +46,6 @@ export class ManagedProcess {
   #stopping = false
   #quickDeaths = 0
   #served = false
-  restarts = 0
   /** Epoch milliseconds of the last start. */
   startedAt = 0
 
@@ -92,15 +89,11 @@ export class ManagedProcess {
   #onEnd(child: ChildProcess): void {
     if (this.#stopping || child !== this.#child) return
     this.#quickDeaths = !this.#served || Date.now() - this.startedAt < soonMillis ? this.#quickDeaths + 1 : 0
-    this.restarts++
     const pause = pauses[Math.min(this.#quickDeaths, pauses.length - 1)]!
     void sleep(pause).then(async () => {
       if (this.#stopping || child !== this.#child) return
       this.#spawn()
-      await this.#untilReady().then(
-        () => this.plan.afterRestart?.(),
-        () => undefined
-      )
+      await this.#untilReady().catch(() => undefined)
     })
   }
 

@@ -29,10 +29,10 @@ const commands: Readonly<Record<string, Command>> = {
   down: { usage: "down", help: "end everything; data stays", options: {}, run: async () => (await import("./down.ts")).down() },
   status: { usage: "status", help: "what runs, since when, where", options: {}, run: async () => (await import("./status.ts")).status() },
   logs: {
-    usage: "logs [service]",
-    help: "follow the logs of all, or of one service or server",
-    options: {},
-    run: async ([name]) => (await import("./logs.ts")).logs(name)
+    usage: "logs [service] [--follow]",
+    help: "the latest logs of all, or of one service or server; followed on a terminal or with --follow",
+    options: { follow: flag },
+    run: async ([name], values) => (await import("./logs.ts")).logs(name, values.follow === true || undefined)
   },
   connect: {
     usage: "connect <hostname> [--automatic] | connect --file <list> [--concurrency 32]",
@@ -74,6 +74,12 @@ const commands: Readonly<Record<string, Command>> = {
     help: "end everything and delete this sandbox's data",
     options: {},
     run: async () => (await import("./reset.ts")).reset()
+  },
+  bench: {
+    usage: "bench <name> [-- options]",
+    help: "measure something on the running sandbox (bench/README.md)",
+    options: {},
+    run: async ([name, ...options]) => (await import("./bench.ts")).bench(name, options)
   },
   test: {
     usage: "test [lint|types|architecture|unit|integration|e2e ...]",

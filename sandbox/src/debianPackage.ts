@@ -22,7 +22,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { programsDirectory } from "./DevDirectory.ts"
-import type { Program } from "./findProgram.ts"
 
 const run = promisify(execFile)
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -55,22 +54,23 @@ const withProgress = async <A>(report: (line: string) => void, what: string, wor
   }
 }
 
-const unpack = async (folder: string, programs: ReadonlyArray<Program>): Promise<void> => {
+/** Every program of the packages goes to `.dev/bin`: `pebble` brings the DNS server of the certifier's tests along. */
+const unpack = async (folder: string): Promise<void> => {
   mkdirSync(programsDirectory, { recursive: true })
   const unpacked = join(folder, "unpacked")
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb"))) await run("dpkg", ["-x", join(folder, file), unpacked])
-  for (const { name } of programs) {
-    const source = ["usr/bin", "usr/sbin"].map((place) => join(unpacked, place, name)).find((path) => existsSync(path))
-    if (source === undefined) continue
-    const draft = join(programsDirectory, `${name}.draft`)
-    copyFileSync(source, draft)
-    chmodSync(draft, 0o755)
-    renameSync(draft, join(programsDirectory, name))
+  for (const place of ["usr/bin", "usr/sbin"].map((part) => join(unpacked, part)).filter((part) => existsSync(part))) {
+    for (const name of readdirSync(place)) {
+      const draft = join(programsDirectory, `${name}.draft`)
+      copyFileSync(join(place, name), draft)
+      chmodSync(draft, 0o755)
+      renameSync(draft, join(programsDirectory, name))
+    }
   }
 }
 
 /** True when the packages were unpacked into `.dev/bin`; false, with a line that says why, when that can't work here. */
-export const installFromDebian = async (programs: ReadonlyArray<Program>, report: (line: string) => void): Promise<boolean> => {
+export const installFromDebian = async (names: ReadonlyArray<string>, report: (line: string) => void): Promise<boolean> => {
   if (!existsSync("/usr/bin/apt-get") || !existsSync("/usr/bin/dpkg")) return false
   if (!existsSync(keyring)) {
     report(`${keyring} is missing: servers can't be taken from Debian`)
@@ -90,13 +90,12 @@ export const installFromDebian = async (programs: ReadonlyArray<Program>, report
       ["Acquire::Languages", "none"]
     ].flatMap(([name, value]) => ["-o", `${name}=${value}`])
     await withProgress(report, "Reading Debian's list of packages", run("apt-get", [...options, "update"], { timeout: 300_000 }))
-    const names = programs.map((program) => program.packageName)
     await withProgress(
       report,
       `Downloading ${names.join(" and ")}`,
       run("apt-get", [...options, "download", ...names], { cwd: folder, timeout: 600_000 })
     )
-    await unpack(folder, programs)
+    await unpack(folder)
     return true
   } catch (error) {
     report(

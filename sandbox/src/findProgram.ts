@@ -38,6 +38,9 @@ export const pebbleServer: Program = {
   advice: "Install Pebble 2.10 or newer (https://github.com/letsencrypt/pebble/releases) so that it is on PATH."
 }
 
+/** Answers any name in tests of the certifier; comes with Pebble. */
+export const testDnsServer: Program = { ...pebbleServer, name: "pebble-challtestsrv" }
+
 const isExecutable = (path: string): boolean => {
   try {
     accessSync(path, constants.X_OK)
@@ -79,7 +82,7 @@ export const findProgram = async (program: Program, report: (line: string) => vo
   const own = join(programsDirectory, program.name)
   // Nothing but this module writes there: no version to ask for.
   if (isExecutable(own)) return own
-  return (await installFromDebian([natsServer, pebbleServer], report)) && isExecutable(own) ? own : undefined
+  return (await installFromDebian([natsServer.packageName, pebbleServer.packageName], report)) && isExecutable(own) ? own : undefined
 }
 
 export const requireProgram = async (program: Program, report: (line: string) => void): Promise<string> => {

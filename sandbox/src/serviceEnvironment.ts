@@ -68,6 +68,7 @@ const own = (service: ServiceName, { directory, ports, secrets, addresses }: Par
         CD_ACME_DIRECTORY: addresses.acmeDirectory ?? "internal",
         CD_ACME_DIRECTORY_TEST: addresses.acmeDirectory ?? "internal",
         CD_ARI_POLL_SECONDS: "10",
+        CD_ACME_NEW_ORDERS: "1",
         ...(addresses.acmeRootsUrl === undefined ? {} : { CD_ACME_ROOTS_URL: addresses.acmeRootsUrl }),
         ...(addresses.acmeDirectory === undefined ? { CD_INTERNAL_CA_ROOT_FILE: directory.roots } : {}),
         ...(addresses.acmeAuthorityFile === undefined ? {} : { CD_ACME_CA_FILE: addresses.acmeAuthorityFile })

@@ -76,6 +76,9 @@ const dnsOf = (ports: Ports, secrets: Secrets) => {
   return { address: given.dns, api_url: url.replace(/\/+$/, ""), api_key: key }
 }
 
+/** Where questions to authoritative servers go: the DNS above, unless the person who starts the sandbox names another server. */
+const authority = (address: string): string => process.env.CD_DNS_AUTHORITY_OVERRIDE || address
+
 /** Starts every server that the environment doesn't give; `acme` is undefined without Pebble. */
 const startServers = async (supervisor: Supervisor, directory: DevDirectory, ports: Ports, secrets: Secrets): Promise<SandboxAddresses> => {
   const dns = dnsOf(ports, secrets)
@@ -97,7 +100,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
     if (found === undefined) return false
     const log = logFile(directory, "pebble")
     await step("Pebble (test certificate authority)", async () =>
-      supervisor.start(await pebblePlan({ program: found, directory, ports, dnsAddress: dns.address, log }))
+      supervisor.start(await pebblePlan({ program: found, directory, ports, dnsAddress: authority(dns.address), log }))
     )
     return true
   })
@@ -112,10 +115,10 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
   return {
     databaseUrl: url,
     natsUrl: given.nats ?? `nats://127.0.0.1:${ports.nats}`,
-    acmeDirectory: given.acme ?? (hasPebble ? acmeDirectoryUrl(ports) : undefined),
+    acmeDirectory: hasPebble ? acmeDirectoryUrl(ports) : given.acme === "internal" ? undefined : given.acme,
     acmeRootsUrl: hasPebble ? `${acmeManagementUrl(ports)}/roots` : undefined,
     acmeAuthorityFile: hasPebble ? acmeAuthorityFile(directory) : process.env.CD_ACME_CA_FILE,
-    dns: dns.address
+    dns: authority(dns.address)
   }
 }
 

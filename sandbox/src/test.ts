@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Refusal, repositoryRoot } from "./DevDirectory.ts"
-import { findProgram, natsServer, pebbleServer } from "./findProgram.ts"
+import { findProgram, natsServer, pebbleServer, testDnsServer } from "./findProgram.ts"
 import { bold, green, red, say, seconds } from "./progress.ts"
 import { ensureTestServers } from "./testServers.ts"
 
@@ -60,7 +60,7 @@ const vitest = (project: string) => async (): Promise<Count> => {
 }
 
 const steps: Readonly<Record<string, () => Promise<Count>>> = {
-  lint: check("biome", "ci", "."),
+  lint: check("biome", "ci", ".", ...(process.stdout.isTTY ? [] : ["--colors=off"])),
   architecture: check("node", "sandbox/src/checkArchitecture.ts"),
   types: check("tsc", "-p", "."),
   unit: vitest("unit"),
@@ -72,8 +72,10 @@ const steps: Readonly<Record<string, () => Promise<Count>>> = {
 const fetchServers = async (chosen: ReadonlyArray<string>): Promise<void> => {
   if (!chosen.includes("integration") && !chosen.includes("e2e")) return
   const report = (line: string) => say(`  ${line}`)
-  await findProgram(natsServer, report)
-  await findProgram(pebbleServer, report)
+  for (const program of [natsServer, pebbleServer, testDnsServer]) {
+    const found = await findProgram(program, report)
+    if (found === undefined) report(`${program.name} is missing; tests that need it will fail. ${program.advice}`)
+  }
   if (chosen.includes("integration")) await ensureTestServers(report)
 }
 

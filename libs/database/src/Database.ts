@@ -5,6 +5,7 @@
  * `transaction.ts`: how. The caller decides what to retry (`Unavailable`, `SerializationFailure`) and what to tell the user.
  * Built against: a Postgres that restarts under load: the pool heals by itself and says `Unavailable` within two seconds.
  */
+import { checked, isUrl, numberSetting, secretSetting } from "@connect-domain/domain/Setting.ts"
 import type { ServiceName } from "@connect-domain/messages/definition.ts"
 import { Config, Context, Effect, Layer, Redacted } from "effect"
 import { DatabaseError, reasonOf } from "./DatabaseError.ts"
@@ -20,6 +21,17 @@ export const DatabaseUrl = Config.Redacted("DATABASE_URL")
 
 /** Most connections that one process opens for one service. Default 8. */
 export const PoolSize = Config.Int("CD_DATABASE_POOL").pipe(Config.withDefault(8))
+
+export const databaseSettings = [
+  secretSetting(
+    "DATABASE_URL",
+    checked("DATABASE_URL", DatabaseUrl, (url) =>
+      isUrl(Redacted.value(url), "postgres", "postgresql") ? undefined : "is not an address of Postgres"
+    ),
+    "postgres://user:password@host:port/database"
+  ),
+  numberSetting("CD_DATABASE_POOL", PoolSize, { least: 1, most: 1_000, unit: "connections" })
+]
 
 export class Database extends Context.Service<
   Database,

@@ -4,8 +4,10 @@
  * Owns: the settings of this library. Leaves their use to `Authorities`.
  */
 import { isIP } from "node:net"
+import { Mode } from "@connect-domain/domain/Mode.ts"
+import { checked, listOf, setting } from "@connect-domain/domain/Setting.ts"
 import { type AddressPolicy, addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
-import { Config, ConfigProvider, Effect } from "effect"
+import { Config, Effect } from "effect"
 import type { NameServer } from "./Authorities.ts"
 import type { Peer } from "./udpExchange.ts"
 
@@ -46,8 +48,6 @@ const internetRoots: ReadonlyArray<NameServer> = [
   ["m", "202.12.27.33"]
 ].map(([letter, address]) => ({ name: `${letter}.root-servers.net`, addresses: [address as string] }))
 
-const refuse = (message: string) => Config.fail(new ConfigProvider.SourceError({ message }))
-
 /** `192.0.2.1:53` or `[2001:db8::1]:53`; undefined for anything else. */
 export const parsePeer = (text: string): Peer | undefined => {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text.trim()) ?? []
@@ -55,25 +55,39 @@ export const parsePeer = (text: string): Peer | undefined => {
   return isIP(address) !== 0 && Number(port) > 0 && Number(port) < 65_536 ? { address, port: Number(port) } : undefined
 }
 
-const peerOf = (name: string, text: string) => {
-  const peer = text === "" ? undefined : parsePeer(text)
-  return text !== "" && peer === undefined ? refuse(`${name}: not an address and port such as 127.0.0.1:5300`) : Effect.succeed(peer)
-}
+const peerOf = (name: string, read: Effect.Effect<string, Config.ConfigError>) =>
+  Effect.map(
+    checked(name, read, (text) => (text === "" || parsePeer(text) !== undefined ? undefined : "is not an address and port")),
+    (text) => (text === "" ? undefined : parsePeer(text))
+  )
+
+const readOverride = peerOf("CD_DNS_AUTHORITY_OVERRIDE", AuthorityOverride)
+const readValidator = peerOf("CD_DNS_VALIDATING_RESOLVER", ValidatingResolver)
+const readRoots = checked("CD_DNS_ROOTS", Effect.map(Roots, listOf), (roots) => {
+  const wrong = roots.find((text) => isIP(text) === 0)
+  return wrong === undefined ? undefined : `${wrong} is not an address`
+})
 
 export const dnsSettings: Effect.Effect<DnsSettings, Config.ConfigError> = Effect.gen(function* () {
-  const override = yield* peerOf("CD_DNS_AUTHORITY_OVERRIDE", yield* AuthorityOverride)
-  const validator = yield* peerOf("CD_DNS_VALIDATING_RESOLVER", yield* ValidatingResolver)
-  const roots = (yield* Roots)
-    .split(",")
-    .map((text) => text.trim())
-    .filter((text) => text !== "")
-  const wrong = roots.find((text) => isIP(text) === 0)
-  if (wrong !== undefined) return yield* refuse(`CD_DNS_ROOTS: ${wrong} is not an address`)
+  const roots = yield* readRoots
   return {
-    override,
-    validator,
+    override: yield* readOverride,
+    validator: yield* readValidator,
     roots: roots.length === 0 ? internetRoots : roots.map((address) => ({ name: address, addresses: [address] })),
     route: (address) => ({ address, port: 53 }),
     policy: yield* addressPolicy
   }
 })
+
+/** One server that answers for every zone decides who owns every name: never in production. */
+const productionOverride = Effect.flatMap(Mode, (mode) =>
+  checked("CD_DNS_AUTHORITY_OVERRIDE", readOverride, (peer) =>
+    peer !== undefined && mode === "production" ? "is for the sandbox only: it would let one server prove every name" : undefined
+  )
+)
+
+export const dnsSettingsList = [
+  setting("CD_DNS_AUTHORITY_OVERRIDE", productionOverride, "nothing in production; in the sandbox ip:port such as 127.0.0.1:5300"),
+  setting("CD_DNS_ROOTS", readRoots, "IP addresses of root servers, separated by commas, or nothing"),
+  setting("CD_DNS_VALIDATING_RESOLVER", readValidator, "ip:port such as 127.0.0.1:53, or nothing")
+]

@@ -7,7 +7,9 @@
  * Sources: the IANA special-purpose registries for IPv4 and IPv6 (RFC 6890 and successors).
  */
 import { isIP } from "node:net"
-import { Config, ConfigProvider, Effect } from "effect"
+import { Mode } from "@connect-domain/domain/Mode.ts"
+import { checked, listOf, setting } from "@connect-domain/domain/Setting.ts"
+import { Config, Effect } from "effect"
 
 export interface Network {
   readonly bytes: ReadonlyArray<number>
@@ -127,13 +129,31 @@ export const makeAddressPolicy = (allow: ReadonlyArray<Network>): AddressPolicy 
 /** `CD_NETWORK_ALLOW`: comma list of networks (CIDR) open to outgoing connections, plain http included. Default: none. */
 export const NetworkAllow = Config.String("CD_NETWORK_ALLOW").pipe(Config.withDefault(""))
 
-/** The policy of this process, from `CD_NETWORK_ALLOW`. */
-export const addressPolicy: Effect.Effect<AddressPolicy, Config.ConfigError> = Effect.gen(function* () {
-  const texts = (yield* NetworkAllow).split(",").filter((text) => text.trim() !== "")
+const readNetworks = checked("CD_NETWORK_ALLOW", Effect.map(NetworkAllow, listOf), (texts) => {
   const wrong = texts.find((text) => parseNetwork(text) === undefined)
-  if (wrong !== undefined)
-    return yield* Config.fail(
-      new ConfigProvider.SourceError({ message: `CD_NETWORK_ALLOW: ${wrong.trim()} is not a network such as 127.0.0.0/8` })
-    )
-  return makeAddressPolicy(texts.map((text) => parseNetwork(text)!))
+  return wrong === undefined ? undefined : `${wrong} is not a network such as 127.0.0.0/8`
 })
+
+/** The policy of this process, from `CD_NETWORK_ALLOW`. */
+export const addressPolicy: Effect.Effect<AddressPolicy, Config.ConfigError> = Effect.map(readNetworks, (texts) =>
+  makeAddressPolicy(texts.map((text) => parseNetwork(text)!))
+)
+
+/** An operator may open networks of his own, but never this machine or link-local addresses, where clouds have their metadata service. */
+const neverOpened = networks(
+  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::1/128", "::/128", "fe80::/10", "fd00:ec2::254/128"],
+  ...["::ffff:127.0.0.0/104", "::ffff:169.254.0.0/112"]
+)
+const overlap = (one: Network, other: Network): boolean => contains(one, other.bytes) || contains(other, one.bytes)
+
+const productionNetworks = Effect.flatMap(Mode, (mode) =>
+  checked("CD_NETWORK_ALLOW", readNetworks, (texts) => {
+    const opens = (text: string) => neverOpened.some((network) => overlap(network, parseNetwork(text)!))
+    const wrong = mode === "production" ? texts.find(opens) : undefined
+    return wrong === undefined ? undefined : `${wrong} opens loopback or link-local addresses, which production refuses`
+  })
+)
+
+export const networkAllowSettings = [
+  setting("CD_NETWORK_ALLOW", productionNetworks, "networks such as 10.1.0.0/16, separated by commas, or nothing")
+]

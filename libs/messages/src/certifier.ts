@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { Environment } from "./connection.ts"
 import { call, work } from "./definition.ts"
+import { DesiredRecord } from "./record.ts"
 
 /**
  * "This claim shall have a certificate." One order per claim; later callers join it; a fresh certificate is answered without an order.
@@ -16,7 +17,14 @@ export const ensureCertificate = work({
     tenant_id: Schema.String,
     claim_id: Schema.String,
     hostname: Schema.String,
-    environment: Environment
+    environment: Environment,
+    /** What must stand in the DNS for the name to lead to us; absent: as said before, or not known. */
+    records: Schema.optionalKey(Schema.Array(DesiredRecord)),
+    /**
+     * Something happened that makes a new attempt worthwhile: ends a back-off or a pause. Absent: the wish is said again, and nothing is
+     * hurried. Names that failed within the last minute wait for the minute to end.
+     */
+    reason: Schema.optionalKey(Schema.Literals(["records_changed", "asked"]))
   })
 })
 

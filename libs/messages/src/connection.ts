@@ -37,7 +37,9 @@ export const CertificateMirror = Schema.Struct({
   serial: Schema.NullOr(Schema.String),
   /** In words that tell the customer what to do; absent while nothing is wrong. */
   last_error: Schema.optionalKey(Schema.String),
-  next_attempt_at: Schema.optionalKey(Schema.String)
+  next_attempt_at: Schema.optionalKey(Schema.String),
+  /** After days of failures nothing is tried until then, unless the DNS changes or somebody asks. */
+  paused_until: Schema.optionalKey(Schema.String)
 })
 export type CertificateMirror = typeof CertificateMirror.Type
 

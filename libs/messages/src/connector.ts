@@ -35,11 +35,34 @@ export const observeOwnership = call({
 })
 export const observeRecords = call({
   subject: "cd.call.v1.connector.observe-records",
-  from: ["lifecycle"],
+  from: ["lifecycle", "certifier"],
   to: "connector",
   timeoutMillis: 5_500,
   payload: Schema.Struct(recordsQuestion),
   success: RecordsLook
+})
+
+export const CaaRecord = Schema.Struct({ flags: Schema.Int, tag: Schema.String, value: Schema.String })
+/**
+ * `found`: `records` of the name `at`, the closest upwards that has any; `none`: no name has; `unknown`: not to be learned now, `error` says
+ * why, and a CA would not issue either (RFC 8659).
+ */
+export const CaaAnswer = Schema.Struct({
+  verdict: Schema.Literals(["found", "none", "unknown"]),
+  at: Schema.NullOr(Schema.String),
+  records: Schema.Array(CaaRecord),
+  error: Schema.NullOr(Schema.String)
+})
+export type CaaAnswer = typeof CaaAnswer.Type
+
+/** The CAA records that count for a name, aliases followed. */
+export const lookCaa = call({
+  subject: "cd.call.v1.connector.look-caa",
+  from: ["certifier"],
+  to: "connector",
+  timeoutMillis: 5_500,
+  payload: Schema.Struct({ hostname: Schema.String }),
+  success: CaaAnswer
 })
 
 /**

@@ -9,7 +9,7 @@ import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, type Config, Context, Data, Effect, Exit, Layer, Result, type Scope } from "effect"
 import { codecOf } from "./codec.ts"
-import { get, makeRunner } from "./handling.ts"
+import { annotated, get, makeRunner } from "./handling.ts"
 import { isNoResponders, Nats } from "./Nats.ts"
 
 /**
@@ -139,7 +139,7 @@ const serve = <D extends CallDefinition, R>(
           Effect.sync(() => refuse(nats, message, new CallError({ code: "internal", message: "internal error" })))
         )
       )
-      runner.run(definition.subject, message.headers, encoded)
+      runner.run(definition.subject, message.headers, annotated(payload.success, encoded))
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => nats.subscribe(definition.subject, onMessage, definition.to)),

@@ -5,7 +5,9 @@
  * Built against: a client that gives up for ever after ten tries, a process that waits in silence for a server that refuses it, and a
  * server too old to expire keys.
  */
+import { checked, isUrl, listOf, type Setting, secretSetting } from "@connect-domain/domain/Setting.ts"
 import type { Sender } from "@connect-domain/messages/definition.ts"
+import { fileSetting } from "@connect-domain/telemetry/fileSetting.ts"
 import { AuthorizationError, type ConnectionOptions, connect, type NatsConnection, nkeyAuthenticator, nkeys } from "@nats-io/transport-node"
 import { Config, Data, Effect, Option, Redacted, Schedule } from "effect"
 
@@ -17,6 +19,29 @@ export const natsSeed = (service: Sender) => Config.Redacted(`CD_${service.toUpp
 
 /** PEM file with the CA of a NATS server that speaks TLS. Unset: TLS as the address says, with the system's CAs. */
 export const NatsCaFile = Config.String("CD_NATS_CA_FILE")
+
+/** All that a service needs to know of NATS. */
+export const natsSettings = (service: Sender): ReadonlyArray<Setting> => {
+  const seed = `CD_${service.toUpperCase()}_NATS_SEED`
+  const bad = (text: string) => listOf(text).length === 0 || !listOf(text).every((server) => isUrl(server, "nats", "tls"))
+  return [
+    secretSetting(
+      "NATS_URL",
+      checked("NATS_URL", NatsUrl, (text) => (bad(text) ? "is not an address of NATS" : undefined)),
+      "nats://host:port or tls://host:port, several separated by commas"
+    ),
+    secretSetting(
+      seed,
+      checked(seed, Config.option(natsSeed(service)), (given) =>
+        Option.isNone(given) || Redacted.value(given.value) === "" || isSeed(Redacted.value(given.value))
+          ? undefined
+          : "is not an nkey seed"
+      ),
+      "the seed of this service's NATS user, SU…"
+    ),
+    fileSetting("CD_NATS_CA_FILE", Config.option(NatsCaFile), "the path of a PEM file")
+  ]
+}
 
 /** The server can't be used at all: too old, or it refuses this user. Starting again does not help. */
 export class NatsUnusable extends Data.TaggedError("NatsUnusable")<{ readonly message: string }> {}

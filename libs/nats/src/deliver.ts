@@ -9,7 +9,7 @@ import { type ConsumerTopology, deadSubject } from "@connect-domain/messages/top
 import type { JsMsg } from "@nats-io/jetstream"
 import { Cause, Effect, Exit, Metric, Result, Schedule } from "effect"
 import { codecOf } from "./codec.ts"
-import { get } from "./handling.ts"
+import { annotated, get } from "./handling.ts"
 import type { Nats } from "./Nats.ts"
 import { publishRepeatedly } from "./publish.ts"
 import type { Handler, MessageMeta } from "./Work.ts"
@@ -39,7 +39,7 @@ export const makeDelivery = <R>(
       { duration: timeoutSeconds * 1_000, orElse: () => Effect.fail(new Error(`not done after ${timeoutSeconds} s`)) }
     )
     const back = Effect.sync(() => message.nak(100))
-    return Effect.exit(holdWhileUnavailable(attempt, topology)).pipe(
+    const delivered = Effect.exit(holdWhileUnavailable(attempt, topology)).pipe(
       Effect.flatMap((exit) => {
         if (Exit.isSuccess(exit))
           return Effect.andThen(
@@ -51,6 +51,7 @@ export const makeDelivery = <R>(
       // A service that shuts down gives its messages to the next one.
       Effect.onInterrupt(() => back)
     )
+    return annotated(payload.success, delivered)
   }
 }
 

@@ -4,11 +4,9 @@
  * Owns: the bridge from the client's callbacks to fibers. Leaves to `Calls` and `Work`: what the outcome means.
  */
 import { contextFromHeaders, requestIdHeader, traceparentHeader } from "@connect-domain/telemetry/requestContext.ts"
+import { OtlpEndpoint } from "@connect-domain/telemetry/Telemetry.ts"
 import type { MsgHdrs } from "@nats-io/transport-node"
-import { Config, type Context, Effect, FiberSet, Option, type Scope } from "effect"
-
-/** OTLP endpoint; set: each handled message is a span of its own. Unset: only the ids travel. */
-const OtlpEndpoint = Config.option(Config.String("OTEL_EXPORTER_OTLP_ENDPOINT"))
+import { type Config, type Context, Effect, FiberSet, Option, type Scope } from "effect"
 
 export interface Runner<R> {
   /** Starts `effect` for a message with these headers. */
@@ -20,7 +18,8 @@ export interface Runner<R> {
 /** A runner whose fibers are interrupted when the scope closes, after five seconds of grace. */
 export const makeRunner = <R>(): Effect.Effect<Runner<R>, Config.ConfigError, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const traced = Option.getOrElse(yield* OtlpEndpoint, () => "") !== ""
+    // With a collector each handled message is a span of its own; without one only the ids travel.
+    const traced = Option.isSome(yield* OtlpEndpoint)
     const fibers = yield* FiberSet.make<void, never>()
     const context = yield* Effect.context<R>()
     const idle = FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption("5 seconds"), Effect.asVoid)
@@ -37,3 +36,9 @@ export const makeRunner = <R>(): Effect.Effect<Runner<R>, Config.ConfigError, R 
 
 /** The header, or undefined; the client gives "" for an absent one. */
 export const get = (headers: MsgHdrs | undefined, name: string): string | undefined => headers?.get(name) || undefined
+
+/** Log lines about a message that names a connection carry its id. */
+export const annotated = <A, E, R>(payload: unknown, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const id = (payload as { readonly connection_id?: unknown } | null | undefined)?.connection_id
+  return typeof id === "string" ? Effect.annotateLogs(effect, "connection_id", id) : effect
+}

@@ -5,6 +5,7 @@
  * alone may do it: at its start and by `rebuild`. Idempotent; several may run it at once.
  * Built against: a wiped store (everything is simply made again), a small disk (a limit that does not fit is halved, with a warning).
  */
+import { checked, setting } from "@connect-domain/domain/Setting.ts"
 import { allBuckets } from "@connect-domain/messages/catalogue.ts"
 import type { BucketDefinition } from "@connect-domain/messages/definition.ts"
 import { type ConsumerTopology, consumers, type StreamTopology, streams } from "@connect-domain/messages/topology.ts"
@@ -15,6 +16,13 @@ import { changesSubject } from "./readBucket.ts"
 
 /** Copies of each stream and bucket in a NATS cluster: 1, 3 or 5. Default 1. */
 export const Replicas = Config.Int("CD_NATS_REPLICAS").pipe(Config.withDefault(1))
+export const provisionSettings = [
+  setting(
+    "CD_NATS_REPLICAS",
+    checked("CD_NATS_REPLICAS", Replicas, (count) => ([1, 3, 5].includes(count) ? undefined : "is no number of copies")),
+    "1, 3 or 5"
+  )
+]
 
 const nanos = (seconds: number) => Math.round(seconds * 1e9)
 

@@ -7,7 +7,8 @@
  */
 import { createHash } from "node:crypto"
 import { Mode } from "@connect-domain/domain/Mode.ts"
-import { Config, ConfigProvider, Effect, Redacted, Result } from "effect"
+import { type Setting, secretSetting, wrongSetting } from "@connect-domain/domain/Setting.ts"
+import { Config, Effect, Redacted, Result } from "effect"
 
 export interface KeyRing {
   /** Seals. */
@@ -67,9 +68,6 @@ const ringNames = Object.keys(rings) as ReadonlyArray<RingName>
 
 const isFeeble = (key: Uint8Array): boolean => new Set(key).size < 12 || ringNames.some((name) => Buffer.from(sandboxKey(name)).equals(key))
 
-const refuse = (name: string, message: string) =>
-  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name}: ${message}` })))
-
 /**
  * The ring of the environment variable `name`. Unset, the sandbox gets a default; production refuses to start, as it does with a default,
  * a repeated or an otherwise guessable key.
@@ -79,12 +77,15 @@ export const keyRing = (name: RingName): Effect.Effect<KeyRing, Config.ConfigErr
     const mode = yield* Mode
     const text = Redacted.value(yield* rings[name])
     if (text === "") {
-      if (mode === "production") return yield* refuse(name, "is required in production: <id>:<base64 of 32 random bytes>")
+      if (mode === "production") return yield* wrongSetting(name, "is required in production")
       return { first: "sandbox", keys: new Map([["sandbox", sandboxKey(name)]]) }
     }
     const ring = parseKeyRing(text)
-    if (Result.isFailure(ring)) return yield* refuse(name, ring.failure)
+    if (Result.isFailure(ring)) return yield* wrongSetting(name, ring.failure)
     const feeble = [...ring.success.keys].find(([, key]) => isFeeble(key))
-    if (mode === "production" && feeble) return yield* refuse(name, `key ${feeble[0]} is a default or guessable; use 32 random bytes`)
+    if (mode === "production" && feeble) return yield* wrongSetting(name, `key ${feeble[0]} is a default or guessable; use 32 random bytes`)
     return ring.success
   })
+
+export const keyRingSettings = (...names: ReadonlyArray<RingName>): ReadonlyArray<Setting> =>
+  names.map((name) => secretSetting(name, keyRing(name), "<id>:<base64 of 32 random bytes>, older keys after it, separated by commas"))

@@ -15,7 +15,8 @@ export const LogLevelSetting = Config.String("CD_LOG_LEVEL").pipe(Config.withDef
 /** Base URL of an OTLP/HTTP collector, e.g. `http://localhost:4318`. Unset: nothing is exported. */
 export const OtlpEndpoint = Config.option(Config.String("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
-const levels = {
+/** Names of levels, as they may be written in the setting. */
+export const levels = {
   trace: "Trace",
   debug: "Debug",
   info: "Info",

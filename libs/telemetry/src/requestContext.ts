@@ -52,3 +52,13 @@ export const contextFromHeaders = <R>(
   }
   return Context.add(result, References.CurrentLogAnnotations, all) as Context.Context<R>
 }
+
+/** Runs `effect` for the request that these headers tell of: kept with work that is done later than it was asked for. */
+export const onBehalfOf =
+  (headers: Readonly<Record<string, string>> | null) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    headers === null
+      ? effect
+      : Effect.updateContext(effect, (context: Context.Context<R>) =>
+          contextFromHeaders(context, headers[requestIdHeader], headers[traceparentHeader])
+        )

@@ -29,7 +29,8 @@ interface Read {
 const modifiedAt = (path: string) =>
   Effect.tryPromise({ try: async () => (await stat(path)).mtimeMs, catch: (cause) => new PlansFileError({ path, problem: String(cause) }) })
 
-const read = (path: string): Effect.Effect<Read, PlansFileError> =>
+/** What the file says now. */
+export const readPlans = (path: string): Effect.Effect<Read, PlansFileError> =>
   Effect.gen(function* () {
     const modified = yield* modifiedAt(path)
     const text = yield* Effect.tryPromise({
@@ -53,14 +54,14 @@ export class Plans extends Context.Service<
     Plans,
     Effect.gen(function* () {
       const path = yield* PlansFile
-      const last = yield* Ref.make(yield* read(path))
+      const last = yield* Ref.make(yield* readPlans(path))
       const refresh = Effect.gen(function* () {
         const known = yield* Ref.get(last)
         const modified = yield* modifiedAt(path)
         if (modified !== known.modified) {
           // Remembered before parsing: a wrong file is complained about once, not every five seconds.
           yield* Ref.set(last, { ...known, modified })
-          yield* Ref.set(last, yield* read(path))
+          yield* Ref.set(last, yield* readPlans(path))
           yield* Effect.logInfo("plans file read again")
         }
       }).pipe(Effect.catch((error) => Effect.logError(`plans stay as they were: ${error.message}`)))

@@ -5,7 +5,7 @@
  * getting the answer to every edge; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
  * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Semaphore } from "effect"
 import type { Accounts } from "./Accounts.ts"
 import { AcmeError, RateLimited, Unavailable } from "./acme/AcmeError.ts"
 import { type AcmeSession, malformed } from "./acme/AcmeSession.ts"
@@ -27,6 +27,8 @@ export interface AcmeAuthorityOptions {
   readonly accounts: Accounts["Service"]
   readonly budgets: Budgets["Service"]
   readonly challenges: Challenges["Service"]
+  /** How many orders are being placed at this CA at a time. */
+  readonly newOrders: Semaphore.Semaphore
   /** The CA does not know our account or our certificate: it may have lost its memory. */
   readonly onForgotten: Effect.Effect<void>
 }
@@ -61,6 +63,10 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
   return {
     name: options.name,
     directory,
+    needsEdge: true,
+    caa: Effect.all([session.directory, account]).pipe(
+      Effect.map(([{ meta }, { kid }]) => ({ identities: meta?.caaIdentities ?? [], accountUri: kid, method: "http-01" }))
+    ),
     issue,
     renewalWindow: (certId) =>
       readRenewalInfo(session, certId).pipe(
@@ -135,11 +141,12 @@ const placeOrResume = Effect.fnUntraced(function* <E, R>(
     if (found !== undefined && found.status !== "invalid") return { order: found, keyPem }
   }
   const names = [request.hostname]
+  const place = (order: orders.OrderRequest) => Semaphore.withPermit(options.newOrders, orders.placeOrder(session, account, order))
   const ask = { names, ...(profile === undefined ? {} : { profile }) }
-  const fresh = Effect.andThen(takeBudget(options, names), orders.placeOrder(session, account, ask))
+  const fresh = Effect.andThen(takeBudget(options, names), place(ask))
   const order = yield* request.replaces === undefined
     ? fresh
-    : orders.placeOrder(session, account, { ...ask, replaces: request.replaces }).pipe(
+    : place({ ...ask, replaces: request.replaces }).pipe(
         // Replaced already, or by an account that we had before: the certificate is needed all the same (RFC 9773 §5).
         Effect.catchIf(
           (error) => error.reason._tag === "Refused" && !refusedAs("rejectedIdentifier")(error),

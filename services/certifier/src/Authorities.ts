@@ -4,7 +4,7 @@
  * Owns: building one authority per directory. Leaves to `acmeDirectories.ts`: which there are; to `AcmeAuthority` and `InternalAuthority`:
  * issuing. `live` and `test` may name the same directory: then they share its account.
  */
-import { Config, Context, Effect, Layer, Option } from "effect"
+import { Config, Context, Effect, Layer, Option, Semaphore } from "effect"
 import { Accounts } from "./Accounts.ts"
 import { makeAcmeAuthority } from "./AcmeAuthority.ts"
 import { makeAcmeSession } from "./acme/AcmeSession.ts"
@@ -18,6 +18,12 @@ import { VanishedIssuers } from "./VanishedIssuers.ts"
 
 /** Certificate profile to ask for (`tlsserver`, `shortlived` …). Default: the CA's. */
 export const AcmeProfile = Config.option(Config.String("CD_ACME_PROFILE"))
+
+/**
+ * How many orders one certifier places at one CA at a time. A test CA that can't take two at once (Pebble 2.10 deadlocks: a new order's
+ * authorization is locked while all authorizations are searched) wants 1.
+ */
+export const NewOrders = Config.Int("CD_ACME_NEW_ORDERS").pipe(Config.withDefault(16))
 
 export class Authorities extends Context.Service<
   Authorities,
@@ -33,10 +39,11 @@ export class Authorities extends Context.Service<
       const client = yield* acmeHttpClient
       const profile = Option.getOrUndefined(yield* AcmeProfile)
       const [accounts, budgets, challenges, vanished] = [yield* Accounts, yield* Budgets, yield* Challenges, yield* VanishedIssuers]
+      const newOrders = yield* NewOrders
       const make = (directory: string) =>
         directory === "internal"
           ? makeInternalAuthority
-          : Effect.succeed(
+          : Effect.map(Semaphore.make(newOrders), (slots) =>
               makeAcmeAuthority({
                 name: nameOf(directory),
                 directory,
@@ -45,6 +52,7 @@ export class Authorities extends Context.Service<
                 accounts,
                 budgets,
                 challenges,
+                newOrders: slots,
                 onForgotten: vanished.look
               })
             )

@@ -4,6 +4,7 @@
  * Owns: the meaning of the calls. Implemented by `AcmeAuthority` (any RFC 8555 CA) and `InternalAuthority` (our own, for private networks
  * and machines without a test CA). Leaves to `attendClaim.ts`: when, for whom, and what a failure leads to.
  */
+import type { CaaIssuer } from "@connect-domain/dns/caa.ts"
 import type { Effect } from "effect"
 import type { AcmeError } from "./acme/AcmeError.ts"
 import type { CertificateFacts } from "./acme/certificateFacts.ts"
@@ -38,6 +39,10 @@ export interface CertificateAuthority {
   readonly name: string
   /** The directory's URL, or `internal`: names the CA in the database. */
   readonly directory: string
+  /** Whether an edge must answer for the name. */
+  readonly needsEdge: boolean
+  /** Who it is in CAA records, and who we are there. */
+  readonly caa: Effect.Effect<CaaIssuer, AcmeError>
   /**
    * Issues one certificate for `request.hostname`. `placed` is run before anything is asked of the CA beyond the order itself, so that a
    * restart resumes this order instead of placing a second one; null means that the order is of no use any more. Interruptible anywhere.

@@ -7,7 +7,7 @@
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { Context, Effect, Layer } from "effect"
-import { LeaseLost } from "./Claims.ts"
+import { LeaseLost } from "./Claim.ts"
 
 export interface Certificate {
   readonly id: string

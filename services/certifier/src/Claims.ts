@@ -7,35 +7,21 @@
  * processes and outlives NATS; every later write names its fence, and a worker that was stopped past its lease changes nothing.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
-import { Context, Data, Effect, Layer } from "effect"
+import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
+import type { DesiredRecord } from "@connect-domain/messages/record.ts"
+import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
+import { Context, Effect, Layer } from "effect"
 import type { Environment } from "./acmeDirectories.ts"
-import type { FailureKind } from "./retryLadder.ts"
-
-export interface Claim {
-  readonly claim_id: string
-  readonly connection_id: string
-  readonly tenant_id: string
-  readonly hostname: string
-  readonly environment: Environment
-  readonly state: "wanted" | "held" | "released"
-  readonly fence: number
-  readonly order_url: string | null
-  readonly order_key_sealed: string | null
-  readonly order_directory: string | null
-  readonly failures: number
-  readonly replace_reason: string | null
-  readonly renew_at: Date | null
-  readonly renew_because: "ari" | "lifetime" | null
-  readonly window_start: Date | null
-  readonly window_end: Date | null
-  readonly answer_owed: boolean
-}
-
-/** Somebody else holds the claim by now, or it was released: whatever was being done must not be stored. */
-export class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly claimId: string }> {}
+import { type Claim, type ClaimFailure, type ClaimPlan, LeaseLost } from "./Claim.ts"
 
 /** A worker renews its lease in a third of this; after a crash the claim is free again this much later, in seconds. */
 export const leaseSeconds = 9
+
+/** The payload of `ensureCertificate`. */
+export type Wish = Pick<Claim, "claim_id" | "connection_id" | "tenant_id" | "hostname" | "environment"> & {
+  readonly records?: ReadonlyArray<DesiredRecord> | undefined
+  readonly reason?: string | undefined
+}
 
 type Held = Pick<Claim, "claim_id" | "fence">
 type Write<A = void> = Effect.Effect<A, DatabaseError | LeaseLost>
@@ -43,10 +29,10 @@ type Write<A = void> = Effect.Effect<A, DatabaseError | LeaseLost>
 export class Claims extends Context.Service<
   Claims,
   {
-    /** "This claim shall have a certificate." Idempotent; a claim in back-off stays there, a released one stays released. */
-    readonly want: (
-      claim: Pick<Claim, "claim_id" | "connection_id" | "tenant_id" | "hostname" | "environment">
-    ) => Effect.Effect<void, DatabaseError>
+    /**
+     * "This claim shall have a certificate." Idempotent; a released claim stays released, one in back-off or paused stays there, unless
+     * `reason` says what has changed: then it is tried again, a minute after its last failure at the earliest. */
+    readonly want: (wish: Wish) => Effect.Effect<void, DatabaseError>
     /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
     /**
@@ -63,6 +49,10 @@ export class Claims extends Context.Service<
     ) => Write
     /** Ends the lease after success or a mere look: `dueAt` is the next deadline. */
     readonly settle: (claim: Held, next: ClaimPlan) => Write
+    /** Ends the lease with nothing changed but the deadline: null is the instant of the next attempt, or now when there is none. */
+    readonly putBack: (claim: Held, dueAt: Date | null) => Write
+    /** Which CAs may issue, as the DNS says. Keeps the lease. */
+    readonly rememberCaa: (claim: Held, caa: CaaAnswer) => Write
     /** Ends the lease after a failure. */
     readonly fail: (claim: Held, failure: ClaimFailure) => Write
     /** Ends the lease of a released claim for good. */
@@ -74,41 +64,36 @@ export class Claims extends Context.Service<
   static readonly layer = Layer.effect(Claims, Effect.map(Database, make))
 }
 
-export interface ClaimPlan {
-  readonly dueAt: Date
-  readonly renewAt: Date
-  readonly renewBecause: "ari" | "lifetime"
-  readonly window: { readonly start: Date; readonly end: Date } | undefined
-  /** A new certificate was stored: reasons to replace the old one are settled. */
-  readonly replaced: boolean
-}
-
-export interface ClaimFailure {
-  readonly dueAt: Date
-  readonly kind: FailureKind
-  readonly message: string
-  readonly forgetOrder: boolean
-}
-
 function make(database: Database["Service"]): Claims["Service"] {
   const { query } = database
   const fenced = (held: Held, effect: Effect.Effect<ReadonlyArray<unknown>, DatabaseError>): Write =>
     Effect.flatMap(effect, (rows) => (rows.length === 1 ? Effect.void : Effect.fail(new LeaseLost({ claimId: held.claim_id }))))
 
   return Claims.of({
-    want: (claim) =>
-      Effect.asVoid(
-        query(
-          (sql) => sql`
-            insert into certifier.claims (claim_id, connection_id, tenant_id, hostname, environment, due_at)
-            values (${claim.claim_id}, ${claim.connection_id}, ${claim.tenant_id}, ${claim.hostname}, ${claim.environment}, now())
+    want: ({ claim_id, connection_id, tenant_id, hostname, environment, records, reason }) =>
+      Effect.withFiber((fiber) => {
+        const asked_by = contextHeaders(fiber.context) ?? null
+        const asking = query((sql) => {
+          const said = records === undefined ? sql`null::jsonb` : sql`${sql.json(records as never)}::jsonb`
+          const retry = sql`(${reason !== undefined} and c.failures > 0 and not c.leased)`
+          const minute = sql`greatest(now(), coalesce(c.failed_at, now()) + interval '1 minute')`
+          return sql`
+            insert into certifier.claims as c (claim_id, connection_id, tenant_id, hostname, environment, due_at, records, asked_by)
+            values (${claim_id}, ${connection_id}, ${tenant_id}, ${hostname}, ${environment}, now(), ${said}, ${sql.json(asked_by)}::jsonb)
             on conflict (claim_id) do update set
-              answer_owed = true,
-              due_at = case when claims.leased then claims.due_at else now() end,
+              records = coalesce(excluded.records, c.records),
+              asked_by = excluded.asked_by,
+              answer_owed = c.answer_owed or c.state = 'held',
+              failures = case when ${retry} then 0 else c.failures end,
+              failing_since = case when ${retry} then null else c.failing_since end,
+              paused_until = case when ${retry} then null else c.paused_until end,
+              retry_at = case when ${retry} then ${minute} else c.retry_at end,
+              due_at = case when c.leased then c.due_at when c.state = 'held' then now() when ${retry} then ${minute} else c.due_at end,
               updated_at = now()
-            where claims.state = 'held'`
-        )
-      ),
+            where c.state = 'held' or (c.state = 'wanted' and (${retry} or (excluded.records is not null and c.records is null)))`
+        })
+        return Effect.asVoid(asking)
+      }),
 
     release: (claim) =>
       Effect.asVoid(
@@ -138,7 +123,9 @@ function make(database: Database["Service"]): Claims["Service"] {
             leased = true, fence = nextval('certifier.fences'), due_at = now() + make_interval(secs => ${leaseSeconds})
           from due where c.claim_id = due.claim_id
           returning c.claim_id, c.connection_id, c.tenant_id, c.hostname, c.environment, c.state, c.fence, c.order_url, c.order_key_sealed,
-            c.order_directory, c.failures, c.replace_reason, c.renew_at, c.renew_because, c.window_start, c.window_end, c.answer_owed`
+            c.order_directory, c.failures, c.replace_reason, c.renew_at, c.renew_because, c.window_start, c.window_end, c.answer_owed,
+            c.records, c.caa, c.caa_looked_at, c.failing_since, c.paused_until, c.paused_view, c.asked_by,
+            coalesce(c.retry_at > now(), false) as held_back`
       ),
 
     nextDue: (paused) =>
@@ -183,6 +170,7 @@ function make(database: Database["Service"]): Claims["Service"] {
           (sql) => sql`
             update certifier.claims set
               leased = false, failures = 0, failed_kind = null, last_error = null, answer_owed = false,
+              failing_since = null, failed_at = null, retry_at = null, paused_until = null, paused_view = null, asked_by = null,
               state = case when state = 'released' then state else 'held' end,
               order_url = null, order_key_sealed = null, order_directory = null,
               replace_reason = case when ${next.replaced} then null else replace_reason end,
@@ -195,13 +183,37 @@ function make(database: Database["Service"]): Claims["Service"] {
         )
       ),
 
+    putBack: (held, dueAt) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set leased = false, answer_owed = false, updated_at = now(),
+              due_at = case when state = 'released' or replace_reason is not null then now()
+                else coalesce(${dueAt}::timestamptz, greatest(retry_at, now())) end
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
+    rememberCaa: (held, caa) =>
+      fenced(
+        held,
+        query(
+          (sql) => sql`
+            update certifier.claims set caa = ${sql.json(caa as never)}, caa_looked_at = now()
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+        )
+      ),
+
     fail: (held, failure) =>
       fenced(
         held,
         query(
           (sql) => sql`
             update certifier.claims set
-              leased = false, failures = failures + ${failure.kind === "limited" ? 0 : 1}::int, failed_kind = ${failure.kind}, last_error = ${failure.message},
+              leased = false, failures = ${failure.failures}::int, failed_kind = ${failure.kind}, last_error = ${failure.message},
+              failing_since = ${failure.failingSince}, failed_at = now(), retry_at = ${failure.retryAt},
+              paused_until = ${failure.pausedUntil}, paused_view = ${failure.pausedView},
               order_url = case when ${failure.forgetOrder} then null else order_url end,
               order_key_sealed = case when ${failure.forgetOrder} then null else order_key_sealed end,
               order_directory = case when ${failure.forgetOrder} then null else order_directory end,

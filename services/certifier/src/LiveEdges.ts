@@ -25,6 +25,8 @@ export class LiveEdges extends Context.Service<
   {
     /** Returns true once every live edge has applied `revision` of the challenges, false after a second without that. */
     readonly awaitChallenges: (revision: number) => Effect.Effect<boolean>
+    /** True as soon as an edge is connected, false after a second without one. */
+    readonly awaitConnected: Effect.Effect<boolean>
     /** Ids of the edges that are connected now. */
     readonly connected: Effect.Effect<ReadonlyArray<string>>
     /** Each element: the bucket was read anew from its beginning (at the start, and after a wipe). */
@@ -48,7 +50,11 @@ export class LiveEdges extends Context.Service<
             }
             if (event.type === "entry") {
               if (event.value === undefined) known.delete(event.key)
-              else known.set(event.key, { challengesRevision: event.value.challenges_revision, heardAt: performance.now() })
+              else {
+                // The bucket may still hold the last word of an edge that is long gone: at first sight its own clock counts.
+                const age = known.has(event.key) ? 0 : Math.max(0, Date.now() - Date.parse(event.value.at))
+                known.set(event.key, { challengesRevision: event.value.challenges_revision, heardAt: performance.now() - age })
+              }
               for (const look of waiting) look()
             }
             return Effect.void
@@ -59,18 +65,23 @@ export class LiveEdges extends Context.Service<
 
       const live = () => [...known].filter(([, edge]) => performance.now() - edge.heardAt < liveMillis)
 
-      const awaitChallenges = (revision: number) =>
+      const awaitEdges = (isEnough: (connected: ReadonlyArray<Edge>) => boolean) =>
         Effect.callback<boolean>((resume) => {
           const look = () => {
-            const connected = live()
-            if (connected.length > 0 && connected.every(([, edge]) => edge.challengesRevision >= revision)) resume(Effect.succeed(true))
+            const connected = live().map(([, edge]) => edge)
+            if (connected.length > 0 && isEnough(connected)) resume(Effect.succeed(true))
           }
           waiting.add(look)
           look()
           return Effect.sync(() => waiting.delete(look))
         }).pipe(Effect.timeoutOrElse({ duration: patienceMillis, orElse: () => Effect.succeed(false) }))
 
-      return LiveEdges.of({ connected: Effect.sync(() => live().map(([id]) => id)), awaitChallenges, resets: Stream.fromPubSub(resets) })
+      return LiveEdges.of({
+        connected: Effect.sync(() => live().map(([id]) => id)),
+        awaitConnected: awaitEdges(() => true),
+        awaitChallenges: (revision) => awaitEdges((connected) => connected.every((edge) => edge.challengesRevision >= revision)),
+        resets: Stream.fromPubSub(resets)
+      })
     })
   )
 }

@@ -8,7 +8,7 @@ import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Context, Effect, Layer } from "effect"
 import type { Certificate } from "./Certificates.ts"
-import type { Claim } from "./Claims.ts"
+import type { Claim } from "./Claim.ts"
 
 type Told = Pick<Claim, "claim_id" | "connection_id" | "fence">
 
@@ -23,7 +23,7 @@ export class Notices extends Context.Service<
     readonly failed: (
       claim: Told,
       certificate: Certificate | undefined,
-      failure: { readonly message: string; readonly nextAttemptAt: Date }
+      failure: { readonly message: string; readonly nextAttemptAt: Date; readonly pausedUntil: Date | null }
     ) => Effect.Effect<void, DatabaseError>
     /** Nothing is wrong, but a limit of the CA makes us wait. */
     readonly waiting: (
@@ -51,7 +51,7 @@ export class Notices extends Context.Service<
       return Notices.of({
         issued: (claim, certificate, change) => tell(claim, change, mirror(certificate, "issued"), certificate.id),
         renewing: (claim, certificate) => tell(claim, "renewing", mirror(certificate, "renewing"), certificate.id),
-        failed: (claim, certificate, { message, nextAttemptAt }) =>
+        failed: (claim, certificate, { message, nextAttemptAt, pausedUntil }) =>
           tell(
             claim,
             "failed",
@@ -59,7 +59,8 @@ export class Notices extends Context.Service<
               // Served and not over yet: the customer's visitors notice nothing.
               ...mirror(certificate, certificate === undefined ? "failed" : "renewing"),
               last_error: message,
-              next_attempt_at: nextAttemptAt.toISOString()
+              next_attempt_at: nextAttemptAt.toISOString(),
+              ...(pausedUntil === null ? {} : { paused_until: pausedUntil.toISOString() })
             },
             certificate?.id ?? null
           ),

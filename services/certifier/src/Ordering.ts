@@ -11,11 +11,14 @@ import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Clock, Context, Effect, Layer, Result } from "effect"
 import { Authorities } from "./Authorities.ts"
-import type { AcmeError } from "./acme/AcmeError.ts"
+import { AcmeError, RateLimited } from "./acme/AcmeError.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
 import type { Certificate } from "./Certificates.ts"
-import { type Claim, Claims, type LeaseLost } from "./Claims.ts"
+import type { Claim, LeaseLost } from "./Claim.ts"
+import { Claims } from "./Claims.ts"
+import { candidatesFor, lifeLeft, urgentShare } from "./candidates.ts"
+import { Preflight, type PreflightFailed } from "./Preflight.ts"
 import { issuerVanished } from "./Replacements.ts"
 
 export interface Ordered {
@@ -23,22 +26,22 @@ export interface Ordered {
   readonly issued: Issued
 }
 
-/** With less of the life left than this, any CA will do. */
-const urgentShare = 1 / 4
-
 const orderKeyPlace = (claimId: string): Place => ({ tenant: claimId, table: "claims", column: "order_key", row: claimId })
 
 export class Ordering extends Context.Service<
   Ordering,
   {
-    /** Fails with the reason of the CA that was asked first when none delivers. */
-    readonly order: (claim: Claim, current: Certificate | undefined) => Effect.Effect<Ordered, AcmeError | DatabaseError | LeaseLost>
+    /** Fails with the reason of the CA that was asked first when none delivers, or before any is asked. */
+    readonly order: (
+      claim: Claim,
+      current: Certificate | undefined
+    ) => Effect.Effect<Ordered, AcmeError | PreflightFailed | DatabaseError | LeaseLost>
   }
 >()("certifier/Ordering") {
   static readonly layer = Layer.effect(
     Ordering,
     Effect.gen(function* () {
-      const [authorities, budgets, claims] = [yield* Authorities, yield* Budgets, yield* Claims]
+      const [authorities, budgets, claims, preflight] = [yield* Authorities, yield* Budgets, yield* Claims, yield* Preflight]
       const vault = makeVault(yield* keyRing("EDGE_KEK"))
 
       const resumable = (claim: Claim, { directory }: CertificateAuthority) => {
@@ -66,11 +69,24 @@ export class Ordering extends Context.Service<
         )
       }
 
+      /** The CAs that may be asked. An order under way had its look. */
+      const permitted = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined) {
+        const all = authorities.of(claim.environment)
+        if (claim.order_url !== null) return all
+        const view = yield* preflight.look(claim)
+        if (view.caa !== undefined && view.caa.verdict !== "unknown") yield* claims.rememberCaa(claim, view.caa)
+        const urgent = current !== undefined && lifeLeft(current, yield* Clock.currentTimeMillis) <= urgentShare
+        return yield* preflight.permitted(claim, view, all, urgent)
+      })
+
       const order = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined) {
-        const candidates = candidatesFor(claim, current, authorities.of(claim.environment), {
-          now: yield* Clock.currentTimeMillis,
-          paused: yield* budgets.paused
-        })
+        const all = yield* permitted(claim, current)
+        const paused = yield* budgets.paused
+        const now = yield* Clock.currentTimeMillis
+        const candidates = candidatesFor(claim, current, all, { now, paused })
+        const until = paused.get(candidates[0]!.directory)
+        // A renewal at the CA that issued is exempt from limits; nobody else is asked while paused.
+        if (until !== undefined && candidates[0]!.directory !== current?.directory) return yield* pausedUntil(until, now)
         let first: AcmeError | undefined
         for (const authority of candidates) {
           const outcome = yield* Effect.result(orderAt(claim, current, authority))
@@ -88,25 +104,15 @@ export class Ordering extends Context.Service<
   )
 }
 
-/** Which CAs are asked, in this order; never none. Exported for its test. */
-export const candidatesFor = (
-  claim: Pick<Claim, "order_directory" | "replace_reason">,
-  current: Pick<Certificate, "directory" | "not_before" | "not_after"> | undefined,
-  all: ReadonlyArray<CertificateAuthority>,
-  at: { readonly now: number; readonly paused: ReadonlyMap<string, Date> }
-): ReadonlyArray<CertificateAuthority> => {
-  const issuer = claim.replace_reason !== issuerVanished ? all.find(({ directory }) => directory === current?.directory) : undefined
-  if (issuer !== undefined && current !== undefined) {
-    const life = current.not_after.getTime() - current.not_before.getTime()
-    const left = (current.not_after.getTime() - at.now) / life
-    const others = all.filter((each) => each !== issuer && !at.paused.has(each.directory))
-    return left > urgentShare ? [issuer] : [issuer, ...others]
-  }
-  const open = all.filter(({ directory }) => !at.paused.has(directory))
-  const underWay = open.find(({ directory }) => directory === claim.order_directory)
-  const ordered = underWay === undefined ? open : [underWay, ...open.filter((each) => each !== underWay)]
-  return ordered.length === 0 ? all.slice(0, 1) : ordered
-}
+const pausedUntil = (until: Date, now: number) =>
+  new AcmeError({
+    operation: "budget",
+    reason: new RateLimited({
+      detail: `no CA that may issue takes orders before ${until.toISOString()}`,
+      retryAfterSeconds: Math.max(1, (until.getTime() - now) / 1000),
+      scope: "account"
+    })
+  })
 
 /** A CA that is away, at its limit, forbidden by CAA or unwilling says nothing about the next; a name that answers wrongly does. */
 const anotherMayHelp = ({ reason }: AcmeError): boolean =>

@@ -47,7 +47,7 @@ function make({ query }: Database["Service"]): Replacements["Service"] {
           return mark
             ? sql`
                 with marked as (
-                  update certifier.claims set replace_reason = ${reason}, failures = 0,
+                  update certifier.claims set replace_reason = ${reason}, failures = 0, retry_at = null, paused_until = null,
                     due_at = case when leased then due_at else now() end, updated_at = now()
                   where claim_id in (${matching}) returning 1
                 ) select count(*)::int as count from marked`
@@ -60,7 +60,7 @@ function make({ query }: Database["Service"]): Replacements["Service"] {
       Effect.map(
         query(
           (sql) => sql`
-            update certifier.claims c set replace_reason = ${issuerVanished}, failures = 0,
+            update certifier.claims c set replace_reason = ${issuerVanished}, failures = 0, retry_at = null, paused_until = null,
               due_at = case when c.leased then c.due_at else now() end, updated_at = now()
             from certifier.certificates t
             where t.claim_id = c.claim_id and t.state = 'current' and t.directory = ${directory}

@@ -4,13 +4,15 @@
  * Owns: the loop, the bound. Leaves to `Claims.lease`: that no two processes get the same claim. Built against: a scan at fixed intervals
  * (one indexed look per wake), and one slow order holding up the others.
  */
+import { onBehalfOf } from "@connect-domain/telemetry/requestContext.ts"
 import { Clock, Config, Effect, FiberSet, Layer, Schedule } from "effect"
 import { Authorities } from "./Authorities.ts"
 import { ClaimAttendant } from "./attendClaim.ts"
 import { Budgets } from "./Budgets.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { Certificates, supersededHours } from "./Certificates.ts"
-import { type Claim, Claims } from "./Claims.ts"
+import type { Claim } from "./Claim.ts"
+import { Claims } from "./Claims.ts"
 import { Wake } from "./Wake.ts"
 
 /** How many claims one certifier works on at the same time. Default 16. */
@@ -33,7 +35,8 @@ export const scheduler = Layer.effectDiscard(
         Effect.catchCause((cause) =>
           Effect.logWarning("a claim is left to its lease", { hostname: claim.hostname, connection_id: claim.connection_id }, cause)
         ),
-        Effect.ensuring(wake.now)
+        Effect.ensuring(wake.now),
+        onBehalfOf(claim.asked_by)
       )
 
     const round = Effect.gen(function* () {

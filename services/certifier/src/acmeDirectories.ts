@@ -5,9 +5,10 @@
  */
 import { readFileSync } from "node:fs"
 import { rootCertificates } from "node:tls"
+import { isUrl, listOf, wrongSetting } from "@connect-domain/domain/Setting.ts"
 import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
-import { Config, ConfigProvider, Effect, Option } from "effect"
+import { Config, Effect, Option } from "effect"
 
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 const letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -31,19 +32,22 @@ export const nameOf = (directory: string): string => names.get(directory) ?? URL
 
 export type Environment = "test" | "live"
 
-const listOf = (text: string): ReadonlyArray<string> =>
-  [...new Set(text.split(",").map((part) => part.trim()))].filter((part) => part !== "")
+/** The directories that a setting names, each once. Plain http would let anybody on the way issue, so only https counts. */
+export const directoriesOf = (name: string, text: string) => {
+  const directories = [...new Set(listOf(text))]
+  const wrong = directories.find((directory) => directory !== "internal" && !isUrl(directory, "https"))
+  if (wrong !== undefined) return wrongSetting(name, `${wrong} is neither an https URL nor "internal"`)
+  return directories.length === 0 ? wrongSetting(name, "names no directory") : Effect.succeed<ReadonlyArray<string>>(directories)
+}
 
 /** The directories of both environments, in order of preference, checked. */
 export const acmeDirectories = Effect.gen(function* () {
-  const live = listOf(yield* AcmeDirectory)
+  const live = yield* directoriesOf("CD_ACME_DIRECTORY", yield* AcmeDirectory)
   const testDefault = live[0] === "internal" ? "internal" : letsEncryptStaging
-  const test = listOf(Option.getOrElse(yield* AcmeDirectoryTest, () => testDefault))
-  for (const [name, directories] of [["CD_ACME_DIRECTORY", live] as const, ["CD_ACME_DIRECTORY_TEST", test] as const]) {
-    const wrong = directories.find((directory) => directory !== "internal" && URL.parse(directory)?.protocol !== "https:")
-    if (wrong !== undefined || directories.length === 0)
-      return yield* Config.fail(new ConfigProvider.SourceError({ message: `${name} must be https URLs or "internal"` }))
-  }
+  const test = yield* directoriesOf(
+    "CD_ACME_DIRECTORY_TEST",
+    Option.getOrElse(yield* AcmeDirectoryTest, () => testDefault)
+  )
   return { live, test } satisfies Readonly<Record<Environment, ReadonlyArray<string>>>
 })
 

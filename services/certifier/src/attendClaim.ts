@@ -12,19 +12,25 @@ import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Clock, Config, Context, Effect, Layer, Metric, Random, Schedule } from "effect"
 import { Authorities } from "./Authorities.ts"
-import type { AcmeError, AcmeReason } from "./acme/AcmeError.ts"
+import type { AcmeError } from "./acme/AcmeError.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { type Certificate, Certificates } from "./Certificates.ts"
-import { type Claim, Claims, type LeaseLost, leaseSeconds } from "./Claims.ts"
-import { explainFailure } from "./explainFailure.ts"
+import type { Claim, LeaseLost } from "./Claim.ts"
+import { Claims, leaseSeconds } from "./Claims.ts"
+import { afterFailure, nextGlance, nextStep, planNext, windowOf } from "./decide.ts"
+import { explainAttempt } from "./explainFailure.ts"
+import { fingerprint } from "./findings.ts"
 import { failedTotal, issuedTotal, issueSeconds } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { type Ordered, Ordering } from "./Ordering.ts"
-import { longestPollSeconds, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
-import { type FailureKind, retryDelay } from "./retryLadder.ts"
+import { Preflight, type PreflightFailed } from "./Preflight.ts"
+import { longestPollSeconds, type SuggestedWindow } from "./planRenewal.ts"
 
 /** The longest time between two looks at a certificate's suggested renewal window, seconds; a longer Retry-After of the CA gives way. Default 43200. */
 export const AriPollSeconds = Config.Int("CD_ARI_POLL_SECONDS").pipe(Config.withDefault(longestPollSeconds))
+
+/** After so many days of failures that somebody outside must end, a name without a certificate is given up for a while. Default 7. */
+export const PauseDays = Config.Int("CD_CERTIFIER_PAUSE_DAYS").pipe(Config.withDefault(7))
 
 type Failure = DatabaseError | NatsUnavailable | LeaseLost
 
@@ -50,9 +56,9 @@ const keyPlace = (claimId: string, certificateId: string): Place => ({
 const make = Effect.gen(function* () {
   const database = yield* Database
   const [claims, certificates, bucket] = [yield* Claims, yield* Certificates, yield* CertificateBucket]
-  const [notices, authorities, ordering] = [yield* Notices, yield* Authorities, yield* Ordering]
+  const [notices, authorities, ordering, preflight] = [yield* Notices, yield* Authorities, yield* Ordering, yield* Preflight]
   const vault = makeVault(yield* keyRing("EDGE_KEK"))
-  const pollSeconds = yield* AriPollSeconds
+  const [pollSeconds, pauseDays] = [yield* AriPollSeconds, yield* PauseDays]
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis))
 
   const destroy = Effect.fnUntraced(function* (claim: Claim) {
@@ -70,11 +76,8 @@ const make = Effect.gen(function* () {
   })
 
   const planOf = Effect.fnUntraced(function* (certificate: Certificate, window: SuggestedWindow | undefined, retryAfterSeconds?: number) {
-    const lifetime = { notBefore: certificate.not_before, notAfter: certificate.not_after }
-    const renewal = planRenewal(certificate.id, lifetime, window)
-    const poll = nextPoll(yield* now, lifetime, { retryAfterSeconds, maxSeconds: pollSeconds, random: yield* Random.next })
-    const dueAt = certificate.cert_id !== null && poll < renewal.at ? poll : renewal.at
-    return { renewAt: renewal.at, renewBecause: renewal.because, window, dueAt }
+    const look = { now: yield* now, hasWindow: certificate.cert_id !== null, maxPollSeconds: pollSeconds, random: yield* Random.next }
+    return planNext(certificate, window, { ...look, retryAfterSeconds })
   })
 
   const publish = Effect.fnUntraced(function* (claim: Claim, certificate: Certificate, change: "issued" | "renewed") {
@@ -90,31 +93,41 @@ const make = Effect.gen(function* () {
     yield* Effect.logInfo(`certificate ${change}`, { serial: certificate.serial, ca: certificate.ca, not_after: certificate.not_after })
   })
 
-  /** Somebody asked for what is there: put it again, say it again. */
+  /** Somebody asked for what is there: put it again, say it again. Whatever else is due comes next. */
   const answerAgain = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
     yield* bucket.put(current)
-    const plan = yield* planOf(current, windowOf(claim))
+    yield* database.transaction(Effect.andThen(claims.putBack(claim, null), notices.issued(claim, current, "issued")))
+  })
+
+  const fail = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined, error: AcmeError | PreflightFailed) {
+    const { kind, retryAfterSeconds, message } = explainAttempt(claim.hostname, error)
+    const after = afterFailure(claim, kind, {
+      now: yield* now,
+      random: yield* Random.next,
+      retryAfterSeconds,
+      pauseAfterMillis: pauseDays * 86_400_000,
+      servedUntil: current?.not_after
+    })
+    // A CA that is away for a moment is nobody's news; the second failure in a row is. Our own edges' absence never is.
+    const isNews = kind === "unavailable" ? claim.failures >= 1 : kind !== "edgeless"
+    if (kind !== "edgeless") yield* Metric.update(failedTotal, 1)
+    yield* Effect.logWarning("no certificate", { error: error.message, failures: after.failures, next_attempt_at: after.retryAt })
+    const pausedView = after.pausedUntil === null ? null : fingerprint(yield* preflight.look(claim))
     yield* database.transaction(
-      Effect.andThen(claims.settle(claim, { ...plan, replaced: false }), notices.issued(claim, current, "issued"))
+      Effect.gen(function* () {
+        yield* claims.fail(claim, { ...after, pausedView, kind, message, forgetOrder: kind === "refused" })
+        const told = { message, nextAttemptAt: after.retryAt, pausedUntil: after.pausedUntil }
+        if (isNews) yield* (kind === "limited" ? notices.waiting : notices.failed)(claim, current, told)
+      })
     )
   })
 
-  const fail = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined, error: AcmeError) {
-    const { kind, retryAfterSeconds } = classify(error.reason)
-    const message = explainFailure(claim.hostname, error.reason)
-    const delay = retryDelay(kind, claim.failures + 1, yield* Random.next, retryAfterSeconds)
-    const dueAt = new Date((yield* Clock.currentTimeMillis) + delay * 1000)
-    // A CA that is away for a moment is nobody's news; the second failure in a row is.
-    const isNews = kind !== "unavailable" || claim.failures >= 1
-    yield* Metric.update(failedTotal, 1)
-    yield* Effect.logWarning("no certificate", { error: error.message, failures: claim.failures + 1, next_attempt_at: dueAt })
-    yield* database.transaction(
-      Effect.gen(function* () {
-        yield* claims.fail(claim, { dueAt, kind, message, forgetOrder: kind === "refused" })
-        const tell = kind === "limited" ? notices.waiting : notices.failed
-        if (isNews) yield* tell(claim, current, { message, nextAttemptAt: dueAt })
-      })
-    )
+  /** Given up, but not forgotten: an order once the DNS looks otherwise than when it was given up. */
+  const glance = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined) {
+    const seen = fingerprint(yield* preflight.look(claim))
+    if (seen !== null && seen !== claim.paused_view)
+      return yield* order({ ...claim, failures: 0, failing_since: null, paused_until: null }, current)
+    yield* claims.putBack(claim, nextGlance(yield* now, claim.paused_until!, yield* Random.next))
   })
 
   const order = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined) {
@@ -122,7 +135,7 @@ const make = Effect.gen(function* () {
     if (current !== undefined && claim.failures === 0) yield* notices.renewing(claim, current)
     const ordered = yield* ordering
       .order(claim, current)
-      .pipe(Effect.catchTag("AcmeError", (error) => Effect.as(fail(claim, current, error), undefined)))
+      .pipe(Effect.catchTag(["AcmeError", "PreflightFailed"], (error) => Effect.as(fail(claim, current, error), undefined)))
     if (ordered === undefined) return
     const certificate = toCertificate(claim, ordered, (id) => vault.seal(ordered.issued.keyPem, keyPlace(claim.claim_id, id)))
     yield* certificates.store(claim, certificate)
@@ -147,19 +160,25 @@ const make = Effect.gen(function* () {
   })
 
   const step = Effect.fnUntraced(function* (claim: Claim) {
-    if (claim.state === "released") return yield* destroy(claim)
-    const rows = yield* certificates.ofClaim(claim.claim_id)
+    const rows = claim.state === "released" ? [] : yield* certificates.ofClaim(claim.claim_id)
     const stored = rows.find((row) => row.state === "stored")
     const current = rows.find((row) => row.state === "current")
-    if (stored !== undefined) return yield* publish(claim, stored, current === undefined ? "issued" : "renewed")
-    if (current === undefined || claim.replace_reason !== null || (yield* isDue(claim, current))) return yield* order(claim, current)
-    if (claim.answer_owed) return yield* answerAgain(claim, current)
-    return yield* look(claim, current)
-  })
-
-  const isDue = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
-    const lifetime = { notBefore: current.not_before, notAfter: current.not_after }
-    return planRenewal(current.id, lifetime, windowOf(claim)).at <= (yield* now)
+    switch (nextStep(claim, stored !== undefined, current, yield* now)) {
+      case "destroy":
+        return yield* destroy(claim)
+      case "publish":
+        return yield* publish(claim, stored!, current === undefined ? "issued" : "renewed")
+      case "answer":
+        return yield* answerAgain(claim, current!)
+      case "order":
+        return yield* order(claim, current)
+      case "look":
+        return yield* look(claim, current!)
+      case "glance":
+        return yield* glance(claim, current)
+      case "wait":
+        return yield* claims.putBack(claim, null)
+    }
   })
 
   /** Never succeeds: fails as soon as the lease is somebody else's. */
@@ -178,22 +197,6 @@ const make = Effect.gen(function* () {
       )
   })
 })
-
-const windowOf = (claim: Claim): SuggestedWindow | undefined =>
-  claim.window_start === null || claim.window_end === null ? undefined : { start: claim.window_start, end: claim.window_end }
-
-const classify = (reason: AcmeReason): { readonly kind: FailureKind; readonly retryAfterSeconds: number } => {
-  switch (reason._tag) {
-    case "Refused":
-      return { kind: "refused", retryAfterSeconds: 0 }
-    case "RateLimited":
-      return { kind: "limited", retryAfterSeconds: reason.retryAfterSeconds ?? 0 }
-    case "Unavailable":
-      return { kind: "unavailable", retryAfterSeconds: reason.retryAfterSeconds ?? 0 }
-    default:
-      return { kind: "unavailable", retryAfterSeconds: 0 }
-  }
-}
 
 const toCertificate = (claim: Claim, { authority, issued }: Ordered, seal: (id: string) => string): Certificate => {
   const id = uuidv7()

@@ -4,7 +4,9 @@
  * Owns: the sentences shown as `certificate.last_error` and in `ssl.failed`. Leaves the CA's own words at the end, for whoever must dig.
  * Built against: "urn:ietf:params:acme:error:unauthorized" in front of somebody who owns a flower shop.
  */
-import type { AcmeReason } from "./acme/AcmeError.ts"
+import type { AcmeError, AcmeReason } from "./acme/AcmeError.ts"
+import type { PreflightFailed } from "./Preflight.ts"
+import type { FailureKind } from "./retryLadder.ts"
 
 /** Problem types of RFC 8555 §6.7 that an issuance can meet; `{host}` is the hostname. */
 const advice: Readonly<Record<string, string>> = {
@@ -37,4 +39,16 @@ export const explainFailure = (hostname: string, reason: AcmeReason): string => 
     default:
       return "The certificate authority is not reachable at the moment; nothing to do, we keep trying."
   }
+}
+
+/** Which ladder a failed attempt climbs, how long the CA wants us to wait, and what the customer reads. */
+export const explainAttempt = (
+  hostname: string,
+  error: AcmeError | PreflightFailed
+): { readonly kind: FailureKind; readonly retryAfterSeconds: number; readonly message: string } => {
+  if (error._tag === "PreflightFailed") return { kind: error.kind, retryAfterSeconds: 0, message: error.message }
+  const { reason } = error
+  const retryAfterSeconds = "retryAfterSeconds" in reason ? (reason.retryAfterSeconds ?? 0) : 0
+  const kind = reason._tag === "Refused" ? "refused" : reason._tag === "RateLimited" ? "limited" : "unavailable"
+  return { kind, retryAfterSeconds, message: explainFailure(hostname, reason) }
 }

@@ -6,7 +6,7 @@
  * Built against: a herd (certificates issued in one hour must not renew in one hour), and an instant that moves each time it is computed:
  * the draw comes from the certificate's id, so replicas and restarts agree.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 
 export interface Lifetime {
   readonly notBefore: Date
@@ -27,7 +27,7 @@ const shortLifeMillis = 10 * 86_400_000
 
 /** A number in [0, 1) that belongs to this certificate for ever. */
 export const drawFor = (certificateId: string): number =>
-  createHash("sha256").update(certificateId).digest().readUInt32BE(0) / 0x1_0000_0000
+  Number.parseInt(hash("sha256", certificateId, "hex").slice(0, 8), 16) / 0x1_0000_0000
 
 /**
  * A third of the lifetime before the end (half, when it lives under ten days), moved earlier by up to a twelfth of the lifetime to

@@ -8,6 +8,10 @@ export const ladders = {
   unavailable: [1, 2, 5, 15, 30, 60, 300, 600, 1800, 3600], // 2 h
   /** The CA looked and refused: each further look counts against its limit of failures per name (A7). */
   refused: [60, 600, 6000, 86_400], // 1 m, 11 m, 1 h 51 m, then daily
+  /** The DNS says that an order can only fail; looking again costs nobody anything. */
+  blocked: [60, 600, 1800, 3600], // 1 m, 11 m, 41 m, then hourly
+  /** No edge is connected that could answer a CA: not an attempt, and not counted as one. */
+  edgeless: [2],
   /** A limit: without a Retry-After we can only guess. */
   limited: [600, 3600, 10_800] // 10 m, 1 h 10 m, then every 3 h
 } as const satisfies Record<string, ReadonlyArray<number>>

@@ -23,6 +23,7 @@ import { LiveEdges } from "./LiveEdges.ts"
 import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { Ordering } from "./Ordering.ts"
+import { Preflight } from "./Preflight.ts"
 import { Replacements } from "./Replacements.ts"
 import { readiness } from "./readiness.ts"
 import { retirement, scheduler } from "./Scheduler.ts"
@@ -40,7 +41,7 @@ const tables = Layer.mergeAll(
 const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
 const parts = ClaimAttendant.layer.pipe(
   Layer.provideMerge(Ordering.layer),
-  Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer)),
+  Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer, Preflight.layer)),
   Layer.provideMerge(VanishedIssuers.layer),
   Layer.provideMerge(Layer.mergeAll(tables, edges, Wake.layer))
 )

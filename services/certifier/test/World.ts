@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { copyFileSync, mkdtempSync } from "node:fs"
+import { copyFileSync, mkdtempSync, readdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
@@ -14,8 +14,10 @@ import { type PostgresServer, startPostgres } from "@connect-domain/database/tes
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
+import { type CaaAnswer, lookCaa, observeRecords } from "@connect-domain/messages/connector.ts"
 import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
-import { type CallError, Calls } from "@connect-domain/nats/Calls.ts"
+import type { DesiredRecord } from "@connect-domain/messages/record.ts"
+import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
@@ -28,6 +30,14 @@ import { layer as certifierLayer } from "../src/service.ts"
 import { type FakeEdge, startEdge } from "./FakeEdge.ts"
 import { Pebble, type PebbleOptions } from "./Pebble.ts"
 
+/** What the connector answers; change it to change the DNS. Undefined: it does not answer. */
+export interface FakeDns {
+  caa: CaaAnswer | undefined
+  /** Where every name leads. */
+  target: string
+  readonly asked: Array<string>
+}
+
 export type Notice = (typeof certificateChanged)["payload"]["Type"]
 
 export interface Asked {
@@ -36,6 +46,8 @@ export interface Asked {
   readonly claim_id: string
   readonly hostname: string
   readonly environment: "test" | "live"
+  readonly records?: ReadonlyArray<DesiredRecord>
+  readonly reason?: "records_changed" | "asked"
 }
 
 export interface WorldOptions {
@@ -47,7 +59,8 @@ export interface WorldOptions {
 /** The roles and the certifier's own tables: other services' migrations are none of its business. */
 const ownMigrations = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "certifier-migrations-"))
-  for (const file of ["0001_roles.sql", "0030_certifier.sql"]) copyFileSync(join(migrationsDirectory, file), join(folder, file))
+  for (const file of readdirSync(migrationsDirectory).filter((name) => /^(0001|003\d)_/.test(name)))
+    copyFileSync(join(migrationsDirectory, file), join(folder, file))
   return folder
 }
 
@@ -59,6 +72,7 @@ export interface World {
   readonly postgres: PostgresServer
   readonly nats: NatsServer
   readonly edge: FakeEdge
+  readonly dns: FakeDns
   /** What the lifecycle was told, in order of arrival. */
   readonly notices: Array<Notice>
   readonly database: Database["Service"]
@@ -87,6 +101,30 @@ export const makeDatabase = Effect.gen(function* () {
   yield* migrateDatabase(url, ownMigrations())
   return url
 })
+
+export const noCaa: CaaAnswer = { verdict: "none", at: null, records: [], error: null }
+
+/** The connector's part: every name's records lead to `dns.target`. */
+const serveDns = (dns: FakeDns) =>
+  Effect.gen(function* () {
+    const calls = yield* Calls
+    yield* calls.serve(lookCaa, ({ hostname }) =>
+      Effect.suspend(() => {
+        dns.asked.push(hostname)
+        return dns.caa === undefined ? Effect.fail(new CallError({ code: "unavailable", message: "away" })) : Effect.succeed(dns.caa)
+      })
+    )
+    yield* calls.serve(observeRecords, ({ records }) =>
+      Effect.sync(() => {
+        const verdictOf = (value: string) => (value === dns.target ? ("match" as const) : ("mismatch" as const))
+        const looks = records.map(({ host, type, value }) => {
+          const verdict = verdictOf(value)
+          return { host, type, value, verdict, observed_value: dns.target, observed_ttl: 60, servers: [] }
+        })
+        return { verdict: verdictOf(records[0]!.value), records: looks, looked_at: new Date().toISOString() }
+      })
+    )
+  })
 
 export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}) {
   const pebble = yield* Effect.acquireRelease(
@@ -123,6 +161,9 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     startEdge({ id: "edge-1", port: pebble.httpPort, ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis }) }),
     routers
   )
+  const dns: FakeDns = { caa: noCaa, target: "edge.test", asked: [] }
+  const connector = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("connector"))), config))
+  yield* serveDns(dns).pipe(Effect.provideContext(connector), Effect.orDie)
   const work = Context.get(sides, Work)
   const kv = Context.get(routers, Kv)
   const notices: Array<Notice> = []
@@ -142,6 +183,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     postgres,
     nats,
     edge,
+    dns,
     notices,
     database,
     kv,

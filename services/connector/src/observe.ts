@@ -1,11 +1,12 @@
 /**
- * Looks at the DNS for the lifecycle: as work, answered by a message, and as calls, for somebody who waits.
+ * Looks at the DNS for the lifecycle and the certifier: as work, answered by a message, and as calls, for somebody who waits.
  *
- * Owns: the mailbox `connector_observer` and two calls. Leaves to `libs/dns` how a look is made, to the lifecycle when and what follows.
+ * Owns: the mailbox `connector_observer` and three calls. Leaves to `libs/dns` how a look is made, to the lifecycle when and what follows.
  */
 import { anyAnswered, lookOwnership as lookForOwnership, lookRecords as lookForRecords } from "@connect-domain/dns/look.ts"
+import { lookCaa as lookForCaa } from "@connect-domain/dns/lookCaa.ts"
 import type { DnsRecord } from "@connect-domain/domain/DnsRecord.ts"
-import { lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
+import { lookCaa, lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import { ownershipObserved, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
@@ -47,6 +48,9 @@ export const observer = Layer.effectDiscard(
     )
     yield* calls.serve(observeOwnership, ({ name, value }) =>
       Effect.flatMap(ownership({ name, value }), (look) => (anyAnswered(look.servers) ? Effect.succeed(look) : Effect.fail(noServer)))
+    )
+    yield* calls.serve(lookCaa, ({ hostname }) =>
+      Effect.map(lookForCaa(hostname), (look) => ({ at: null, records: [], error: null, ...look }))
     )
     yield* calls.serve(observeRecords, ({ records: wanted }) =>
       Effect.flatMap(records(wanted), (look) =>

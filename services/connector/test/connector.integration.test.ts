@@ -7,6 +7,7 @@ import {
   applyChange,
   checkDomain,
   listProviders,
+  lookCaa,
   lookOwnership,
   lookRecords,
   observeOwnership,
@@ -158,6 +159,32 @@ layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) =
         (yield* Effect.flip(calls.request(observeRecords, { hostname: "www.calls.test", records: [cname("www.calls.test")] }))).code,
         "unavailable"
       )
+    })
+  )
+
+  it.effect("CAA: the closest records upwards, aliases followed; a server that fails is not a zone without records", () =>
+    Effect.gen(function* () {
+      const { store, dns } = yield* World
+      const calls = yield* Calls
+      newZone(
+        store,
+        "caa.test",
+        set("caa.test", "CAA", '0 issue "ca.test; validationmethods=http-01"'),
+        set("www.caa.test", "A", "192.0.2.1")
+      )
+      newZone(store, "alias.test", set("alias.test", "CAA", '0 issue ";"'), set("shop.alias.test", "CNAME", "caa.test."))
+      newZone(store, "free.test")
+      const look = (hostname: string) => calls.request(lookCaa, { hostname })
+      const records = [{ flags: 0, tag: "issue", value: "ca.test; validationmethods=http-01" }]
+      assert.deepStrictEqual(yield* look("a.www.caa.test"), { verdict: "found", at: "caa.test", records, error: null })
+      assert.deepStrictEqual(yield* look("*.caa.test"), { verdict: "found", at: "caa.test", records, error: null })
+      assert.deepStrictEqual(yield* look("shop.alias.test"), { verdict: "found", at: "shop.alias.test", records, error: null })
+      assert.deepStrictEqual(yield* look("www.free.test"), { verdict: "none", at: null, records: [], error: null })
+      dns.faults.set("free.test.", "servfail")
+      const failed = yield* look("www.free.test")
+      assert.deepInclude(failed, { verdict: "unknown", at: "www.free.test" })
+      assert.include(failed.error!, "SERVFAIL")
+      dns.faults.delete("free.test.")
     })
   )
 

@@ -3,22 +3,15 @@
  *
  * Owns: reading and checking it once, at start. Built against: a handler that reads the environment, and a default secret in production.
  */
-import { isIP } from "node:net"
-import { apexOf, type HostnamePolicy, parseHostname } from "@connect-domain/domain/Hostname.ts"
+import { readEdgeAddresses, readEdgeHostname } from "@connect-domain/domain/edgeSettings.ts"
+import { apexOf, type HostnamePolicy } from "@connect-domain/domain/Hostname.ts"
 import { Mode } from "@connect-domain/domain/Mode.ts"
 import { type AddressPolicy, addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Vault } from "@connect-domain/secrets/Vault.ts"
-import { Config, ConfigProvider, Context, Effect, Layer, Option, Result } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { makeWidgetTokens, type WidgetTokens } from "./auth/WidgetTokens.ts"
 import { type Cursors, makeCursors } from "./http/Cursor.ts"
-
-/** `CD_EDGE_HOSTNAME`: the name that customers' CNAMEs point at. It, its domain and everything below are never onboarded. Required in production. */
-export const EdgeHostname = Config.option(Config.String("CD_EDGE_HOSTNAME"))
-const sandboxEdge = "edge.connect.test"
-
-/** `CD_EDGE_ADDRESSES`: comma list of the edge's addresses, for names that can't have a CNAME. Default: none. */
-export const EdgeAddresses = Config.String("CD_EDGE_ADDRESSES").pipe(Config.withDefault(""))
 
 export class Settings extends Context.Service<
   Settings,
@@ -38,7 +31,7 @@ export class Settings extends Context.Service<
     Settings,
     Effect.gen(function* () {
       const mode = yield* Mode
-      const edge = yield* readEdge
+      const edge = yield* readEdgeHostname
       const tokenRing = yield* keyRing("CD_TOKEN_KEY")
       return Settings.of({
         sandbox: mode === "sandbox",
@@ -53,23 +46,3 @@ export class Settings extends Context.Service<
     })
   )
 }
-
-const refuse = (message: string) => Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
-
-/** The edge's name in canonical form. */
-export const readEdge = Effect.gen(function* () {
-  const text = yield* EdgeHostname
-  if (Option.isNone(text)) return (yield* Mode) === "sandbox" ? sandboxEdge : yield* refuse("CD_EDGE_HOSTNAME is required in production")
-  const parsed = parseHostname(text.value)
-  return Result.isSuccess(parsed) ? (parsed.success as string) : yield* refuse(`CD_EDGE_HOSTNAME: ${parsed.failure.message}`)
-})
-
-/** The edge's addresses, each checked. */
-export const readEdgeAddresses = Effect.flatMap(EdgeAddresses, (text) => {
-  const addresses = text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "")
-  const wrong = addresses.find((address) => isIP(address) === 0)
-  return wrong === undefined ? Effect.succeed(addresses) : refuse(`CD_EDGE_ADDRESSES: ${wrong} is not an IP address`)
-})

@@ -7,7 +7,7 @@ import { createServer } from "node:http"
 import { Database } from "@connect-domain/database/Database.ts"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Config, Effect } from "effect"
-import { HttpServer } from "effect/http"
+import { HttpMiddleware, HttpServer } from "effect/http"
 import { Api } from "./api/Api.ts"
 import { applicationHandlers } from "./applications/applicationHandlers.ts"
 import { credentialHandlers } from "./applications/credentialHandlers.ts"
@@ -70,6 +70,10 @@ export const apiServer = Effect.gen(function* () {
     host: address.host,
     gracefulShutdownTimeout: "3 seconds"
   }).pipe(Effect.mapError((cause) => listenError(address, cause)))
-  yield* HttpServer.serveEffect(app).pipe(Effect.provideService(HttpServer.HttpServer, server))
+  yield* HttpServer.serveEffect(app).pipe(
+    Effect.provideService(HttpServer.HttpServer, server),
+    // `serve.ts` makes the request's span, under the route's name.
+    Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true)
+  )
   return { port: "port" in server.address ? Number(server.address.port) : address.port }
 })

@@ -49,6 +49,9 @@ beforeAll(async () => {
 })
 afterAll(() => gateway?.stop())
 
+/** Another character in the middle: the last one carries just two bits of the secret. */
+const altered = (key: string): string => `${key.slice(0, 30)}${key[30] === "a" ? "b" : "a"}${key.slice(31)}`
+
 describe("every call of openapi-v1.yaml", () => {
   it.each(operations)("$method $path is served, and wants a credential", async ({ method, path }) => {
     const refused = await gateway.call(method, filled(path), { key: null })
@@ -59,7 +62,7 @@ describe("every call of openapi-v1.yaml", () => {
       details: null,
       request_id: refused.headers.get("x-request-id")
     })
-    expect((await gateway.call(method, filled(path), { key: `${gateway.mine.api_key.slice(0, -1)}a` })).status).toBe(401)
+    expect((await gateway.call(method, filled(path), { key: altered(gateway.mine.api_key) })).status).toBe(401)
   })
 
   it.each(operations)("$method $path × each scope", async ({ method, path, scopes: wanted }) => {

@@ -42,6 +42,12 @@ describe("bad input", () => {
       { name: "a", record_template: { subdomain: [{ host: "{host}", type: "A", value: "192.0.2.1" }] } },
       ["record_template"]
     ],
+    [
+      "POST",
+      "/v1/applications",
+      { name: "a", record_template: { apex: [{ host: "{apex}", type: "A", value: "{edge}" }] } },
+      ["record_template"]
+    ],
     ["POST", "/v1/connections", {}, ["application_id", "hostname"]],
     [
       "POST",
@@ -56,6 +62,20 @@ describe("bad input", () => {
       "/v1/connections",
       { application_id: "x", hostname: "a.acme.test", dns_records: [{ host: "A.B.", type: "A", value: "", ttl: 1 }] },
       ["dns_records[0].host", "dns_records[0].ttl", "dns_records[0].value"]
+    ],
+    [
+      "POST",
+      "/v1/connections",
+      {
+        application_id: "x",
+        hostname: "a.acme.test",
+        dns_records: [
+          { host: "a.acme.test", type: "A", value: "nope" },
+          { host: "a.acme.test", type: "AAAA", value: "192.0.2.1" },
+          { host: "b.acme.test", type: "CNAME", value: "not a name" }
+        ]
+      },
+      ["dns_records[0].value", "dns_records[1].value", "dns_records[2].value"]
     ],
     ["POST", "/v1/tokens", { application_id: "x", domain: "127.0.0.1", sub: "" }, ["domain", "sub"]],
     ["POST", "/v1/domains:check", { domain: "_x.acme.test" }, ["domain"]],

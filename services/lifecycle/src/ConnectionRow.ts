@@ -23,6 +23,8 @@ export interface ConnectionRow extends Connection {
   readonly origin: string | null
   readonly application_origin: string | null
   readonly challenge: Challenge
+  /** Message headers of the request that made it: its id and trace. */
+  readonly made_by: Readonly<Record<string, string>> | null
   readonly revision: number
   readonly event_count: number
   readonly created_at: number
@@ -65,7 +67,7 @@ export const toSql = (row: ConnectionRow): Readonly<Record<string, unknown>> => 
 // biome-ignore format: a table
 export const fixedColumns = {
   id: "uuid", tenant_id: "uuid", application_id: "uuid", environment: "text", hostname: "text", kind: "text", setup_type: "text",
-  automatic: "boolean", desired_records: "jsonb", challenge: "jsonb", created_at: "timestamptz"
+  automatic: "boolean", desired_records: "jsonb", challenge: "jsonb", made_by: "jsonb", created_at: "timestamptz"
 } as const
 // biome-ignore format: a table
 export const changingColumns = {
@@ -121,7 +123,7 @@ export const registryEntry = (row: ConnectionRow): { readonly key: string; reado
 export type NewRow = Pick<
   ConnectionRow,
   | "id" | "tenant_id" | "application_id" | "environment" | "hostname" | "kind" | "setup_type" | "automatic" | "batch_id" | "metadata"
-  | "origin" | "application_origin" | "desired_records" | "challenge"
+  | "origin" | "application_origin" | "desired_records" | "challenge" | "made_by"
 >
 
 export const newRow = (given: NewRow, now: number): ConnectionRow => ({

@@ -98,7 +98,7 @@ export class Draft {
     if (events.length === 0 && told.edit === undefined) return Exit.succeed({ row: before, events })
     const counts = told.edit !== undefined || events.some((event) => !lookKeeping.has(event.type))
     const stamped = counts ? { ...edited, revision: before.revision + 1, updated_at: this.around.now } : edited
-    const after = this.apply(stamped, events, told.headers ?? {})
+    const after = this.apply(stamped, events, told.headers ?? headersOf(before))
     this.rows.set(after.id, after)
     this.changed.set(after.id, after)
     return Exit.succeed({ row: after, events })
@@ -135,6 +135,10 @@ export class Draft {
     return after
   }
 }
+
+/** A deadline works for the request that made the connection, until it is live; what is watched for years is nobody's request. */
+const headersOf = ({ state, made_by }: ConnectionRow): Headers =>
+  made_by !== null && state !== "live" && state !== "drifted" && state !== "stalled" ? made_by : {}
 
 /** Looks come and go without a change that a caller's precondition should fail for. */
 const lookKeeping: ReadonlySet<Event["type"]> = new Set(["QuestionAsked", "LookScheduled", "RecordsSeen"])

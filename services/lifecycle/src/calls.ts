@@ -2,6 +2,8 @@
  * The calls that the lifecycle answers. Owns: which function answers which. Leaves to the gateway: who may ask, and HTTP.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
+import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import {
   applyRecords,
   archiveConnection,
@@ -12,7 +14,8 @@ import {
   verifyConnection
 } from "@connect-domain/messages/lifecycle.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
-import { Effect } from "effect"
+import { Work } from "@connect-domain/nats/Work.ts"
+import { Clock, Effect } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { type ConnectionRow, toView } from "./ConnectionRow.ts"
 import { readConnection } from "./connectionStore.ts"
@@ -30,7 +33,7 @@ const answered = <A>(effect: Effect.Effect<A, CallError | DatabaseError>): Effec
   )
 
 export const answerCalls = Effect.gen(function* () {
-  const calls = yield* Calls
+  const [calls, work] = [yield* Calls, yield* Work]
   const actor = yield* ConnectionActor
   const db = yield* Database
   const looks = yield* makeLooks
@@ -56,10 +59,26 @@ export const answerCalls = Effect.gen(function* () {
   yield* calls.serve(archiveConnection, ({ connection_id: id, tenant_id: tenantId }) =>
     answered(Effect.map(actor.tell({ id, tenantId, command: { name: "Archive" } }), view))
   )
+  /** Who asks for a look says that something may have changed: a certificate that could not be had is tried again. */
+  const tryAgain = ({ connection }: { readonly connection: ConnectionView }) => {
+    const { id, tenant_id, hostname, environment, certificate } = connection
+    if (certificate.last_error === undefined) return Effect.void
+    const wish = { connection_id: id, claim_id: id, tenant_id, hostname, environment, records: connection.desired_records }
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.ignore(work.send(ensureCertificate, { ...wish, reason: "asked" }, { id: `${id}.asked.${Math.floor(now / 60_000)}` }))
+    )
+  }
   yield* calls.serve(verifyConnection, ({ connection_id, tenant_id }) =>
-    answered(Effect.map(looks.verify(tenant_id, connection_id), (connection) => ({ connection })))
+    answered(
+      looks.verify(tenant_id, connection_id).pipe(
+        Effect.map((connection) => ({ connection })),
+        Effect.tap(tryAgain)
+      )
+    )
   )
-  yield* calls.serve(checkRecords, ({ connection_id, tenant_id }) => answered(looks.checkRecords(tenant_id, connection_id)))
+  yield* calls.serve(checkRecords, ({ connection_id, tenant_id }) =>
+    answered(Effect.tap(looks.checkRecords(tenant_id, connection_id), tryAgain))
+  )
   yield* calls.serve(applyRecords, ({ connection_id: id, tenant_id: tenantId }) =>
     answered(
       Effect.gen(function* () {

@@ -10,12 +10,13 @@ import { decide } from "@connect-domain/connection/decide.ts"
 import { checkRecords, planRecords, type Target } from "@connect-domain/connection/planRecords.ts"
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { challengeName, newChallengeValue } from "@connect-domain/domain/Challenge.ts"
+import { readEdgeAddresses, readEdgeHostname } from "@connect-domain/domain/edgeSettings.ts"
 import { apexOf, kindOf } from "@connect-domain/domain/Hostname.ts"
 import type { createConnection } from "@connect-domain/messages/lifecycle.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
-import { Clock, Config, Effect, Exit, Result } from "effect"
+import { Clock, Effect, Exit, Result } from "effect"
 import { type ConnectionRow, newRow } from "./ConnectionRow.ts"
 import { insertConnections, readConnection, sharing } from "./connectionStore.ts"
 import { Draft, type Headers, type Surroundings } from "./Draft.ts"
@@ -23,19 +24,6 @@ import { groupCommit } from "./GroupCommit.ts"
 import { type OutboxRow, reservationCommitted, toOutbox } from "./outgoing.ts"
 import { timing } from "./timing.ts"
 import { Wake } from "./Wake.ts"
-
-/** The name that customers' CNAMEs point at: the edge's own host name. No default. */
-export const EdgeHostname = Config.String("CD_EDGE_HOSTNAME")
-
-/** The edge's IPv4 and IPv6 addresses, separated by commas, for names that can't have a CNAME. No default. */
-export const EdgeAddresses = Config.String("CD_EDGE_ADDRESSES").pipe(
-  Config.map((list) =>
-    list
-      .split(",")
-      .map((address) => address.trim())
-      .filter((address) => address !== "")
-  )
-)
 
 type Request = typeof createConnection.payload.Type
 
@@ -49,8 +37,8 @@ export const makeCreate = Effect.gen(function* () {
   const outbox = yield* Outbox
   const wake = yield* Wake
   const settings = yield* timing
-  const edge = yield* EdgeHostname
-  const edge_addresses = yield* EdgeAddresses
+  const edge = yield* readEdgeHostname
+  const edge_addresses = yield* readEdgeAddresses
 
   const insert = yield* groupCommit<Birth, ConnectionRow, CallError | DatabaseError, never>(sharing, (births) =>
     Effect.gen(function* () {
@@ -70,7 +58,7 @@ export const makeCreate = Effect.gen(function* () {
       const headers = contextHeaders(fiber.context) ?? {}
       return Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const row = yield* Effect.fromResult(plan(request, edge, edge_addresses, now))
+        const row = yield* Effect.fromResult(plan(request, headers, edge, edge_addresses, now))
         return yield* insert(firstStep(row, request, headers, { now, random: Math.random, timing: settings }))
       })
     })
@@ -101,6 +89,7 @@ const invalid = (field: string, message: string) =>
 
 const plan = (
   request: Request,
+  made_by: Headers,
   edge: string,
   edge_addresses: ReadonlyArray<string>,
   now: number
@@ -132,7 +121,8 @@ const plan = (
         origin: request.origin,
         application_origin: request.application_origin,
         desired_records: records.success,
-        challenge: { name: challengeName(hostname), type: "TXT", value: newChallengeValue() }
+        challenge: { name: challengeName(hostname), type: "TXT", value: newChallengeValue() },
+        made_by
       },
       now
     )

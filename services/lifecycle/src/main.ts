@@ -1,6 +1,6 @@
 /** Runs the lifecycle service alone. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Layer } from "effect"
+import { runService } from "@connect-domain/telemetry/checkSettings.ts"
 import { layer } from "./service.ts"
+import { settings } from "./startSettings.ts"
 
-NodeRuntime.runMain(Layer.launch(layer))
+runService(settings, layer)

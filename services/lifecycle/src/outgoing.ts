@@ -51,7 +51,7 @@ const toMessages = (row: ConnectionRow, reaction: Reaction, credentialsOf: Crede
       const { tenant_id, environment } = row
       const claim = { connection_id, claim_id: connection_id, hostname }
       return reaction.what === "ensure"
-        ? [message(ensureCertificate, { ...claim, tenant_id, environment }, reaction.id)]
+        ? [message(ensureCertificate, { ...claim, tenant_id, environment, records: row.desired_records }, reaction.id)]
         : [message(releaseCertificate, claim, reaction.id)]
     }
     // Not messages: rows of the registry, written in the same transaction and relayed by `Registry.ts`.

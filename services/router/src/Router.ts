@@ -4,17 +4,20 @@
  * Owns: putting the parts together, starting and draining. Leaves to `service.ts`: settings, NATS, logs.
  */
 import { randomBytes } from "node:crypto"
-import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
+import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
 import type { ClientLimits, Edge } from "./client/Edge.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
+import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
 import { OriginPool, type PoolLimits } from "./origin/OriginPool.ts"
 import type { Registry } from "./registry/Registry.ts"
+import { ClientCounts } from "./tls/ClientCounts.ts"
 import { Contexts } from "./tls/Contexts.ts"
 import { type Address, Listeners } from "./tls/Listeners.ts"
+import { TrustedProxies } from "./tls/readProxied.ts"
 import { ServerNames } from "./tls/ServerNames.ts"
 
 export interface RouterOptions {
@@ -25,7 +28,13 @@ export interface RouterOptions {
   readonly ensure?: (entry: HostnameEntry) => void
   readonly contextBytes?: number
   readonly maxConnections?: number
+  /** Connections of one client address; default 1,000. */
+  readonly perClient?: number
+  /** Balancers in front, which send a PROXY header on every connection. */
+  readonly trustedProxies?: ReadonlyArray<Network>
   readonly publicHttpsPort?: number
+  /** Spans of proxied requests. */
+  readonly traces?: RequestTraces
   /** Default `own`. */
   readonly http2?: "own" | "node"
   readonly originCa?: ReadonlyArray<string>
@@ -74,12 +83,14 @@ export class Router {
     this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
     this.edge = {
       ...{ table: registry, pool: this.pool, deadlines, limits: { ...clientLimits, ...options.limits }, observer: this.metrics },
-      ...{ draining: false, newRequestId: requestIds() }
+      ...{ draining: false, newRequestId: requestIds(), traces: options.traces }
     }
     this.listeners = new Listeners({
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort, handshakeMillis },
       maxConnections: options.maxConnections ?? 20_000,
-      http2: options.http2 ?? "own"
+      http2: options.http2 ?? "own",
+      clients: new ClientCounts(options.perClient ?? 1000),
+      proxies: options.trustedProxies === undefined ? undefined : new TrustedProxies(options.trustedProxies)
     })
     this.addGauges(registry)
   }

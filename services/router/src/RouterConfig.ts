@@ -4,6 +4,8 @@
  * Owns: names and formats. Leaves to `AccessLog.ts`, libs/secrets, libs/egress and libs/nats: their own settings.
  */
 import { hostname } from "node:os"
+import { wrongSetting } from "@connect-domain/domain/Setting.ts"
+import { type Network, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { Config, ConfigProvider, Effect } from "effect"
 import type { Address } from "./tls/Listeners.ts"
 
@@ -17,18 +19,25 @@ export const parseListen = (text: string): Address | undefined => {
   return { port: Number(parts[2]), ...(host === undefined || host === "" || host === "*" ? {} : { host }) }
 }
 
-const Listen = (name: string, standard: string) =>
-  Effect.gen(function* () {
-    const text = yield* Config.String(name).pipe(Config.withDefault(standard))
+/**
+ * `CD_EDGE_REUSE_PORT` (false): several router processes share the two ports, one per core, and a new one starts before the old one drains. Linux.
+ * Each needs a `CD_EDGE_ID` and a snapshot folder of its own. With `net.ipv4.tcp_migrate_req=1` not even a connection that was just being made is lost.
+ */
+export const ReusePort = Config.Boolean("CD_EDGE_REUSE_PORT").pipe(Config.withDefault(false))
+
+const addressOf = (name: string, read: Config.Config<string>) =>
+  Effect.flatMap(Effect.all([read, ReusePort]), ([text, reusePort]) => {
     const address = parseListen(text)
-    if (address !== undefined) return address
-    return yield* Config.fail(new ConfigProvider.SourceError({ message: `${name}: ${text} is not an address such as 0.0.0.0:443` }))
+    if (address === undefined) return wrongSetting(name, `${text} is not an address such as 0.0.0.0:443`)
+    return Effect.succeed({ ...address, reusePort })
   })
 
 /** `CD_EDGE_HTTP_LISTEN` (`:80`): where ACME challenges and redirects to HTTPS are answered. */
-export const HttpListen = Listen("CD_EDGE_HTTP_LISTEN", ":80")
+export const HttpListenText = Config.String("CD_EDGE_HTTP_LISTEN").pipe(Config.withDefault(":80"))
+export const HttpListen = addressOf("CD_EDGE_HTTP_LISTEN", HttpListenText)
 /** `CD_EDGE_HTTPS_LISTEN` (`:443`): the TLS listener. */
-export const HttpsListen = Listen("CD_EDGE_HTTPS_LISTEN", ":443")
+export const HttpsListenText = Config.String("CD_EDGE_HTTPS_LISTEN").pipe(Config.withDefault(":443"))
+export const HttpsListen = addressOf("CD_EDGE_HTTPS_LISTEN", HttpsListenText)
 /** `CD_PUBLIC_HTTPS_PORT` (443): the port that clients reach the TLS listener at; it stands in redirects. */
 export const PublicHttpsPort = Config.Port("CD_PUBLIC_HTTPS_PORT").pipe(Config.withDefault(443))
 /** `CD_EDGE_ID` (the machine's name): this edge in the `edges` bucket; one per process. */
@@ -41,6 +50,18 @@ export const ContextMebibytes = Config.Int("CD_EDGE_CONTEXT_MIB").pipe(Config.wi
 export const MaxConnections = Config.Int("CD_EDGE_MAX_CONNECTIONS").pipe(Config.withDefault(20_000))
 /** `CD_EDGE_ORIGIN_CONNECTIONS` (512): connections to one origin of one tenant; beyond it requests get 503. */
 export const OriginConnections = Config.Int("CD_EDGE_ORIGIN_CONNECTIONS").pipe(Config.withDefault(512))
+/** `CD_EDGE_CLIENT_CONNECTIONS` (1000): connections of one client address (of one /64 for IPv6). */
+export const ClientConnections = Config.Int("CD_EDGE_CLIENT_CONNECTIONS").pipe(Config.withDefault(1000))
+/** `CD_EDGE_PROXY_TRUSTED` (none): networks of balancers that send a PROXY header; when set, nobody else is served. */
+export const TrustedNetworks = Effect.gen(function* () {
+  const texts = (yield* Config.String("CD_EDGE_PROXY_TRUSTED").pipe(Config.withDefault(""))).split(",").filter((text) => text.trim() !== "")
+  const networks = texts.map(parseNetwork)
+  const wrong = networks.indexOf(undefined)
+  if (wrong < 0) return networks.length === 0 ? undefined : (networks as ReadonlyArray<Network>)
+  return yield* Config.fail(
+    new ConfigProvider.SourceError({ message: `CD_EDGE_PROXY_TRUSTED: ${texts[wrong]} is not a network such as 10.0.0.0/8` })
+  )
+})
 /** `CD_EDGE_HTTP2` (`own`): the HTTP/2 codec: the edge's own, or `node` for node:http2. */
 export const Http2Setting = Config.Literals(["own", "node"], "CD_EDGE_HTTP2").pipe(Config.withDefault("own" as const))
 /** `CD_EDGE_DRAIN_SECONDS` (20): how long requests in flight may take after SIGTERM. */

@@ -2,9 +2,11 @@
 import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp } from "node:net"
 import { connect as connectTls, type TLSSocket } from "node:tls"
+import { parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "./testing/RawOrigin.ts"
-import { readAll, readUntil, sendRaw, TestEdge } from "./testing/TestEdge.ts"
+import { readAll, readUntil, sendRaw, TestEdge, testRing } from "./testing/TestEdge.ts"
+import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
 
 let edge: TestEdge
 let origin: RawOrigin
@@ -153,6 +155,82 @@ describe("E8: slow clients and origins", () => {
   })
 })
 
+describe("E7: PROXY protocol, E8: connections per client", () => {
+  it("believes a trusted balancer, in either version, and closes on anything else", async () => {
+    const behind = await TestEdge.start({ trustedProxies: [parseNetwork("127.0.0.1/32")!] })
+    await behind.add("shop.example.org", origin.url)
+    const through = async (header: Buffer | string) => {
+      const raw = connectTcp(behind.https, "127.0.0.1")
+      raw.write(header)
+      const socket = connectTls({ socket: raw, servername: "shop.example.org", ca: [behind.authority.pem] })
+      const answer = readAll(socket)
+      socket.write(request("shop.example.org"))
+      return answer
+    }
+    origin.received.length = 0
+    expect(status(await through("PROXY TCP4 192.0.2.7 192.0.2.2 5000 443\r\n"))).toBe(200)
+    const six = "\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24\x20\x01\x0d\xb8" + "\0".repeat(11) + "\x09" + "\0".repeat(20)
+    expect(status(await through(Buffer.from(six, "latin1")))).toBe(200)
+    expect(origin.received.join("")).toContain("X-Forwarded-For: 192.0.2.7\r\n")
+    expect(origin.received.join("")).toContain('Forwarded: for="[2001:db8::9]";')
+    expect(await through("PROXY TCP4 192.0.2.256 1.2.3.4 1 2\r\n")).toBe("")
+    expect(await through("")).toBe("")
+    const plain = await behind.connectPlain()
+    const end = readAll(plain)
+    plain.write("PROXY TCP4 192.0.2.7 192.0.2.2 5000 80\r\nGET /x HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n")
+    expect(status(await end)).toBe(308)
+    await behind.stop()
+    const stranger = await TestEdge.start({ trustedProxies: [parseNetwork("10.0.0.0/8")!] })
+    await stranger.add("shop.example.org", origin.url)
+    await expect(stranger.connect("shop.example.org")).rejects.toThrow()
+    await stranger.stop()
+  })
+
+  it("lets one address have so many connections and no more", async () => {
+    const small = await TestEdge.start({ perClient: 2 })
+    await small.add("shop.example.org", origin.url)
+    const [one, two] = [await small.connect("shop.example.org"), await small.connect("shop.example.org")]
+    await expect(small.connect("shop.example.org")).rejects.toThrow()
+    const gone = readAll(one)
+    one.end()
+    await gone
+    while (small.router.listeners.open > 1) await new Promise((resolve) => setTimeout(resolve, 5))
+    const again = await small.connect("shop.example.org")
+    again.destroy()
+    two.destroy()
+    await small.stop()
+  })
+})
+
+describe("E13: session tickets", () => {
+  it("resume on every edge with the same keys, and no longer after a rotation", async () => {
+    const now = Date.now()
+    const edges = [await TestEdge.start(), await TestEdge.start()]
+    for (const each of edges) each.router.contexts.rotate(ticketKeysAt(testRing, now))
+    for (const each of edges) await each.add("shop.example.org", origin.url)
+    const visit = (target: TestEdge, session?: Buffer) =>
+      new Promise<{ reused: boolean; session: Buffer | undefined }>((resolve, reject) => {
+        let kept: Buffer | undefined
+        const options = { host: "127.0.0.1", port: target.https, servername: "shop.example.org", rejectUnauthorized: false }
+        const socket = connectTls({ ...options, ...(session === undefined ? {} : { session }) }, () => {
+          const reused = socket.isSessionReused()
+          void readAll(socket).then(() => resolve({ reused, session: kept }))
+          socket.write(request("shop.example.org"))
+        })
+        socket.on("session", (ticket) => {
+          kept = ticket
+        })
+        socket.on("error", reject)
+      })
+    const first = await visit(edges[0]!)
+    expect(first.reused).toBe(false)
+    expect((await visit(edges[1]!, first.session)).reused).toBe(true)
+    edges[1]!.router.contexts.rotate(ticketKeysAt(testRing, now + ticketPeriodMillis))
+    expect((await visit(edges[1]!, first.session)).reused).toBe(false)
+    for (const each of edges) await each.stop()
+  })
+})
+
 describe("E10: origins", () => {
   it("connects to no address that the policy denies, and answers 508 in a circle", async () => {
     await edge.add("inside.example.org", "https://169.254.169.254")
@@ -188,6 +266,45 @@ describe("E14: draining", () => {
     expect(await busyEnd).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Connection: close[\s\S]*slow$/)
     expect(await slowEnd).toBe("slow")
     await stopped
+  })
+})
+
+describe("E14: rolling restart", () => {
+  it("fails no request while processes that share the ports replace each other", async () => {
+    const make = async (ports = { http: 0, https: 0 }) => {
+      const next = await TestEdge.start({}, { ...ports, reusePort: true })
+      await next.add("shop.example.org", origin.url)
+      return next
+    }
+    let current = await make()
+    const ports = { http: current.http, https: current.https }
+    const results = { served: 0, failed: 0 }
+    let running = true
+    const client = async () => {
+      while (running) {
+        const socket = connectTls({ host: "127.0.0.1", port: ports.https, servername: "shop.example.org", rejectUnauthorized: false })
+        let accepted = false
+        socket.once("secureConnect", () => {
+          accepted = true
+          socket.write(request("shop.example.org"))
+        })
+        // A connection that the kernel had queued for the old listener when it closed is reset before its handshake; clients connect again
+        // (Linux moves it to the new listener where net.ipv4.tcp_migrate_req is 1).
+        const answer = await readAll(socket)
+        if (accepted) results[status(answer) === 200 ? "served" : "failed"]++
+      }
+    }
+    const clients = [client(), client(), client(), client()]
+    for (let round = 0; round < 5; round++) {
+      const old = current
+      current = await make(ports)
+      await old.stop(3000)
+    }
+    running = false
+    await Promise.all(clients)
+    await current.stop()
+    expect(results.failed).toBe(0)
+    expect(results.served).toBeGreaterThan(5)
   })
 })
 

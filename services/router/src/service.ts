@@ -11,20 +11,22 @@ import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { Work } from "@connect-domain/nats/Work.ts"
-import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
+import { type KeyRing, keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
-import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
-import { Data, Effect, Layer, Option, Queue, Schedule } from "effect"
+import { OtlpEndpoint, Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
+import { Clock, Data, Effect, Layer, Option, Queue, Schedule, Tracer } from "effect"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
+import { RequestTraces } from "./observe/RequestTraces.ts"
 import { Router } from "./Router.ts"
 import * as settings from "./RouterConfig.ts"
 import { followRegistry } from "./registry/followRegistry.ts"
 import { Registry } from "./registry/Registry.ts"
 import { Snapshot } from "./registry/Snapshot.ts"
 import { sendHeartbeats } from "./registry/sendHeartbeats.ts"
+import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
 
 /** A setting or a port that the edge can't start with; `message` says which. */
 export class StartError extends Data.TaggedError("StartError")<{ readonly message: string }> {}
@@ -75,17 +77,31 @@ const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<Ho
   )
 }
 
+/** At each turn of the period, at the same time on every edge. */
+const rotateTicketKeys = (ring: KeyRing, router: Router) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    router.contexts.rotate(ticketKeysAt(ring, now))
+    yield* Effect.sleep(ticketPeriodMillis - (now % ticketPeriodMillis))
+  }).pipe(Effect.forever)
+
 const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
   Effect.gen(function* () {
-    const vault = makeVault(yield* keyRing("EDGE_KEK"))
+    const ring = yield* keyRing("EDGE_KEK")
+    const vault = makeVault(ring)
+    const trustedProxies = yield* settings.TrustedNetworks
     const policy = yield* addressPolicy
     const caFile = yield* settings.OriginCaFile
+    const traces = Option.isSome(yield* OtlpEndpoint) ? new RequestTraces(yield* Tracer.Tracer) : undefined
     const drainMillis = (yield* settings.DrainSeconds) * 1000
     const router = new Router({
       ...{ registry, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
       contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,
       maxConnections: yield* settings.MaxConnections,
       http2: yield* settings.Http2Setting,
+      perClient: yield* settings.ClientConnections,
+      ...(trustedProxies === undefined ? {} : { trustedProxies }),
+      ...(traces === undefined ? {} : { traces }),
       publicHttpsPort: yield* settings.PublicHttpsPort,
       connectMillis: (yield* settings.OriginConnectSeconds) * 1000,
       ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),
@@ -95,8 +111,12 @@ const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
         idleMillis: (yield* settings.OriginIdleSeconds) * 1000
       }
     })
+    yield* Effect.forkScoped(rotateTicketKeys(ring, router))
     const log = new AccessLog(yield* AccessLogMode)
-    router.metrics.onRecord = (record) => log.write(record)
+    router.metrics.onRecord = (record) => {
+      log.write(record)
+      traces?.end(record)
+    }
     const http = yield* settings.HttpListen
     const https = yield* settings.HttpsListen
     const ports = yield* Effect.acquireRelease(Effect.tryPromise({ try: () => router.start(http, https), catch: toStartError }), () =>

@@ -3,6 +3,7 @@
  *
  * Owns: lengths and forms that need no setting to judge. Leaves to handlers: what depends on the installation (host names, origins).
  */
+import { isIPv4, isIPv6 } from "node:net"
 import { planRecords } from "@connect-domain/connection/planRecords.ts"
 import { RecordType } from "@connect-domain/messages/record.ts"
 import { Result, Schema } from "effect"
@@ -61,6 +62,18 @@ const Host = Schema.String.check(
   )
 )
 
+/** A name with or without trailing dot, in any case; labels may start with an underscore. */
+const isName = (text: string): boolean => /^(?=.{1,254}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}\.?$/i.test(text)
+
+/** What can't be a record of its type, and so would be waited for in vain. Types that are not here take any text. */
+const valueProblem = (type: RecordType, value: string): string | undefined => {
+  if (type === "A") return isIPv4(value) ? undefined : "must be an IPv4 address"
+  if (type === "AAAA") return isIPv6(value) && !value.includes("%") ? undefined : "must be an IPv6 address"
+  if (type === "MX") return isName(value.replace(/^\d{1,5} +/, "")) ? undefined : "must be a host name"
+  if (type === "CNAME" || type === "ALIAS" || type === "NS") return isName(value) ? undefined : "must be a host name"
+  return undefined
+}
+
 export const NewRecord = Schema.Struct({
   host: Host,
   type: RecordType,
@@ -68,7 +81,12 @@ export const NewRecord = Schema.Struct({
   ttl: Schema.optionalKey(Ttl),
   priority: Schema.optionalKey(Priority),
   required: Schema.optionalKey(Schema.Boolean)
-})
+}).check(
+  Schema.makeFilter((record) => {
+    const issue = valueProblem(record.type, record.value)
+    return issue === undefined ? true : { path: ["value"], issue }
+  })
+)
 export const NewRecords = Schema.Array(NewRecord).check(
   Schema.makeFilter((list: ReadonlyArray<unknown>) => (list.length >= 1 && list.length <= 30) || "must list from 1 to 30 records")
 )
@@ -95,8 +113,11 @@ const templateProblem = (template: Parameters<typeof planRecords>[0]): string | 
     }
     const planned = planRecords(template, target)
     if (Result.isFailure(planned)) return `${planned.failure.field.replace(/^record_template\.?/, "")}: ${planned.failure.message}`
-    if (planned.success.some((record) => /[{}]/.test(record.host + record.value)))
-      return `${kind}: the placeholders are {hostname}, {apex} and {edge}`
+    for (const [index, record] of planned.success.entries()) {
+      if (/[{}]/.test(record.host + record.value)) return `${kind}: the placeholders are {hostname}, {apex} and {edge}`
+      const wrong = valueProblem(record.type, record.value)
+      if (wrong !== undefined) return `${kind}[${index}].value: ${wrong}`
+    }
   }
   return undefined
 }

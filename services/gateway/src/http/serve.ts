@@ -11,8 +11,8 @@ import { DatabaseError } from "@connect-domain/database/DatabaseError.ts"
 import { isUuid, uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { withRequestId } from "@connect-domain/telemetry/requestContext.ts"
-import { Cause, Effect, Exit, Result } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Cause, Effect, Exit, Option, Result } from "effect"
+import { HttpServerRequest, HttpServerResponse, HttpTraceContext } from "effect/http"
 import { authorise } from "../auth/authenticate.ts"
 import type { Caller } from "../auth/Caller.ts"
 import { ApiError, errorBody, fromCall, fromDatabase, internal, invalid, notFound, statusOf } from "./ApiError.ts"
@@ -78,12 +78,22 @@ export const makeApp = (
             HttpServerResponse.setHeaders(response, { ...baseHeaders(requestId), ...cors })
           )
         ),
-        Effect.withSpan(`api ${route}`, { kind: "server", attributes: { "http.request.method": request.method, request_id: requestId } }),
+        Effect.withSpan(`api ${route}`, {
+          kind: "server",
+          attributes: { "http.request.method": request.method, request_id: requestId },
+          ...parentOf(request)
+        }),
         withRequestId(requestId),
         annotateConnection(path, match?.params.id)
       )
     })
   })
+
+/** A caller's trace goes on through everything that its request causes. */
+const parentOf = (request: Request) => {
+  const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(request.headers))
+  return parent === undefined ? {} : { parent }
+}
 
 /** Log lines of calls on one connection carry its id. */
 const annotateConnection =

@@ -9,6 +9,7 @@ import { decideRoute } from "../exchange/decideRoute.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { Observer } from "../observe/RequestRecord.ts"
+import type { RequestTraces } from "../observe/RequestTraces.ts"
 import { type Origin, readOrigin } from "../origin/Origin.ts"
 import type { OriginPool } from "../origin/OriginPool.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
@@ -45,6 +46,8 @@ export interface Edge {
   /** True from SIGTERM on: answers carry `Connection: close`, no request is waited for. */
   readonly draining: boolean
   readonly newRequestId: () => string
+  /** Only where spans are exported. */
+  readonly traces?: RequestTraces | undefined
 }
 
 export type Decision = ProxyDecision | { readonly answer: Answer; readonly code: string; readonly close: boolean }

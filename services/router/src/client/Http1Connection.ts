@@ -9,26 +9,25 @@ import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Watched } from "../Deadlines.ts"
 import type { OriginExchange } from "../exchange/Exchange.ts"
-import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
-import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
+import { forwardedLines } from "../exchange/forwardHead.ts"
+import { isRefusal, refuse } from "../http1/Refusal.ts"
 import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
-import { withoutQuery } from "../observe/RequestRecord.ts"
-import { type Answer, errorAnswer, writeAnswer } from "./answers.ts"
 import type { ClientPeer, Decision, Edge, ProxyDecision } from "./Edge.ts"
 import { HeadBuffer } from "./HeadBuffer.ts"
 import { Http1Exchange } from "./Http1Exchange.ts"
+import { linger } from "./linger.ts"
+import { openOrigin } from "./openOrigin.ts"
+import { answerHere, refuseMessage } from "./ownAnswers.ts"
 import { RequestBody } from "./RequestBody.ts"
+import { recordOf } from "./recordOf.ts"
 import { Tunnel } from "./Tunnel.ts"
 
 /** Bytes of further requests that are read while one is being answered. */
 const maxAhead = 64 * 1024
-/** Bytes and milliseconds for which a closing connection still listens, so that a reset does not overtake the answer (RFC 9112 §9.6). */
-const lingerBytes = 1024 * 1024
-const lingerMillis = 2000
 const continueMillis = 1000
 
-type State = "head" | "exchange" | "closing" | "tunnel" | "closed"
+type State = "head" | "exchange" | "tunnel" | "closed"
 export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string) => Decision
 
 export class Http1Connection implements Watched {
@@ -36,15 +35,15 @@ export class Http1Connection implements Watched {
   closeAfter = false
   readonly edge: Edge
   readonly socket: Socket
-  private readonly peer: ClientPeer
+  readonly peer: ClientPeer
   private readonly decide: Decide
   private state: State = "head"
   private readonly heads = new HeadBuffer()
   private body: RequestBody | undefined
-  private exchange: Http1Exchange | undefined
-  private origin: OriginExchange | undefined
+  /** The request that is being answered. */
+  exchange: Http1Exchange | undefined
+  origin: OriginExchange | undefined
   private forwarded = { key: "", lines: "" }
-  private lingered = 0
   private taking = false
   private readonly onSegment = (segment: Buffer) => this.onData(segment)
 
@@ -78,11 +77,6 @@ export class Http1Connection implements Watched {
       this.onBody(segment)
       return
     }
-    if (this.state === "closing") {
-      this.lingered += segment.length
-      if (this.lingered > lingerBytes) this.destroy()
-      return
-    }
     if (this.state !== "head" && this.state !== "exchange") return
     this.heads.add(segment)
     if (this.state === "head") this.nextRequest()
@@ -100,7 +94,7 @@ export class Http1Connection implements Watched {
         break
       }
       const head = typeof text === "string" ? readRequestHead(text) : text
-      if (isRefusal(head)) this.refuse(head)
+      if (isRefusal(head)) refuseMessage(this, head)
       else this.begin(head)
     }
     this.taking = false
@@ -122,7 +116,7 @@ export class Http1Connection implements Watched {
     const requestId = this.edge.newRequestId()
     const decision = this.decide(this.edge, this.peer, head, requestId)
     if ("answer" in decision) {
-      this.answer(head, requestId, decision)
+      answerHere(this, head, requestId, decision)
       return
     }
     this.forward(head, requestId, decision)
@@ -130,20 +124,13 @@ export class Http1Connection implements Watched {
     this.onData(this.heads.rest())
   }
 
-  private forward(head: RequestHead, requestId: string, { entry, origin }: ProxyDecision): void {
-    const key = `${head.host}:${head.port} ${entry.connection_id}`
-    if (this.forwarded.key !== key) {
-      this.forwarded = { key, lines: forwardedLines(this.peer, head.host, head.port, entry.connection_id) }
-    }
-    const exchange = new Http1Exchange(this, head, requestId, { connectionId: entry.connection_id, tenantId: entry.tenant_id })
-    const outgoing = {
-      method: head.method,
-      headText: forwardHead(head, entry, this.forwarded.lines, requestId),
-      framing: framingOf(head),
-      websocket: head.websocket
-    }
+  private forward(head: RequestHead, requestId: string, decision: ProxyDecision): void {
+    const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
+    const key = `${head.host}:${head.port} ${connectionId}`
+    if (this.forwarded.key !== key) this.forwarded = { key, lines: forwardedLines(this.peer, head.host, head.port, connectionId) }
+    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId })
     this.exchange = exchange
-    const request = this.edge.pool.open(origin, outgoing, exchange)
+    const request = openOrigin(this.edge, head, decision, { requestId, forwarded: this.forwarded.lines, client: exchange })
     this.origin = request
     if (head.expectContinue) setTimeout(() => exchange === this.exchange && exchange.proceed(), continueMillis).unref()
     if (!this.requestComplete) this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
@@ -157,7 +144,7 @@ export class Http1Connection implements Watched {
     this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
     const result = this.body!.read(segment, origin)
     if ("refused" in result) {
-      this.refuse(result)
+      refuseMessage(this, result)
       return
     }
     if (this.requestComplete) this.deadline = 0
@@ -187,57 +174,20 @@ export class Http1Connection implements Watched {
     this.origin?.resume()
   }
 
-  private answer(head: RequestHead, requestId: string, decision: { answer: Answer; code: string; close: boolean }): void {
-    const exchange = new Http1Exchange(this, head, requestId, { connectionId: "", tenantId: "" })
-    exchange.status = decision.answer.status
-    exchange.code = decision.code
-    if (!this.requestComplete || decision.close || this.edge.draining) this.closeAfter = true
-    this.exchange = exchange
-    this.socket.write(writeAnswer(decision.answer, { head: head.method === "HEAD", close: this.closeAfter }), "latin1")
-    this.exchangeDone(exchange)
-  }
-
   /** The answer is written. Goes on with the next request, or closes. */
   exchangeDone(exchange: Http1Exchange): void {
     if (this.exchange !== exchange) return
     this.exchange = undefined
     this.record(exchange)
-    if (this.closeAfter || !this.requestComplete || this.state === "closing") {
-      this.origin?.abort()
-      this.origin = undefined
-      this.closeGently()
-      return
-    }
+    // An answer that came early leaves a request half sent: that connection is of no more use (E4). A complete one goes back to the pool.
+    if (!this.requestComplete) this.origin?.abort()
     this.origin = undefined
+    const last = this.closeAfter || !this.requestComplete || this.socket.readableEnded
     this.body = undefined
-    if (this.state !== "exchange") return
     this.state = "head"
     if (this.socket.isPaused()) this.socket.resume()
-    if (this.socket.readableEnded) {
-      this.closeGently()
-      return
-    }
-    this.nextRequest()
-  }
-
-  /** Answers with the refusal's status if nothing was answered yet, and closes. */
-  private refuse(refusal: Refusal): void {
-    const exchange = this.exchange
-    this.exchange = undefined
-    this.origin?.abort()
-    this.origin = undefined
-    const answered = exchange !== undefined && exchange.status !== 0
-    const requestId = exchange?.requestId ?? this.edge.newRequestId()
-    if (exchange === undefined) this.edge.observer.requestStarted()
-    if (answered) {
-      this.record(exchange)
-      this.destroy()
-      return
-    }
-    const answer = errorAnswer(refusal.status, exchange?.head.accept ?? "", requestId)
-    this.socket.write(writeAnswer(answer, { head: false, close: true }), "latin1")
-    this.recordRefusal(refusal, requestId, exchange)
-    this.closeGently()
+    if (last) this.closeGently()
+    else this.nextRequest()
   }
 
   tunnel(exchange: Http1Exchange, head: ResponseHead, origin: Duplex, rest: Buffer): void {
@@ -247,54 +197,40 @@ export class Http1Connection implements Watched {
     this.edge.deadlines.forget(this)
     this.socket.off("data", this.onSegment)
     this.socket.write(Http1Exchange.switching(head), "latin1")
-    new Tunnel(this.socket, origin, { deadlines: this.edge.deadlines, idleMillis: this.edge.limits.tunnelMillis }).start(
-      rest,
-      this.heads.rest()
-    )
+    const { deadlines, limits } = this.edge
+    new Tunnel(this.socket, origin, { deadlines, idleMillis: limits.tunnelMillis }).start(rest, this.heads.rest())
     this.record(exchange)
   }
 
   private onEnd(): void {
-    if (this.state === "tunnel") return
-    if (this.state !== "exchange" || !this.requestComplete) {
-      this.state === "closing" ? this.destroy() : this.leave()
-      return
-    }
+    if (this.state === "head") this.closeGently()
+    if (this.state !== "exchange") return
+    if (!this.requestComplete) this.destroy()
     // Half-closed after a whole request: the answer may still be wanted, but not without end.
     this.closeAfter = true
     if (this.deadline === 0) this.deadline = this.edge.deadlines.now + this.edge.limits.drainMillis
   }
 
-  /** The client will send no more, and nothing is owed to it. */
-  private leave(): void {
-    if (this.exchange !== undefined) {
-      this.destroy()
-      return
-    }
-    this.state = "closing"
-    this.socket.end()
-    this.deadline = this.edge.deadlines.now + lingerMillis
+  closeGently(): void {
+    if (this.state === "closed") return
+    this.release()
+    linger(this.socket, this.edge.deadlines)
   }
 
-  closeGently(): void {
-    if (this.state === "closed" || this.state === "closing") return
-    this.state = "closing"
-    this.deadline = this.edge.deadlines.now + lingerMillis
-    this.socket.resume()
-    this.socket.end()
-    if (this.socket.readableEnded) this.socket.once("finish", () => this.destroy())
+  /** The connection lets go of its socket. */
+  private release(): void {
+    this.state = "closed"
+    this.edge.deadlines.forget(this)
+    this.socket.off("data", this.onSegment)
+    this.origin?.abort()
+    this.origin = undefined
   }
 
   onDeadline(): void {
-    if (this.state === "head" && !this.heads.empty) {
-      this.refuse(refuse(408, "head-too-slow"))
-      return
-    }
-    if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0) {
-      this.refuse(refuse(408, "body-too-slow"))
-      return
-    }
-    this.destroy()
+    if (this.state === "head" && !this.heads.empty) refuseMessage(this, refuse(408, "head-too-slow"))
+    else if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0)
+      refuseMessage(this, refuse(408, "body-too-slow"))
+    else this.destroy()
   }
 
   destroy(): void {
@@ -302,36 +238,13 @@ export class Http1Connection implements Watched {
     const exchange = this.exchange
     this.exchange = undefined
     if (this.state !== "tunnel") this.socket.destroy()
-    this.state = "closed"
-    this.edge.deadlines.forget(this)
-    this.origin?.abort()
-    this.origin = undefined
-    if (exchange !== undefined) {
-      if (exchange.code === "") exchange.code = "client-gone"
-      this.record(exchange)
-    }
+    this.release()
+    if (exchange === undefined) return
+    exchange.code ||= "client-gone"
+    this.record(exchange)
   }
 
-  private record(exchange: Http1Exchange): void {
-    const { head } = exchange
-    this.edge.observer.requestDone({
-      ...{ requestId: exchange.requestId, protocol: head.minor === 0 ? "http/1.0" : "http/1.1", scheme: this.peer.scheme },
-      ...{ address: this.peer.address, method: head.method, host: head.host, path: withoutQuery(head.target), status: exchange.status },
-      ...{ code: exchange.code, connectionId: exchange.connectionId, tenantId: exchange.tenantId, bytesIn: exchange.bytesIn },
-      ...{ bytesOut: exchange.bytesOut, millis: performance.now() - exchange.startedAt }
-    })
-  }
-
-  private recordRefusal(refusal: Refusal, requestId: string, exchange: Http1Exchange | undefined): void {
-    if (exchange !== undefined) {
-      exchange.status = refusal.status
-      exchange.code = refusal.code
-      this.record(exchange)
-      return
-    }
-    this.edge.observer.requestDone({
-      ...{ requestId, protocol: "http/1.1", scheme: this.peer.scheme, address: this.peer.address, method: "", host: "", path: "" },
-      ...{ status: refusal.status, code: refusal.code, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0, millis: 0 }
-    })
+  record(exchange: Http1Exchange): void {
+    this.edge.observer.requestDone(recordOf(exchange, this.peer))
   }
 }

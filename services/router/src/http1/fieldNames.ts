@@ -87,8 +87,17 @@ const responseNames = new Map<string, Field>([
   ["http2-settings", Field.Drop]
 ])
 
-/** What a response field of this name means. */
-export const responseField = (name: string): Field => responseNames.get(name.toLowerCase()) ?? Field.Pass
+const rememberedResponse = new Map<string, Field>()
+
+/** What a response field of this name means; spellings are remembered as above. */
+export const responseField = (name: string): Field => {
+  const known = rememberedResponse.get(name)
+  if (known !== undefined) return known
+  const field = responseNames.get(name.toLowerCase()) ?? Field.Pass
+  if (rememberedResponse.size >= maxRemembered) rememberedResponse.clear()
+  rememberedResponse.set(name, field)
+  return field
+}
 
 /** RFC 9110 §6.5.1: fields that a trailer section must not carry are those for framing, routing, authentication, and those that say how to read the body. */
 const notInTrailers = new Set([

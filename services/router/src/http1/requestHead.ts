@@ -206,8 +206,15 @@ export const readRequestHead = (text: string): RequestHead | Refusal => {
   const found = scanFields(text, end + 2, noScan)
   if (typeof found !== "number") return found
   const draft: Draft = {
-    ...{ host: undefined, length: undefined, encoding: undefined },
-    ...{ connection: "", upgrade: "", expect: "", accept: "", hops: 0, kept: "" }
+    host: undefined,
+    length: undefined,
+    encoding: undefined,
+    connection: "",
+    upgrade: "",
+    expect: "",
+    accept: "",
+    hops: 0,
+    kept: ""
   }
   return takeLines(text, found, draft) ?? finish(line, draft)
 }

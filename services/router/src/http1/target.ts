@@ -10,7 +10,21 @@ import { type Refusal, refuse } from "./Refusal.ts"
 const path = /^\/[!$&'()*+,\-./0-9:;=@A-Z_a-z~%[\]|^`{}]*$/
 const query = /^[!$&'()*+,\-./0-9:;=@A-Z_a-z~%[\]|^`{}?\\]*$/
 const badPercent = /%(?![0-9A-Fa-f]{2})|%00/
-const simple = /^\/[!$&'()*+,\-./0-9:;=@A-Z_a-z~?]*$/
+/** Most targets: nothing in them needs a closer look. */
+const simple = /^\/(?:[!$&'()*+,\-/0-9:;=@A-Z_a-z~?]|\.(?!\.))*$/
+
+const mayClimb = /(?:\.|%2e)(?:\.|%2e)/i
+/** `..` that leads above the root, also when it is written in percent forms: some servers refuse it, others stop at the root. */
+const climbs = (before: string): boolean => {
+  if (!mayClimb.test(before)) return false
+  let depth = 0
+  for (const segment of before.replace(/%2e/gi, ".").split(/\/|%2f/i)) {
+    if (segment === "..") depth--
+    else if (segment !== "" && segment !== ".") depth++
+    if (depth < 0) return true
+  }
+  return false
+}
 
 /** An origin-form target that may be forwarded as it stands. */
 export const checkOriginForm = (target: string): Refusal | undefined => {
@@ -20,6 +34,7 @@ export const checkOriginForm = (target: string): Refusal | undefined => {
   const before = mark < 0 ? target : target.slice(0, mark)
   if (!path.test(before)) return refuse(400, "byte-in-target")
   if (badPercent.test(before)) return refuse(400, "percent-in-path")
+  if (climbs(before)) return refuse(400, "path-above-root")
   return mark < 0 || query.test(target.slice(mark + 1)) ? undefined : refuse(400, "byte-in-target")
 }
 

@@ -8,21 +8,25 @@ import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { type Answer, errorAnswer } from "../client/answers.ts"
 import { type ClientPeer, type Decision, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
+import { openOrigin } from "../client/openOrigin.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
-import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
+import { forwardedLines } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { withoutQuery } from "../observe/RequestRecord.ts"
-import { linesToFields, readHttp2Fields } from "./readFields.ts"
+import { readHttp2Fields } from "./readFields.ts"
 
-/** What a codec offers for one stream. Field lists are flat: name, value, name, value …, names in lower case. */
+/** What a codec offers for one stream. */
 export interface Http2Stream {
-  respond(fields: Array<string>, ended: boolean): void
-  interim(fields: Array<string>): void
+  /** `lines`: HTTP/1 field lines, each with its CRLF, valid ones only. */
+  respond(status: number, lines: string, ended: boolean): void
+  /** A 1xx. */
+  interim(status: number, lines: string): void
   /** False: wait for `onDrain`. */
   write(piece: Buffer): boolean
-  end(trailers: Array<string>): void
+  /** `trailers`: lines as in `respond`. */
+  end(trailers: string): void
   /** RFC 9113 §7 error code. */
   reset(code: number): void
   pause(): void
@@ -78,19 +82,14 @@ export class Http2Request implements ExchangeClient {
     this.forward(head, decision)
   }
 
-  private forward(asked: RequestHead, { entry, origin }: ProxyDecision): void {
+  private forward(asked: RequestHead, decision: ProxyDecision): void {
+    const { entry } = decision
     this.entry = entry
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
     const withKey = () => `${asked.kept}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n`
     const head = asked.websocket ? { ...asked, kept: withKey() } : asked
     const forwarded = forwardedLines(this.peer, head.host, head.port, entry.connection_id)
-    const outgoing = {
-      method: head.method,
-      headText: forwardHead(head, entry, forwarded, this.requestId),
-      framing: framingOf(head),
-      websocket: head.websocket
-    }
-    const request = this.edge.pool.open(origin, outgoing, this)
+    const request = openOrigin(this.edge, head, decision, { requestId: this.requestId, forwarded, client: this })
     this.origin = request
     if (head.expectContinue) setTimeout(() => this.proceed(), continueMillis).unref()
     request.start()
@@ -147,18 +146,17 @@ export class Http2Request implements ExchangeClient {
 
   proceed(): void {
     if (this.over || this.status !== 0 || this.received > 0 || this.head?.expectContinue !== true) return
-    this.stream.interim([":status", "100"])
+    this.stream.interim(100, "")
   }
 
   interim(head: ResponseHead): void {
-    if (!this.over) this.stream.interim([":status", String(head.status), ...linesToFields(head.kept)])
+    if (!this.over) this.stream.interim(head.status, head.kept)
   }
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
-    const fields = [":status", String(head.status), ...linesToFields(head.kept)]
-    if (head.length >= 0 && head.status !== 204) fields.push("content-length", String(head.length))
-    this.stream.respond(fields, body === "none" || (body === "length" && head.length === 0))
+    const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
+    this.stream.respond(head.status, head.kept + length, body === "none" || (body === "length" && head.length === 0))
   }
 
   data(piece: Buffer): boolean {
@@ -169,7 +167,7 @@ export class Http2Request implements ExchangeClient {
   end(trailers: string): void {
     if (this.over) return
     this.finish()
-    this.stream.end(trailers === "" ? [] : linesToFields(trailers))
+    this.stream.end(trailers)
     // RFC 9113 §8.1: the answer is complete, the rest of the request is not wanted.
     if (!this.requestEnded) this.stream.reset(0)
   }
@@ -177,7 +175,7 @@ export class Http2Request implements ExchangeClient {
   upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 200
     const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
-    this.stream.respond([":status", "200", ...linesToFields(kept)], false)
+    this.stream.respond(200, kept, false)
     this.finish()
     const client = this.stream.asDuplex()
     if (rest.length > 0) client.write(rest)
@@ -205,13 +203,12 @@ export class Http2Request implements ExchangeClient {
   private answer(answer: Answer, method: string): void {
     this.status = answer.status
     const body = Buffer.from(answer.body, "utf8")
-    const fields = [":status", String(answer.status), ...linesToFields(answer.headers), "content-type", answer.contentType]
-    fields.push("content-length", String(body.length), "date", new Date().toUTCString())
+    const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\ndate: ${new Date().toUTCString()}\r\n`
     const bare = method === "HEAD" || body.length === 0
-    this.stream.respond(fields, bare)
+    this.stream.respond(answer.status, answer.headers + about, bare)
     if (!bare) {
       this.stream.write(body)
-      this.stream.end([])
+      this.stream.end("")
     }
     this.finish()
     if (!this.requestEnded) this.stream.reset(0)
@@ -229,10 +226,20 @@ export class Http2Request implements ExchangeClient {
     this.over = true
     const { head, entry } = this
     this.edge.observer.requestDone({
-      ...{ requestId: this.requestId, protocol: "h2", scheme: this.peer.scheme, address: this.peer.address },
-      ...{ method: head?.method ?? "", host: head?.host ?? "", path: head === undefined ? "" : withoutQuery(head.target) },
-      ...{ status: this.status, code: this.code, connectionId: entry?.connection_id ?? "", tenantId: entry?.tenant_id ?? "" },
-      ...{ bytesIn: this.received, bytesOut: this.sent, millis: performance.now() - this.startedAt }
+      requestId: this.requestId,
+      protocol: "h2",
+      scheme: this.peer.scheme,
+      address: this.peer.address,
+      method: head?.method ?? "",
+      host: head?.host ?? "",
+      path: head === undefined ? "" : withoutQuery(head.target),
+      status: this.status,
+      code: this.code,
+      connectionId: entry?.connection_id ?? "",
+      tenantId: entry?.tenant_id ?? "",
+      bytesIn: this.received,
+      bytesOut: this.sent,
+      millis: performance.now() - this.startedAt
     })
   }
 }

@@ -8,11 +8,11 @@ import { Duplex } from "node:stream"
 import { Flag, FrameType, frameHeader, headerFrames, maxWindow, resetFrame, windowFrame } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
-import { encodeFields } from "./hpack/encodeFields.ts"
+import { encodeLines, encodeStatus } from "./hpack/encodeFields.ts"
+import { streamWindow } from "./settings.ts"
 import type { Place } from "./TurnWriter.ts"
 
-/** The window that clients get per stream, and how much of it is used before it is given back. */
-export const streamWindow = 256 * 1024
+/** How much of the window is used before it is given back. */
 const giveBack = streamWindow / 2
 const maxQueued = 64 * 1024
 
@@ -30,7 +30,7 @@ export class OwnStream implements Http2Stream {
   private paused = false
   private queue: Array<Buffer> = []
   private queued = 0
-  private ending: ReadonlyArray<string> | undefined
+  private ending: string | undefined
   private localEnded = false
   private resetAfter = false
   private lastData: { readonly place: Place; readonly length: number } | undefined
@@ -55,14 +55,14 @@ export class OwnStream implements Http2Stream {
     return !this.remoteEnded && !this.paused && this.duplex === undefined
   }
 
-  respond(fields: Array<string>, ended: boolean): void {
+  respond(status: number, lines: string, ended: boolean): void {
     if (this.localEnded) return
-    this.connection.writer.put(headerFrames(this.id, encodeFields(fields), ended))
+    this.connection.writer.put(headerFrames(this.id, encodeStatus(status) + encodeLines(lines), ended))
     if (ended) this.endLocal()
   }
 
-  interim(fields: Array<string>): void {
-    if (!this.localEnded) this.connection.writer.put(headerFrames(this.id, encodeFields(fields), false))
+  interim(status: number, lines: string): void {
+    if (!this.localEnded) this.connection.writer.put(headerFrames(this.id, encodeStatus(status) + encodeLines(lines), false))
   }
 
   write(piece: Buffer): boolean {
@@ -73,7 +73,7 @@ export class OwnStream implements Http2Stream {
     return this.queued < maxQueued && !this.connection.writer.blocked
   }
 
-  end(trailers: ReadonlyArray<string>): void {
+  end(trailers: string): void {
     if (this.localEnded || this.ending !== undefined) return
     this.ending = trailers
     this.pump()
@@ -105,11 +105,11 @@ export class OwnStream implements Http2Stream {
     writer.put(piece)
   }
 
-  private sendEnd(trailers: ReadonlyArray<string>): void {
+  private sendEnd(trailers: string): void {
     if (this.localEnded) return
     const { writer } = this.connection
     const { lastData } = this
-    if (trailers.length > 0) writer.put(headerFrames(this.id, encodeFields(trailers), true))
+    if (trailers.length > 0) writer.put(headerFrames(this.id, encodeLines(trailers), true))
     else if (
       lastData === undefined ||
       !writer.replace(lastData.place, frameHeader(lastData.length, FrameType.Data, Flag.EndStream, this.id))
@@ -216,7 +216,7 @@ export class OwnStream implements Http2Stream {
         else this.onRoom = done
       },
       final: (done) => {
-        this.end([])
+        this.end("")
         done()
       },
       destroy: (error, done) => {

@@ -8,6 +8,7 @@ import type { Socket } from "node:net"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
 import { readTrailers } from "../http1/trailers.ts"
 import { Http2Request, type Http2Stream } from "./Http2Request.ts"
+import { linesToFields } from "./readFields.ts"
 
 const settings = { enableConnectProtocol: true, maxConcurrentStreams: 128, initialWindowSize: 256 * 1024, maxHeaderListSize: 32 * 1024 }
 
@@ -36,17 +37,18 @@ class NodeStream implements Http2Stream {
     return !this.stream.destroyed && !this.stream.closed
   }
 
-  respond(fields: Array<string>, ended: boolean): void {
+  respond(status: number, lines: string, ended: boolean): void {
+    const fields = [":status", String(status), ...linesToFields(lines)]
     if (this.usable) this.stream.respond(toObject(fields) as never, { endStream: ended, waitForTrailers: !ended })
   }
-  interim(fields: Array<string>): void {
-    if (this.usable) this.stream.additionalHeaders(toObject(fields) as never)
+  interim(status: number, lines: string): void {
+    if (this.usable) this.stream.additionalHeaders(toObject([":status", String(status), ...linesToFields(lines)]) as never)
   }
   write(piece: Buffer): boolean {
     return this.usable ? this.stream.write(piece) : true
   }
-  end(trailers: Array<string>): void {
-    this.trailers = trailers
+  end(trailers: string): void {
+    this.trailers = linesToFields(trailers)
     if (this.usable && !this.stream.writableEnded) this.stream.end()
   }
   reset(code: number): void {

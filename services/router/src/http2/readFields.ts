@@ -10,6 +10,7 @@ import { canonicalHost } from "../http1/HostNames.ts"
 import { type Refusal, refuse } from "../http1/Refusal.ts"
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { checkOriginForm, readAuthority } from "../http1/target.ts"
+import { readTrailers } from "../http1/trailers.ts"
 
 const method = /^[A-Z][A-Z_-]{0,31}$/
 const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
@@ -131,7 +132,13 @@ const checkPseudo = (draft: Draft): Refusal | undefined => {
 export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): RequestHead | Refusal => {
   const draft: Draft = {
     pseudo: new Map(),
-    ...{ host: undefined, length: undefined, cookie: "", accept: "", expect: "", hops: 0, kept: "" }
+    host: undefined,
+    length: undefined,
+    cookie: "",
+    accept: "",
+    expect: "",
+    hops: 0,
+    kept: ""
   }
   const refusal = takeFields(fields, draft) ?? checkPseudo(draft)
   if (refusal !== undefined) return refusal
@@ -168,4 +175,15 @@ export const linesToFields = (lines: string): Array<string> => {
     at = end + 2
   }
   return fields
+}
+
+/** Trailer fields as lines that may be passed on; undefined when they are malformed (RFC 9113 §8.1). */
+export const readHttp2Trailers = (fields: ReadonlyArray<string>): string | undefined => {
+  let lines = ""
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at]!.startsWith(":") || foreignInValue.test(fields[at + 1]!)) return undefined
+    lines += `${fields[at]}: ${fields[at + 1]}\r\n`
+  }
+  const kept = readTrailers(`${lines}\r\n`)
+  return typeof kept === "string" ? kept : undefined
 }

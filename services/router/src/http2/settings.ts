@@ -1,14 +1,28 @@
 /**
- * The client's SETTINGS (RFC 9113 §6.5).
+ * SETTINGS of both sides (RFC 9113 §6.5).
  *
- * Owns: which values are allowed, and what the edge takes from them.
+ * Owns: what the edge offers, which of the client's values are allowed, and what is taken from them.
  */
+import { maxHeadBytes } from "../http1/fields.ts"
 import { ErrorCode, maxWindow, Setting } from "./frames.ts"
 
 /** More in one frame than there are settings, several times over, is no configuration. */
 const maxSettings = 32
 const smallestFrame = 16_384
 const largestFrame = 16_777_215
+
+/** Requests at a time on one connection. */
+export const maxStreams = 128
+/** The window that clients get per stream. */
+export const streamWindow = 256 * 1024
+
+/** What the edge offers. */
+export const offered: ReadonlyArray<readonly [number, number]> = [
+  [Setting.MaxConcurrentStreams, maxStreams],
+  [Setting.InitialWindowSize, streamWindow],
+  [Setting.MaxHeaderListSize, maxHeadBytes],
+  [Setting.EnableConnectProtocol, 1]
+]
 
 export interface PeerSettings {
   peerWindow: number

@@ -77,6 +77,12 @@ export const certificateEntry = async (
 
 const loopback = ["127.0.0.0/8", "::1/128"].map((text) => parseNetwork(text)!)
 
+export interface StartAt {
+  readonly http: number
+  readonly https: number
+  readonly reusePort?: boolean
+}
+
 export class TestEdge {
   readonly registry = new Registry()
   readonly authority: TestAuthority
@@ -89,10 +95,10 @@ export class TestEdge {
     this.router = new Router({ registry: this.registry, vault: testVault, policy: makeAddressPolicy(loopback), ...options })
   }
 
-  static async start(options: Partial<RouterOptions> = {}): Promise<TestEdge> {
+  static async start(options: Partial<RouterOptions> = {}, at: StartAt = { http: 0, https: 0 }): Promise<TestEdge> {
     const edge = new TestEdge(await makeAuthority(), options)
-    const ports = await edge.router.start({ host: "127.0.0.1", port: 0 }, { host: "127.0.0.1", port: 0 })
-    Object.assign(edge, ports)
+    const place = (port: number) => ({ host: "127.0.0.1", port, reusePort: at.reusePort ?? false })
+    Object.assign(edge, await edge.router.start(place(at.http), place(at.https)))
     return edge
   }
 

@@ -10,6 +10,8 @@ import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
+import type { ClientCounts } from "./ClientCounts.ts"
+import { readProxied, type TrustedProxies } from "./readProxied.ts"
 import { SecureAccept } from "./SecureAccept.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
@@ -17,6 +19,8 @@ export interface Address {
   /** Absent: all addresses, IPv4 and IPv6. */
   readonly host?: string
   readonly port: number
+  /** Several processes may listen here, the kernel spreads connections among them (Linux). */
+  readonly reusePort?: boolean
 }
 
 export interface ListenersOptions {
@@ -27,6 +31,10 @@ export interface ListenersOptions {
   readonly handshakeMillis: number
   /** Which codec speaks HTTP/2. */
   readonly http2: "own" | "node"
+  /** Connections per client address. */
+  readonly clients: ClientCounts
+  /** Balancers that send a PROXY header; undefined: nobody does. */
+  readonly proxies: TrustedProxies | undefined
   /** Connections of all clients together. */
   readonly maxConnections: number
 }
@@ -42,6 +50,8 @@ const peerAddress = (socket: Socket): string => {
 export class Listeners {
   /** Handshakes that failed, by reason. */
   readonly failedHandshakes = new Map<string, number>()
+  /** Connections beyond what one address may have. */
+  refused = 0
   readonly handshakes = { full: 0, resumed: 0 }
   private readonly options: ListenersOptions
   private readonly http2: Http2Codec
@@ -75,17 +85,40 @@ export class Listeners {
   }
 
   private onPlain(socket: Socket): void {
+    this.admit(socket, (address, first) => {
+      if (first !== undefined) socket.unshift(first)
+      this.serve(socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
+    })
+  }
+
+  /** Who the client is, by the socket or by a trusted balancer's word; and whether it may have one more connection. */
+  private admit(socket: Socket, next: (address: string, first: Buffer | undefined) => void): void {
     this.track(socket)
-    this.serve(socket, { address: peerAddress(socket), scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
+    const address = peerAddress(socket)
+    const { clients, edge, handshakeMillis, proxies } = this.options
+    const count = (client: string, first: Buffer | undefined) => {
+      if (!clients.enter(client)) {
+        this.refused++
+        socket.destroy()
+        return
+      }
+      socket.once("close", () => clients.leave(client))
+      next(client, first)
+    }
+    if (proxies === undefined) count(address, undefined)
+    else if (!proxies.trusts(address))
+      socket.destroy() // E7: whoever is no balancer of ours has no business here
+    else readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) => count(client || address, first))
   }
 
   private onRaw(socket: Socket): void {
-    this.track(socket)
     const { edge, serverNames, handshakeMillis } = this.options
-    new SecureAccept(socket, {
-      ...{ deadlines: edge.deadlines, serverNames, handshakeMillis },
-      onSecure: (secured, serverName) => this.onSecure(secured, { address: peerAddress(socket), scheme: "https", serverName }),
-      onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
+    this.admit(socket, (address, first) => {
+      new SecureAccept(socket, {
+        ...{ deadlines: edge.deadlines, serverNames, handshakeMillis, first },
+        onSecure: (secured, serverName) => this.onSecure(secured, { address, scheme: "https", serverName }),
+        onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
+      })
     })
   }
 
@@ -139,7 +172,8 @@ const listenOn = (server: Server, address: Address): Promise<number> =>
         error.code === "EADDRINUSE" ? "the port is taken by another program" : error.code === "EACCES" ? "no permission" : error.message
       reject(new Error(`can not listen on ${place}: ${why}`))
     })
-    server.listen({ port: address.port, backlog, ...(address.host === undefined ? {} : { host: address.host }) }, () => {
+    const { reusePort = false } = address
+    server.listen({ port: address.port, backlog, reusePort, ...(address.host === undefined ? {} : { host: address.host }) }, () => {
       const bound = server.address()
       resolve(typeof bound === "object" && bound !== null ? bound.port : address.port)
     })

@@ -16,6 +16,8 @@ export interface AcceptOptions {
   readonly deadlines: Deadlines
   readonly serverNames: ServerNames
   readonly handshakeMillis: number
+  /** Bytes that were read already, behind a PROXY header. */
+  readonly first: Buffer | undefined
   readonly onSecure: (socket: TLSSocket, serverName: string) => void
   /** `reason`: one of a few. */
   readonly onFailed: (reason: string) => void
@@ -41,6 +43,7 @@ export class SecureAccept implements Watched {
     raw.setNoDelay(true)
     raw.on("readable", this.onBytes)
     raw.once("close", () => this.fail("closed"))
+    if (options.first !== undefined) this.take(options.first)
   }
 
   private read(): void {
@@ -49,6 +52,10 @@ export class SecureAccept implements Watched {
       if (this.raw.readableEnded) this.fail("closed")
       return
     }
+    this.take(bytes)
+  }
+
+  private take(bytes: Buffer): void {
     this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes])
     const hello = readClientHello(this.held)
     if (hello === "more" && this.held.length <= maxHelloBytes) return

@@ -34,10 +34,7 @@ const readLine = (bytes: Buffer): ProxyHeader | "more" | "bad" => {
 
 const ipv6Text = (bytes: Buffer): string => {
   const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16))
-  return groups
-    .join(":")
-    .replace(/\b0(?::0)+\b/, ":")
-    .replace(/^::?:|:::?$/g, "::")
+  return groups.join(":").replace(/(?:^|:)0(?::0)+(?:$|:)/, "::")
 }
 
 const readBinary = (bytes: Buffer): ProxyHeader | "more" | "bad" => {

@@ -72,6 +72,16 @@ export const requestLines: ReadonlyArray<RawCase> = [
     line
   ),
   ...each(
+    {
+      "above the root": "GET /../x HTTP/1.1",
+      "above the root in percent forms": "GET /a/%2e%2E/.%2e/x HTTP/1.1",
+      "above the root behind %2F": "GET /a%2f..%2F../x HTTP/1.1"
+    },
+    400,
+    "RFC 3986 §5.2.4 stops at the root, nginx refuses: two readings, so it is not forwarded",
+    line
+  ),
+  ...each(
     { CONNECT: `CONNECT ${host}:443 HTTP/1.1`, TRACE: "TRACE / HTTP/1.1" },
     405,
     "RFC 9110 §15.5.6; an edge is no tunnel (§9.3.6), and TRACE shows what was added (§9.3.8)",
@@ -147,10 +157,10 @@ export const requestLines: ReadonlyArray<RawCase> = [
   },
   {
     name: "a percent-encoded path",
-    bytes: line("GET /%E4%2F..%2f/../x HTTP/1.1"),
+    bytes: line("GET /%E4%2F..%2fa/../x HTTP/1.1"),
     expect: "served",
     why: "RFC 3986 §2.4: an intermediary does not decode, and forwards the target as it stands (RFC 9112 §3.2.1)",
-    forwarded: ["GET /%E4%2F..%2f/../x HTTP/1.1"]
+    forwarded: ["GET /%E4%2F..%2fa/../x HTTP/1.1"]
   },
   {
     name: "one empty line in front",

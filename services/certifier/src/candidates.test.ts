@@ -1,7 +1,7 @@
 /** Which CA is asked for what. */
 import { assert, describe, it } from "@effect/vitest"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
-import { candidatesFor } from "./Ordering.ts"
+import { candidatesFor } from "./candidates.ts"
 import { issuerVanished } from "./Replacements.ts"
 
 const day = 86_400_000

@@ -1,0 +1,34 @@
+/**
+ * Which CAs are asked for a certificate, and in which order: pure.
+ *
+ * Owns: staying with the CA that issued while there is time, changing it when there is none. Leaves to `Preflight.ts` which CAs may issue at
+ * all, to `Ordering.ts` asking.
+ */
+import type { Certificate } from "./Certificates.ts"
+import type { Claim } from "./Claim.ts"
+import { issuerVanished } from "./Replacements.ts"
+
+/** With less of the life left than this, any CA will do. */
+export const urgentShare = 1 / 4
+
+export const lifeLeft = (served: Pick<Certificate, "not_before" | "not_after">, now: number): number =>
+  (served.not_after.getTime() - now) / (served.not_after.getTime() - served.not_before.getTime())
+
+/** Which CAs are asked, in this order; never none. */
+export const candidatesFor = <Authority extends { readonly directory: string }>(
+  claim: Pick<Claim, "order_directory" | "replace_reason">,
+  current: Pick<Certificate, "directory" | "not_before" | "not_after"> | undefined,
+  all: ReadonlyArray<Authority>,
+  at: { readonly now: number; readonly paused: ReadonlyMap<string, Date> }
+): ReadonlyArray<Authority> => {
+  const issuer = claim.replace_reason !== issuerVanished ? all.find(({ directory }) => directory === current?.directory) : undefined
+  if (issuer !== undefined && current !== undefined) {
+    const left = lifeLeft(current, at.now)
+    const others = all.filter((each) => each !== issuer && !at.paused.has(each.directory))
+    return left > urgentShare ? [issuer] : [issuer, ...others]
+  }
+  const open = all.filter(({ directory }) => !at.paused.has(directory))
+  const underWay = open.find(({ directory }) => directory === claim.order_directory)
+  const ordered = underWay === undefined ? open : [underWay, ...open.filter((each) => each !== underWay)]
+  return ordered.length === 0 ? all.slice(0, 1) : ordered
+}

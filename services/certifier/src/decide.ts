@@ -1,0 +1,117 @@
+/**
+ * What a claim needs next, and when it needs somebody again: the scheduling core, pure, so that a year can be simulated in seconds.
+ *
+ * Owns: the order of needs, the deadline after a success, a look or a failure, giving up for a while. Leaves to `planRenewal.ts` and
+ * `retryLadder.ts` the instants, to `attendClaim.ts` doing it.
+ */
+import { type Lifetime, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
+import { type FailureKind, retryDelay } from "./retryLadder.ts"
+
+export interface ClaimFacts {
+  readonly state: "wanted" | "held" | "released"
+  readonly replace_reason: string | null
+  readonly answer_owed: boolean
+  /** An order has to wait, whoever asks. */
+  readonly held_back: boolean
+  readonly paused_until: Date | null
+  readonly window_start: Date | null
+  readonly window_end: Date | null
+}
+
+export interface Served {
+  readonly id: string
+  readonly not_before: Date
+  readonly not_after: Date
+}
+
+/**
+ * `destroy`: the claim is over. `publish`: a certificate is stored but not served. `answer`: somebody wants to hear what is there. `order`: a
+ * certificate is needed now. `glance`: given up for now, see whether the DNS changed. `look`: ask the CA for its window. `wait`: nothing.
+ */
+export type Step = "destroy" | "publish" | "answer" | "order" | "glance" | "look" | "wait"
+
+export const windowOf = (claim: Pick<ClaimFacts, "window_start" | "window_end">): SuggestedWindow | undefined =>
+  claim.window_start === null || claim.window_end === null ? undefined : { start: claim.window_start, end: claim.window_end }
+
+export const lifetimeOf = (served: Served): Lifetime => ({ notBefore: served.not_before, notAfter: served.not_after })
+
+export const nextStep = (claim: ClaimFacts, isStored: boolean, current: Served | undefined, now: Date): Step => {
+  if (claim.state === "released") return "destroy"
+  if (isStored) return "publish"
+  if (claim.answer_owed && current !== undefined) return "answer"
+  if (claim.held_back) return claim.paused_until !== null ? "glance" : "wait"
+  if (current === undefined || claim.replace_reason !== null) return "order"
+  return planRenewal(current.id, lifetimeOf(current), windowOf(claim)).at <= now ? "order" : "look"
+}
+
+export interface NextLook {
+  readonly now: Date
+  /** Whether the CA can be asked for a window. */
+  readonly hasWindow: boolean
+  readonly retryAfterSeconds?: number | undefined
+  readonly maxPollSeconds: number
+  /** In [0, 1). */
+  readonly random: number
+}
+
+/** When to renew, and when to attend to the claim again: then, or to ask for the window before. */
+export const planNext = (current: Served, window: SuggestedWindow | undefined, look: NextLook) => {
+  const lifetime = lifetimeOf(current)
+  const renewal = planRenewal(current.id, lifetime, window)
+  const options = { retryAfterSeconds: look.retryAfterSeconds, maxSeconds: look.maxPollSeconds, random: look.random }
+  const poll = look.hasWindow ? nextPoll(look.now, lifetime, options) : renewal.at
+  return { renewAt: renewal.at, renewBecause: renewal.because, window, dueAt: poll < renewal.at ? poll : renewal.at }
+}
+
+const hour = 3_600_000
+/** A name that was given up is looked at this often, and tried once more after so long. Milliseconds. */
+export const glanceMillis = 6 * hour
+export const pausedMillis = 90 * 24 * hour
+
+/** Failures that somebody outside must end; while they last a name may be given up. */
+const needsSomebody = (kind: FailureKind): boolean => kind === "refused" || kind === "blocked"
+/** Nothing was tried, so the ladder is not climbed. */
+const wasNotTried = (kind: FailureKind): boolean => kind === "limited" || kind === "edgeless"
+
+export interface Failing {
+  readonly failures: number
+  readonly failing_since: Date | null
+}
+
+export interface Attempt {
+  readonly now: Date
+  readonly random: number
+  readonly retryAfterSeconds: number
+  /** After so much time of failures that somebody must end, the name is given up for a while; never while a certificate is served. */
+  readonly pauseAfterMillis: number
+  /** When the certificate that is served ends. */
+  readonly servedUntil: Date | undefined
+}
+
+export interface AfterFailure {
+  readonly failures: number
+  readonly failingSince: Date | null
+  /** No order before that. */
+  readonly retryAt: Date
+  /** When somebody looks at the claim again. */
+  readonly dueAt: Date
+  readonly pausedUntil: Date | null
+}
+
+export const afterFailure = (claim: Failing, kind: FailureKind, attempt: Attempt): AfterFailure => {
+  const now = attempt.now.getTime()
+  const failures = claim.failures + (wasNotTried(kind) ? 0 : 1)
+  const failingSince = needsSomebody(kind) ? (claim.failing_since ?? attempt.now) : claim.failing_since
+  const isServed = attempt.servedUntil !== undefined && attempt.servedUntil > attempt.now
+  const isHopeless = needsSomebody(kind) && failingSince !== null && now - failingSince.getTime() >= attempt.pauseAfterMillis
+  if (isHopeless && !isServed) {
+    const pausedUntil = new Date(now + pausedMillis)
+    return { failures, failingSince, retryAt: pausedUntil, pausedUntil, dueAt: nextGlance(attempt.now, pausedUntil, attempt.random) }
+  }
+  const delay = retryDelay(kind, Math.max(failures, 1), attempt.random, attempt.retryAfterSeconds)
+  const retryAt = new Date(now + delay * 1000)
+  return { failures, failingSince, retryAt, dueAt: retryAt, pausedUntil: null }
+}
+
+export const nextGlance = (now: Date, pausedUntil: Date, random: number): Date =>
+  new Date(Math.min(now.getTime() + glanceMillis * (0.9 + random * 0.2), pausedUntil.getTime()))

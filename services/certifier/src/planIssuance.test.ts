@@ -1,0 +1,46 @@
+/** The planner agrees with the published arithmetic, and uses every CA that there is. */
+import { assert, describe, it } from "@effect/vitest"
+import { letsEncryptLimits } from "./caLimits.ts"
+import { explainPlan, readHostnames } from "./plan.ts"
+import { planIssuance } from "./planIssuance.ts"
+
+const day = 86_400
+const letsEncrypt = { name: "letsencrypt", limits: letsEncryptLimits }
+const apart = (count: number) => Array.from({ length: count }, (_, i) => `shop${i}.example${i}.com`)
+
+describe("planIssuance", () => {
+  it("100,000 names of as many domains: six weeks at one CA, nothing but its orders per account", () => {
+    const plan = planIssuance(apart(100_000), [letsEncrypt])
+    // 300 per 3 hours are 41.7 days; counted in slots of a quarter of an hour, up to 13/12 of that.
+    assert.isAtLeast(plan.seconds / day, 41)
+    assert.isAtMost(plan.seconds / day, 46)
+    assert.strictEqual(plan.authorities[0]!.names, 100_000)
+    assert.strictEqual(plan.authorities[0]!.heldBackBy[0]!.name, "new-orders")
+  })
+
+  it("400 names of one domain: eight weeks of 50; the small one does not wait for it", () => {
+    const plan = planIssuance([...Array.from({ length: 400 }, (_, i) => `t${i}.large.com`), "www.small.com"], [letsEncrypt])
+    assert.isAtLeast(plan.seconds / day, 49)
+    assert.isAtMost(plan.seconds / day, 55)
+    assert.deepStrictEqual([plan.lastDomain!.domain, plan.lastDomain!.names, plan.domains], ["large.com", 400, 2])
+    assert.strictEqual(plan.authorities[0]!.heldBackBy[0]!.name, "certificates")
+  })
+
+  it("a second CA halves the time, one without limits ends it", () => {
+    const one = planIssuance(apart(3_000), [letsEncrypt])
+    const two = planIssuance(apart(3_000), [letsEncrypt, { name: "other", limits: letsEncryptLimits }])
+    assert.isAtMost(two.seconds, one.seconds / 2 + 10_800)
+    assert.strictEqual(two.authorities[0]!.names + two.authorities[1]!.names, 3_000)
+    const free = planIssuance(apart(3_000), [letsEncrypt, { name: "free", limits: [] }])
+    assert.strictEqual(free.seconds, 0)
+    assert.strictEqual(free.authorities[1]!.names, 2_700)
+  })
+
+  it("reads names, and says what came out", () => {
+    const { names, others } = readHostnames("Shop.Example.com.\n\nshop.example.com\nnot a name\nlocalhost\n")
+    assert.deepStrictEqual(names, ["shop.example.com"])
+    assert.deepStrictEqual(others, ["not a name", "localhost"])
+    assert.include(explainPlan(planIssuance(apart(700), [letsEncrypt])).join("\n"), "new-orders (300 per account in 3 hours)")
+    assert.deepStrictEqual(explainPlan(planIssuance([], [letsEncrypt])), ["0 names under 0 registrable domains"])
+  })
+})

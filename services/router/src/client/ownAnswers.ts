@@ -1,0 +1,54 @@
+/**
+ * What an HTTP/1.1 connection answers by itself: decisions of the edge's own, and refusals.
+ *
+ * Owns: writing them, their records, and whether the connection can go on. Leaves to `answers.ts`: their text. After a refusal it never can: nobody
+ * knows where the next message begins.
+ */
+import type { Refusal } from "../http1/Refusal.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
+import { type Answer, errorAnswer, writeAnswer } from "./answers.ts"
+import type { Http1Connection } from "./Http1Connection.ts"
+import { Http1Exchange } from "./Http1Exchange.ts"
+import { recordOfRefusal } from "./recordOf.ts"
+
+export interface OwnDecision {
+  readonly answer: Answer
+  readonly code: string
+  readonly close: boolean
+}
+
+/** Answers a request that goes no further. */
+export const answerHere = (connection: Http1Connection, head: RequestHead, requestId: string, decision: OwnDecision): void => {
+  const exchange = new Http1Exchange(connection, head, requestId, { connectionId: "", tenantId: "" })
+  exchange.status = decision.answer.status
+  exchange.code = decision.code
+  if (!connection.requestComplete || decision.close || connection.edge.draining) connection.closeAfter = true
+  connection.exchange = exchange
+  connection.socket.write(writeAnswer(decision.answer, { head: head.method === "HEAD", close: connection.closeAfter }), "latin1")
+  connection.exchangeDone(exchange)
+}
+
+/** Answers with the refusal's status if nothing was answered yet, and closes. */
+export const refuseMessage = (connection: Http1Connection, refusal: Refusal): void => {
+  const { edge, exchange, origin, peer } = connection
+  connection.exchange = undefined
+  connection.origin = undefined
+  origin?.abort()
+  if (exchange !== undefined && exchange.status !== 0) {
+    connection.record(exchange)
+    connection.destroy()
+    return
+  }
+  const requestId = exchange?.requestId ?? edge.newRequestId()
+  const answer = errorAnswer(refusal.status, exchange?.head.accept ?? "", requestId)
+  connection.socket.write(writeAnswer(answer, { head: false, close: true }), "latin1")
+  if (exchange === undefined) {
+    edge.observer.requestStarted()
+    edge.observer.requestDone(recordOfRefusal(refusal, requestId, peer))
+  } else {
+    exchange.status = refusal.status
+    exchange.code = refusal.code
+    connection.record(exchange)
+  }
+  connection.closeGently()
+}

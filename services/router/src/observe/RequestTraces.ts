@@ -1,0 +1,55 @@
+/**
+ * One span per proxied request, where a collector is configured; its id goes to the origin as `traceparent`.
+ *
+ * Owns: the spans under way, and taking the client's trace on (W3C Trace Context, https://www.w3.org/TR/trace-context/). Leaves exporting to
+ * libs/telemetry. Without a collector nobody makes one of these, and a client's `traceparent` passes as it came.
+ */
+import { Context, Exit, Option, Tracer } from "effect"
+import type { RequestHead } from "../http1/requestHead.ts"
+import type { RequestRecord } from "./RequestRecord.ts"
+
+const line = /^traceparent:[ \t]*([^\r\n]*)\r\n/im
+const field = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})/
+
+const parentIn = (kept: string): Tracer.ExternalSpan | undefined => {
+  const [, traceId, spanId, flags] = field.exec(line.exec(kept)?.[1] ?? "") ?? []
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined
+  return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
+}
+
+const now = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1_000)) * 1_000n
+
+export class RequestTraces {
+  private readonly open = new Map<string, Tracer.Span>()
+  private readonly tracer: Tracer.Tracer
+
+  constructor(tracer: Tracer.Tracer) {
+    this.tracer = tracer
+  }
+
+  /** Begins the span of a request; gives back its head with the span in the place of the client's. */
+  begin(head: RequestHead, requestId: string): RequestHead {
+    const parent = parentIn(head.kept)
+    const span = this.tracer.span({
+      ...{ name: `edge ${head.method}`, kind: "server", startTime: now() },
+      ...{ parent: Option.fromUndefinedOr(parent), root: false, sampled: parent?.sampled ?? true },
+      ...{ annotations: Context.empty(), links: [] }
+    })
+    this.open.set(requestId, span)
+    const flags = span.sampled ? "01" : "00"
+    return { ...head, kept: `${head.kept.replace(line, "")}traceparent: 00-${span.traceId}-${span.spanId}-${flags}\r\n` }
+  }
+
+  end(record: RequestRecord): void {
+    const span = this.open.get(record.requestId)
+    if (span === undefined) return
+    this.open.delete(record.requestId)
+    span.attribute("request_id", record.requestId)
+    span.attribute("connection_id", record.connectionId)
+    span.attribute("server.address", record.host)
+    span.attribute("http.request.method", record.method)
+    span.attribute("http.response.status_code", record.status)
+    if (record.code !== "") span.attribute("error.type", record.code)
+    span.end(now(), record.status >= 500 ? Exit.fail(record.code || String(record.status)) : Exit.void)
+  }
+}
