@@ -13,7 +13,7 @@ import { promisify } from "node:util"
 import { cpuOfTree, residentMebibytes } from "./cpuOf.ts"
 import { haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
 
-/** A larger nursery: requests die young, and collecting them more seldom is cheaper. Costs some tens of megabytes. */
+/** A larger nursery: requests die young. Costs some tens of megabytes; its gain is still to be measured in pairs. */
 const heap = ["--max-semi-space-size=32"]
 const run = promisify(execFile)
 const rounds = Number(process.argv[2] ?? 20)

@@ -6,6 +6,7 @@
  */
 import { createServer } from "node:net"
 import { type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
+import { CustomerDns } from "./CustomerDns.ts"
 import { createDevDirectory, type DevDirectory, devDirectory, Refusal } from "./DevDirectory.ts"
 import { findProgram, natsServer, pebbleServer, requireProgram } from "./findProgram.ts"
 import { migrateDatabase } from "./migrateDatabase.ts"
@@ -79,6 +80,10 @@ const dnsOf = (ports: Ports, secrets: Secrets) => {
 /** Where questions to authoritative servers go: the DNS above, unless the person who starts the sandbox names another server. */
 const authority = (address: string): string => process.env.CD_DNS_AUTHORITY_OVERRIDE || address
 
+/** The sandbox's own DNS knows the edge; a server from the environment has to be told, or the target of every CNAME leads nowhere. */
+const holdEdgeName = (dns: ReturnType<typeof dnsOf>): Promise<void> =>
+  new CustomerDns(dns).put("connect.test", [{ host: "edge.connect.test", type: "A", value: "127.0.0.1", ttl: 60 }])
+
 /** Starts every server that the environment doesn't give; `acme` is undefined without Pebble. */
 const startServers = async (supervisor: Supervisor, directory: DevDirectory, ports: Ports, secrets: Secrets): Promise<SandboxAddresses> => {
   const dns = dnsOf(ports, secrets)
@@ -86,6 +91,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
   const program = requireProgram(natsServer, note)
   const pebbleProgram = program.then(() => (given.acme ? undefined : findProgram(pebbleServer, note)))
   const work: Array<Promise<unknown>> = []
+  const startDns = () => supervisor.start(dnsPlan(directory, ports, secrets))
   if (!given.nats) {
     const start = async () => {
       const log = logFile(directory, "nats")
@@ -93,7 +99,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
     }
     work.push(step("NATS", start))
   }
-  if (!given.dns) work.push(step("sandbox DNS", () => supervisor.start(dnsPlan(directory, ports, secrets))))
+  work.push(given.dns ? step("the edge's name in the DNS given", () => holdEdgeName(dns)) : step("sandbox DNS", startDns))
   work.push(step("echo origin", () => supervisor.start(originPlan(directory, ports))))
   work.push(step("webhook sink", () => supervisor.start(webhookSinkPlan(directory, ports))))
   const pebble = pebbleProgram.then(async (found) => {

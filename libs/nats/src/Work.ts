@@ -4,12 +4,13 @@
  * Owns: sending, and what a service writes to consume (`handle`, `Retry`). Leaves to `consume.ts`: acknowledging, redelivery, dead letters;
  * to libs/messages: subjects, schemas, limits; to handlers: being idempotent.
  */
-import { type EventDefinition, subjectOf, type WorkDefinition } from "@connect-domain/messages/definition.ts"
+import { type EventDefinition, type ServiceName, subjectOf, type WorkDefinition } from "@connect-domain/messages/definition.ts"
+import { workStreamOf } from "@connect-domain/messages/topology.ts"
 import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
 import { type Config, Context, Data, Effect, Layer, type Scope } from "effect"
 import { codecOf } from "./codec.ts"
 import { consume } from "./consume.ts"
-import { Nats, type NatsUnavailable } from "./Nats.ts"
+import { Nats, type NatsUnavailable, unavailable } from "./Nats.ts"
 import { publishRepeatedly } from "./publish.ts"
 
 /**
@@ -82,6 +83,8 @@ export class Work extends Context.Service<
       handlers: ReadonlyArray<Handler<R>>,
       options?: ConsumeOptions
     ) => Effect.Effect<void, Config.ConfigError, R | Scope.Scope>
+    /** Messages that a service has not finished yet, waiting or under way. For the lifecycle alone, by permission. */
+    readonly backlog: (service: ServiceName) => Effect.Effect<number, NatsUnavailable>
   }
 >()("nats/Work") {
   static readonly layer = Layer.effect(
@@ -101,7 +104,15 @@ export class Work extends Context.Service<
             })
           ),
         consume: (consumer, handlers, options) =>
-          consume(nats, consumer, handlers, { concurrency: options?.concurrency ?? 32, timeoutSeconds: options?.timeoutSeconds ?? 300 })
+          consume(nats, consumer, handlers, { concurrency: options?.concurrency ?? 32, timeoutSeconds: options?.timeoutSeconds ?? 300 }),
+        backlog: (service) =>
+          Effect.tryPromise({
+            try: async () => {
+              const answer = await nats.connection.request(`$JS.API.STREAM.INFO.${workStreamOf(service)}`, "", { timeout: 1_000 })
+              return answer.json<{ readonly state: { readonly messages: number } }>().state.messages
+            },
+            catch: (cause) => unavailable(workStreamOf(service), cause)
+          })
       })
     })
   )

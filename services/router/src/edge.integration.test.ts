@@ -139,6 +139,24 @@ describe("E8: slow clients and origins", () => {
     lazy.destroy()
   })
 
+  it("lets a client go at once that leaves during the handshake", async () => {
+    const before = edge.router.listeners.open
+    const timeouts = edge.router.listeners.failedHandshakes.get("timeout") ?? 0
+    for (const leave of ["end", "destroy"] as const) {
+      const options = { host: "127.0.0.1", port: edge.https, servername: "shop.example.org", rejectUnauthorized: false }
+      await new Promise((resolve) => {
+        const socket = connectTls(options, () => socket[leave]())
+        socket.on("close", resolve)
+      })
+    }
+    const half = connectTcp(edge.https, "127.0.0.1")
+    half.write(Buffer.from([22, 3, 1, 2]))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    half.destroy()
+    while (edge.router.listeners.open > before) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(edge.router.listeners.failedHandshakes.get("timeout") ?? 0).toBe(timeouts)
+  })
+
   it("answers 504 for an origin that is silent", async () => {
     expect(
       status(await sendRaw(edge, "shop.example.org", "GET /silent HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n"))

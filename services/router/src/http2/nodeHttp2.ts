@@ -110,7 +110,7 @@ export class NodeHttp2 implements Http2Codec {
   /** Takes over a connection whose ALPN chose `h2`. */
   accept(socket: Socket, peer: ClientPeer): void {
     // node:http2 waits for this flag, which Node's own TLS server clears when the handshake is done; here it is done.
-    Object.assign(socket, { secureConnecting: false })
+    Object.assign(socket.pause(), { secureConnecting: false })
     const session = performServerHandshake(socket, { settings, maxSessionMemory: 10 })
     this.sessions.add(session)
     session.setTimeout(this.edge.limits.idleMillis, () => session.close())

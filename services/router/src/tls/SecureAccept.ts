@@ -42,17 +42,13 @@ export class SecureAccept implements Watched {
     options.deadlines.watch(this)
     raw.setNoDelay(true)
     raw.on("readable", this.onBytes)
-    raw.once("close", () => this.fail("closed"))
+    raw.once("end", () => this.fail("closed")).once("close", () => this.fail("closed"))
     if (options.first !== undefined) this.take(options.first)
   }
 
   private read(): void {
     const bytes: Buffer | null = this.raw.read()
-    if (bytes === null) {
-      if (this.raw.readableEnded) this.fail("closed")
-      return
-    }
-    this.take(bytes)
+    if (bytes !== null) this.take(bytes)
   }
 
   private take(bytes: Buffer): void {
@@ -86,6 +82,8 @@ export class SecureAccept implements Watched {
     this.secured = socket
     socket.on("error", () => this.fail("error"))
     socket.once("close", () => this.fail("alert"))
+    // Nothing can be read before the handshake is done, but a client that leaves during it is only noticed by a socket that is being read.
+    socket.once("end", () => this.fail("closed")).resume()
     socket.once("secure", () => {
       if (this.over) return
       this.finish()

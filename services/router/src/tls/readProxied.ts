@@ -35,7 +35,7 @@ export const readProxied = (socket: Socket, options: WaitOptions, next: (address
   }
   const stop = () => {
     options.deadlines.forget(watched)
-    socket.off("readable", onBytes).off("close", stop)
+    socket.off("readable", onBytes).off("end", end).off("close", stop)
   }
   const onBytes = () => {
     const bytes: Buffer | null = socket.read()
@@ -51,5 +51,5 @@ export const readProxied = (socket: Socket, options: WaitOptions, next: (address
     next(header.address, held.length > header.length ? held.subarray(header.length) : undefined)
   }
   options.deadlines.watch(watched)
-  socket.on("readable", onBytes).once("close", stop)
+  socket.on("readable", onBytes).once("end", end).once("close", stop)
 }
