@@ -8,7 +8,7 @@
 import { Context, Effect, Layer } from "effect"
 import { Authorities, NoAuthority, type ZoneServers } from "./Authorities.ts"
 import { DnsTransport } from "./DnsTransport.ts"
-import { isWithin, NOERROR, NXDOMAIN, parentName, plainName, type QueryType, type Reply, rcodeName } from "./message.ts"
+import { isWithin, NOERROR, NXDOMAIN, parentName, plainName, type QueryType, REFUSED, type Reply, rcodeName } from "./message.ts"
 
 /** `values` in the normal form of `libs/domain`; `alias` is where a CNAME at the name points (then `values` is what stands behind it, if followed). */
 export type Answered = {
@@ -146,8 +146,15 @@ const makeResolver = (
   return { ask, follow: (name, type) => follow(name, type), validate, zone }
 }
 
+/**
+ * The one server of an override (zone "") refuses names outside its zones. The climb for CAA leaves a customer's zone at the top-level domain,
+ * which such a server rarely holds: there is nothing to be known there, and nothing forbids. Below real roots this server never occurs.
+ */
+const nothing: Answered = { kind: "answered", exists: false, alias: null, values: [], ttl: null }
+
 /** An answer counts only from a server that is authoritative; anything else is a failure and says nothing about the name. */
 const interpret = (reply: Reply, zone: string, name: string, type: QueryType): Answered | Failed => {
+  if (zone === "" && type === "CAA" && reply.rcode === REFUSED) return nothing
   if (reply.rcode !== NOERROR && reply.rcode !== NXDOMAIN) return { kind: "failed", error: `answers ${rcodeName(reply.rcode)}` }
   if (!reply.authoritative) return { kind: "failed", error: "is not authoritative for the zone" }
   const own = reply.answers.filter((record) => record.name === name)

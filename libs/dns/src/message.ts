@@ -24,6 +24,7 @@ export type Reply = {
 
 export const NOERROR = 0
 export const NXDOMAIN = 3
+export const REFUSED = 5
 const rcodeNames = [
   "NOERROR",
   "FORMERR",
