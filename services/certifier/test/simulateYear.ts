@@ -3,7 +3,8 @@
  * against simulated CAs, with nothing between them but a clock. The same seed gives the same year.
  *
  * Checked at every issuance: no name was ever without a valid certificate once it had one; never under a sixth of the life left while its
- * CA was there (A5); no herd (A6); dead names cost one order a day at most and none once given up (A7).
+ * CA was there (A5); dead names cost one order a day at most (A7). Not checked here: evenness (A6, `src/planRenewal.test.ts`) and that a
+ * name is given up at all (the service's integration tests).
  */
 import { candidatesFor } from "../src/candidates.ts"
 import { type AfterFailure, afterFailure, nextGlance, nextStep, planNext, windowOf } from "../src/decide.ts"
