@@ -11,9 +11,10 @@ export const challengePrefix = "_customdomain-challenge."
 /** The TXT record's owner name: absolute, lower-case, without the trailing dot. A wildcard is proven at the name that it hangs on. */
 export const challengeName = (hostname: string): string => `${challengePrefix}${hostname.startsWith("*.") ? hostname.slice(2) : hostname}`
 
-const alphabet = "abcdefghijklmnopqrstuvwxyz234567" // RFC 4648 §6, lower-case
+const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
-const base32 = (bytes: Uint8Array): string => {
+/** RFC 4648 §6, lower-case, without padding. */
+export const base32 = (bytes: Uint8Array): string => {
   let text = ""
   let buffer = 0
   let bits = 0

@@ -85,6 +85,68 @@ export const applyChange = work({
   })
 })
 
+/**
+ * What stands in the way of an answer to a CA. `not_yet`: written, but not every authoritative server shows it; ask again. `unavailable`: the
+ * provider or the servers don't answer; ask again. `invalid`: nobody can write it as things are, the message says what to do.
+ */
+const challengeAnswer = {
+  tenant_id: Schema.String,
+  /** As in the order, possibly `*.x`: the answer to a wildcard stands at `_acme-challenge.x`. */
+  hostname: Schema.String,
+  /** The TXT value: base64url of the key authorization's SHA-256 (RFC 8555 §8.4). */
+  value: Schema.String,
+  /** Of the claim's application; an empty list: only a delegation can help. */
+  credentials: Schema.Array(SealedCredential)
+}
+
+/**
+ * Writes the value as a TXT beside what stands there: at the target of the customer's CNAME if it leads to the tenant's label in our own
+ * zone, else at `_acme-challenge.<hostname>` through a credential. Answers when every authoritative server that answers shows it, after 20 s
+ * at most. Idempotent. Errors: `not_yet`, `unavailable`, `invalid` (details: {code} as of a failed apply).
+ */
+export const presentChallenge = call({
+  subject: "cd.call.v1.connector.challenge-present",
+  from: ["certifier"],
+  to: "connector",
+  timeoutMillis: 25_000,
+  payload: Schema.Struct(challengeAnswer),
+  success: Schema.Struct({
+    where: Schema.Literals(["credential", "delegated"]),
+    /** The name that was written, and the provider that it was written through. */
+    name: Schema.String,
+    provider: Schema.String
+  })
+})
+
+/** Removes exactly that value where it stands; success when it stands nowhere. Idempotent. Errors: `unavailable`, `invalid`. */
+export const removeChallenge = call({
+  subject: "cd.call.v1.connector.challenge-remove",
+  from: ["certifier"],
+  to: "connector",
+  timeoutMillis: 15_000,
+  payload: Schema.Struct(challengeAnswer),
+  success: Schema.Struct({ removed: Schema.Boolean })
+})
+
+/** What a DNS challenge could use, read at the authoritative servers. Error: `unavailable` when none answers. */
+export const lookChallenge = call({
+  subject: "cd.call.v1.connector.challenge-look",
+  from: ["certifier"],
+  to: "connector",
+  timeoutMillis: 5_500,
+  payload: Schema.Struct({ tenant_id: Schema.String, hostname: Schema.String }),
+  success: Schema.Struct({
+    /** `_acme-challenge.<hostname>` leads to this tenant's label in our own zone, at every server that answers. */
+    delegated: Schema.Boolean,
+    /** Where the name leads, if it is an alias; the last name of the chain that could be learnt. */
+    cname: Schema.NullOr(Schema.String),
+    /** Where it should lead to be delegated; null when no zone of ours is set up. */
+    delegation_target: Schema.NullOr(Schema.String),
+    /** TXT values at `_validation-persist.<hostname>` that every server that answers shows. */
+    persist: Schema.Array(Schema.String)
+  })
+})
+
 /** Proves, without writing, that the credential works. Errors: `credential_refused` (message says the remedy), `unavailable`, `invalid`. */
 export const testCredential = call({
   subject: "cd.call.v1.connector.test-credential",
