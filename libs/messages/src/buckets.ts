@@ -66,7 +66,17 @@ export const certificates = bucket({
 })
 
 /** Key: the ACME token. TTL ≥ 15 min; deleted when the authorisation ends. */
-export const ChallengeEntry = Schema.Struct({ token: Schema.String, hostname: Schema.String, key_authorization: Schema.String })
+export const ChallengeEntry = Schema.Struct({
+  token: Schema.String,
+  hostname: Schema.String,
+  key_authorization: Schema.String,
+  /** How it is answered; absent: `http-01`. */
+  type: Schema.optionalKey(Schema.Literals(["http-01", "tls-alpn-01"])),
+  /** `tls-alpn-01`: the self-signed certificate of RFC 8737 §3, PEM. */
+  certificate: Schema.optionalKey(Schema.String),
+  /** Its key, sealed under EDGE_KEK at place {tenant: hostname, table: "challenges", column: "key", row: token}. */
+  sealed_key: Schema.optionalKey(Schema.String)
+})
 export type ChallengeEntry = typeof ChallengeEntry.Type
 
 export const challenges = bucket({

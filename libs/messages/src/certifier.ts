@@ -60,3 +60,21 @@ export const replaceCertificates = call({
   }),
   success: Schema.Struct({ matching: Schema.Int })
 })
+
+/**
+ * What a customer may set once so that certificates need nothing further of him: TXT values for `name` (DNS-PERSIST-01), one for each CA
+ * of the environment that looks at such records; none: no CA does, as far as is known, or the operator does not want it. Nothing waits for
+ * these records. They name our account, so they are the same until it changes. Answered from memory and Postgres, no CA is asked.
+ */
+export const persistRecord = call({
+  subject: "cd.call.v1.certifier.persist-record",
+  from: ["lifecycle"],
+  to: "certifier",
+  timeoutMillis: 2_000,
+  payload: Schema.Struct({
+    environment: Environment,
+    /** `*.x` too: its value allows wildcards and every name below x, that of x allows x alone. */
+    hostname: Schema.String
+  }),
+  success: Schema.Struct({ name: Schema.String, values: Schema.Array(Schema.String) })
+})
