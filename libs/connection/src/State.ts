@@ -58,6 +58,7 @@ export interface Certificate {
   readonly serial: string | null
   readonly last_error?: string
   readonly next_attempt_at?: string
+  readonly issuer_origin?: "acme" | "internal" | "imported"
 }
 
 export const noCertificate: Certificate = { status: "none", not_before: null, not_after: null, ca: null, serial: null }

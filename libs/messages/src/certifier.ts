@@ -1,6 +1,6 @@
 /** What the certifier is asked: that a claim has a certificate, that it stops having one, and that many are replaced. */
 import { Schema } from "effect"
-import { Environment } from "./connection.ts"
+import { CertificateMirror, Environment } from "./connection.ts"
 import { call, work } from "./definition.ts"
 import { DesiredRecord } from "./record.ts"
 
@@ -59,6 +59,110 @@ export const replaceCertificates = call({
     dry_run: Schema.Boolean
   }),
   success: Schema.Struct({ matching: Schema.Int })
+})
+
+const claim = {
+  connection_id: Schema.String,
+  tenant_id: Schema.String,
+  claim_id: Schema.String,
+  hostname: Schema.String,
+  environment: Environment
+}
+
+/** The public half that a caller's certificate key is sealed for (`libs/secrets/PublicSeal.ts`). The gateway can't open what it sealed. */
+export const importKey = call({
+  subject: "cd.call.v1.certifier.import-key",
+  from: ["gateway"],
+  to: "certifier",
+  payload: Schema.Struct({}),
+  success: Schema.Struct({ key_id: Schema.String, public_key: Schema.String })
+})
+
+/**
+ * The caller's own certificate for a claim: stored before this answers, served as soon as edges have it, watched and never renewed.
+ * Errors: `invalid` (details name `certificate` or `private_key`), `not_found` (the claim is over), `unavailable`.
+ */
+export const importCertificate = call({
+  subject: "cd.call.v1.certifier.import",
+  from: ["gateway"],
+  to: "certifier",
+  timeoutMillis: 8_000,
+  payload: Schema.Struct({
+    ...claim,
+    /** PEM, in any order. */
+    certificate: Schema.String,
+    /** PEM sealed for `importKey`'s half, at `importedKeyPlace(connection_id)`. */
+    sealed_key: Schema.String
+  }),
+  success: Schema.Struct({ certificate: CertificateMirror })
+})
+
+/** Back to a CA: the imported certificate is served until its successor is. Without one nothing happens. Errors: `unavailable`. */
+export const withdrawCertificate = call({
+  subject: "cd.call.v1.certifier.withdraw",
+  from: ["gateway"],
+  to: "certifier",
+  timeoutMillis: 8_000,
+  payload: Schema.Struct(claim),
+  success: Schema.Struct({ certificate: CertificateMirror })
+})
+
+/**
+ * Revokes at the CA that issued and replaces what is served. All that is given must hold; at least one must be given. The wish is a row
+ * before this answers, and outlives a crash. `keyCompromise` is revoked at once, everything else once its successor is served.
+ */
+export const revokeCertificates = call({
+  subject: "cd.call.v1.certifier.revoke",
+  from: ["operator"],
+  to: "certifier",
+  timeoutMillis: 60_000,
+  payload: Schema.Struct({
+    serial: Schema.NullOr(Schema.String),
+    connection_id: Schema.NullOr(Schema.String),
+    /** RFC 5280 §5.3.1, those that RFC 8555 lets a subscriber give. */
+    reason: Schema.Literals(["unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"]),
+    dry_run: Schema.Boolean
+  }),
+  success: Schema.Struct({ matching: Schema.Int })
+})
+
+/**
+ * A new key for our account at a CA (RFC 8555 §7.3.5). New work waits until orders under way have ended, a minute at most; asked again
+ * after a crash it goes on where it was. Errors: `not_found` (no account there), `unavailable` (the CA, or orders that don't end).
+ */
+export const rollAccountKey = call({
+  subject: "cd.call.v1.certifier.roll-account-key",
+  from: ["operator"],
+  to: "certifier",
+  timeoutMillis: 120_000,
+  payload: Schema.Struct({ ca: Schema.String }),
+  success: Schema.Struct({ account: Schema.String, thumbprint: Schema.String })
+})
+
+/** Names whose last attempt failed, the longest failing first. `after`: the last `claim_id` of the page before. */
+export const listFailing = call({
+  subject: "cd.call.v1.certifier.list-failing",
+  from: ["operator"],
+  to: "certifier",
+  timeoutMillis: 10_000,
+  payload: Schema.Struct({ after: Schema.NullOr(Schema.String), limit: Schema.Int }),
+  success: Schema.Struct({
+    failing: Schema.Array(
+      Schema.Struct({
+        claim_id: Schema.String,
+        hostname: Schema.String,
+        tenant_id: Schema.String,
+        failures: Schema.Int,
+        kind: Schema.NullOr(Schema.String),
+        last_error: Schema.NullOr(Schema.String),
+        failing_since: Schema.NullOr(Schema.String),
+        next_attempt_at: Schema.NullOr(Schema.String),
+        paused_until: Schema.NullOr(Schema.String),
+        /** Of the certificate that is served meanwhile. */
+        not_after: Schema.NullOr(Schema.String)
+      })
+    )
+  })
 })
 
 /**

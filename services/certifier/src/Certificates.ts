@@ -6,6 +6,7 @@
  * on the day its CA is distrusted.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
+import type { Place } from "@connect-domain/secrets/Vault.ts"
 import { Context, Effect, Layer } from "effect"
 import { LeaseLost } from "./Claim.ts"
 
@@ -30,6 +31,14 @@ export interface Certificate {
   readonly validated_at: Date | null
   readonly profile: string | null
 }
+
+/** Where a certificate's key is sealed, in the table and in the bucket. */
+export const certificateKeyPlace = (claimId: string, certificateId: string): Place => ({
+  tenant: claimId,
+  table: "certificates",
+  column: "key",
+  row: certificateId
+})
 
 /** How long a superseded certificate stays in its bucket: edges switch within milliseconds, a lifecycle that is down within hours. */
 export const supersededHours = 6

@@ -9,6 +9,15 @@ import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Context, Effect, Layer } from "effect"
 import type { Certificate } from "./Certificates.ts"
 import type { Claim } from "./Claim.ts"
+import { isImported, originOf } from "./issuerOrigin.ts"
+
+type Payload = (typeof certificateChanged)["payload"]["Type"]
+
+/** What `planNext` says of the renewal. */
+export interface Renewing {
+  readonly renewAt: Date
+  readonly renewBecause: "ari" | "lifetime"
+}
 
 type Told = Pick<Claim, "claim_id" | "connection_id" | "fence">
 
@@ -16,7 +25,20 @@ export class Notices extends Context.Service<
   Notices,
   {
     /** The certificate is in Postgres and in its bucket. */
-    readonly issued: (claim: Told, certificate: Certificate, change: "issued" | "renewed") => Effect.Effect<void, DatabaseError>
+    readonly issued: (
+      claim: Told,
+      certificate: Certificate,
+      change: "issued" | "renewed",
+      renewal: Renewing
+    ) => Effect.Effect<void, DatabaseError>
+    /** The instant of the next renewal has moved. */
+    readonly planned: (claim: Told, certificate: Certificate, renewal: Renewing) => Effect.Effect<void, DatabaseError>
+    /** A certificate that nobody renews comes to its end, or is past it (`ended`). */
+    readonly ending: (
+      claim: Told,
+      certificate: Certificate,
+      end: { readonly message: string; readonly nextWarningAt: Date; readonly ended: boolean }
+    ) => Effect.Effect<void, DatabaseError>
     /** A renewal has begun; the old certificate is served meanwhile. */
     readonly renewing: (claim: Told, certificate: Certificate) => Effect.Effect<void, DatabaseError>
     /** An attempt failed. `certificate`: the one that is still served, if any. */
@@ -38,7 +60,6 @@ export class Notices extends Context.Service<
     Notices,
     Effect.gen(function* () {
       const outbox = yield* Outbox
-      type Payload = (typeof certificateChanged)["payload"]["Type"]
       // The fence makes the id: one notice of a kind per lease, the same one when the transaction is run again.
       const tell = (claim: Told, change: Payload["change"], certificate: Payload["certificate"], certificateId: string | null) =>
         outbox.add([
@@ -49,7 +70,21 @@ export class Notices extends Context.Service<
           }
         ])
       return Notices.of({
-        issued: (claim, certificate, change) => tell(claim, change, mirror(certificate, "issued"), certificate.id),
+        issued: (claim, certificate, change, renewal) =>
+          tell(claim, change, { ...mirror(certificate, "issued"), ...renewalOf(certificate, renewal) }, certificate.id),
+        planned: (claim, certificate, renewal) =>
+          tell(claim, "renewing", { ...mirror(certificate, "issued"), ...renewalOf(certificate, renewal) }, certificate.id),
+        ending: (claim, certificate, { message, nextWarningAt, ended }) =>
+          tell(
+            claim,
+            "failed",
+            {
+              ...mirror(certificate, ended ? "expired" : "issued"),
+              last_error: message,
+              ...(ended ? {} : { next_attempt_at: nextWarningAt.toISOString() })
+            },
+            certificate.id
+          ),
         renewing: (claim, certificate) => tell(claim, "renewing", mirror(certificate, "renewing"), certificate.id),
         failed: (claim, certificate, { message, nextAttemptAt, pausedUntil }) =>
           tell(
@@ -81,10 +116,25 @@ export class Notices extends Context.Service<
   )
 }
 
-const mirror = (certificate: Certificate | undefined, status: "none" | "pending" | "issued" | "renewing" | "failed") => ({
+/** What callers see of it. */
+export const mirror = (
+  certificate: Certificate | undefined,
+  status: "none" | "pending" | "issued" | "renewing" | "failed" | "expired"
+): Payload["certificate"] => ({
   status,
   not_before: certificate?.not_before.toISOString() ?? null,
   not_after: certificate?.not_after.toISOString() ?? null,
   ca: certificate?.ca ?? null,
-  serial: certificate?.serial ?? null
+  serial: certificate?.serial ?? null,
+  ...(certificate === undefined ? {} : { challenge: certificate.challenge, issuer_origin: originOf(certificate) })
 })
+
+const renewalWhy = {
+  ari: "the certificate authority suggests this time",
+  lifetime: "enough of its life is left then to outlast a failure of the certificate authority"
+} as const
+
+const renewalOf = (certificate: Certificate, { renewAt, renewBecause }: Renewing) =>
+  isImported(certificate)
+    ? { renewal_why: "nobody renews an imported certificate: upload its successor, or delete it and we obtain one" }
+    : { next_renewal_at: renewAt.toISOString(), renewal_why: renewalWhy[renewBecause] }

@@ -39,7 +39,7 @@ function make({ query }: Database["Service"]): Replacements["Service"] {
         query<{ count: number }>((sql) => {
           const matching = sql`
             select t.claim_id from certifier.certificates t join certifier.claims c using (claim_id)
-            where t.state = 'current' and c.state = 'held'
+            where t.state = 'current' and c.state = 'held' and t.directory <> 'imported'
               and (${filter.ca}::text is null or t.ca = ${filter.ca}) and (${filter.challenge}::text is null or t.challenge = ${filter.challenge})
               and (${filter.since}::timestamptz is null or t.created_at >= ${filter.since})
               and (${filter.until}::timestamptz is null or t.created_at < ${filter.until})

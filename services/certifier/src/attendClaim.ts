@@ -9,17 +9,18 @@ import { Database, type DatabaseError } from "@connect-domain/database/Database.
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import type { NatsUnavailable } from "@connect-domain/nats/Nats.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
-import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
+import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { Clock, Config, Context, Effect, Layer, Metric, Random, Schedule } from "effect"
 import { Authorities } from "./Authorities.ts"
 import type { AcmeError } from "./acme/AcmeError.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
-import { type Certificate, Certificates } from "./Certificates.ts"
+import { type Certificate, Certificates, certificateKeyPlace } from "./Certificates.ts"
 import type { Claim, LeaseLost } from "./Claim.ts"
 import { Claims, leaseSeconds } from "./Claims.ts"
 import { afterFailure, nextGlance, nextStep, planNext, windowOf } from "./decide.ts"
 import { explainAttempt } from "./explainFailure.ts"
 import { fingerprint } from "./findings.ts"
+import { warningText } from "./imported/warnings.ts"
 import { failedTotal, issuedTotal, issueSeconds } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { type Ordered, Ordering } from "./Ordering.ts"
@@ -47,12 +48,6 @@ export class ClaimAttendant extends Context.Service<
   )
 }
 
-const keyPlace = (claimId: string, certificateId: string): Place => ({
-  tenant: claimId,
-  table: "certificates",
-  column: "key",
-  row: certificateId
-})
 const make = Effect.gen(function* () {
   const database = yield* Database
   const [claims, certificates, bucket] = [yield* Claims, yield* Certificates, yield* CertificateBucket]
@@ -87,7 +82,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* claims.settle(claim, { ...plan, replaced: true })
         yield* certificates.promote(claim.claim_id, certificate.id)
-        yield* notices.issued(claim, certificate, change)
+        yield* notices.issued(claim, certificate, change, plan)
       })
     )
     yield* Effect.logInfo(`certificate ${change}`, { serial: certificate.serial, ca: certificate.ca, not_after: certificate.not_after })
@@ -96,7 +91,8 @@ const make = Effect.gen(function* () {
   /** Somebody asked for what is there: put it again, say it again. Whatever else is due comes next. */
   const answerAgain = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
     yield* bucket.put(current)
-    yield* database.transaction(Effect.andThen(claims.putBack(claim, null), notices.issued(claim, current, "issued")))
+    const plan = yield* planOf(current, windowOf(claim))
+    yield* database.transaction(Effect.andThen(claims.putBack(claim, null), notices.issued(claim, current, "issued", plan)))
   })
 
   const fail = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined, error: AcmeError | PreflightFailed) {
@@ -137,7 +133,7 @@ const make = Effect.gen(function* () {
       .order(claim, current)
       .pipe(Effect.catchTag(["AcmeError", "PreflightFailed"], (error) => Effect.as(fail(claim, current, error), undefined)))
     if (ordered === undefined) return
-    const certificate = toCertificate(claim, ordered, (id) => vault.seal(ordered.issued.keyPem, keyPlace(claim.claim_id, id)))
+    const certificate = toCertificate(claim, ordered, (id) => vault.seal(ordered.issued.keyPem, certificateKeyPlace(claim.claim_id, id)))
     yield* certificates.store(claim, certificate)
     yield* Metric.update(issuedTotal, 1)
     yield* Metric.update(issueSeconds, ((yield* Clock.currentTimeMillis) - started) / 1000)
@@ -156,7 +152,21 @@ const make = Effect.gen(function* () {
           )
     const plan = yield* planOf(current, asked ?? windowOf(claim), asked?.retryAfterSeconds)
     if (plan.renewAt <= (yield* now)) return yield* order(claim, current)
-    yield* claims.settle(claim, { ...plan, replaced: false })
+    const settled = claims.settle(claim, { ...plan, replaced: false })
+    if (!isMoved(claim, plan)) return yield* settled
+    yield* database.transaction(Effect.andThen(settled, notices.planned(claim, current, plan)))
+  })
+
+  /** Nobody renews it: whoever brought it is told before it ends, and once it has. */
+  const watch = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
+    const at = yield* now
+    const plan = yield* planOf(current, undefined)
+    const settled = claims.settle(claim, { ...plan, replaced: false })
+    if (claim.renew_at === null || claim.renew_at > at) return yield* settled
+    const message = warningText(claim.hostname, current.not_after, at)
+    yield* Effect.logWarning("an imported certificate comes to its end", { not_after: current.not_after })
+    const end = { message, nextWarningAt: plan.renewAt, ended: current.not_after <= at }
+    yield* database.transaction(Effect.andThen(settled, notices.ending(claim, current, end)))
   })
 
   const step = Effect.fnUntraced(function* (claim: Claim) {
@@ -176,6 +186,8 @@ const make = Effect.gen(function* () {
         return yield* look(claim, current!)
       case "glance":
         return yield* glance(claim, current)
+      case "watch":
+        return yield* watch(claim, current!)
       case "wait":
         return yield* claims.putBack(claim, null)
     }
@@ -197,6 +209,12 @@ const make = Effect.gen(function* () {
       )
   })
 })
+
+/** An hour more or less is nobody's news. */
+const isMoved = (claim: Claim, plan: { readonly renewAt: Date; readonly renewBecause: string }): boolean =>
+  claim.renew_at === null ||
+  claim.renew_because !== plan.renewBecause ||
+  Math.abs(claim.renew_at.getTime() - plan.renewAt.getTime()) > 3_600_000
 
 const toCertificate = (claim: Claim, { authority, issued }: Ordered, seal: (id: string) => string): Certificate => {
   const id = uuidv7()

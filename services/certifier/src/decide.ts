@@ -4,6 +4,8 @@
  * Owns: the order of needs, the deadline after a success, a look or a failure, giving up for a while. Leaves to `planRenewal.ts` and
  * `retryLadder.ts` the instants, to `attendClaim.ts` doing it.
  */
+import { nextWarning } from "./imported/warnings.ts"
+import { isImported } from "./issuerOrigin.ts"
 import { type Lifetime, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
 import { type FailureKind, retryDelay } from "./retryLadder.ts"
 
@@ -20,15 +22,17 @@ export interface ClaimFacts {
 
 export interface Served {
   readonly id: string
+  readonly directory: string
   readonly not_before: Date
   readonly not_after: Date
 }
 
 /**
  * `destroy`: the claim is over. `publish`: a certificate is stored but not served. `answer`: somebody wants to hear what is there. `order`: a
- * certificate is needed now. `glance`: given up for now, see whether the DNS changed. `look`: ask the CA for its window. `wait`: nothing.
+ * certificate is needed now. `glance`: given up for now, see whether the DNS changed. `look`: ask the CA for its window. `watch`: imported, say
+ * that it ends when it does. `wait`: nothing.
  */
-export type Step = "destroy" | "publish" | "answer" | "order" | "glance" | "look" | "wait"
+export type Step = "destroy" | "publish" | "answer" | "order" | "glance" | "look" | "watch" | "wait"
 
 export const windowOf = (claim: Pick<ClaimFacts, "window_start" | "window_end">): SuggestedWindow | undefined =>
   claim.window_start === null || claim.window_end === null ? undefined : { start: claim.window_start, end: claim.window_end }
@@ -41,6 +45,7 @@ export const nextStep = (claim: ClaimFacts, isStored: boolean, current: Served |
   if (claim.answer_owed && current !== undefined) return "answer"
   if (claim.held_back) return claim.paused_until !== null ? "glance" : "wait"
   if (current === undefined || claim.replace_reason !== null) return "order"
+  if (isImported(current)) return "watch"
   return planRenewal(current.id, lifetimeOf(current), windowOf(claim)).at <= now ? "order" : "look"
 }
 
@@ -57,6 +62,10 @@ export interface NextLook {
 /** When to renew, and when to attend to the claim again: then, or to ask for the window before. */
 export const planNext = (current: Served, window: SuggestedWindow | undefined, look: NextLook) => {
   const lifetime = lifetimeOf(current)
+  if (isImported(current)) {
+    const at = nextWarning(lifetime, look.now)
+    return { renewAt: at, renewBecause: "lifetime" as const, window: undefined, dueAt: at }
+  }
   const renewal = planRenewal(current.id, lifetime, window)
   const options = { retryAfterSeconds: look.retryAfterSeconds, maxSeconds: look.maxPollSeconds, random: look.random }
   const poll = look.hasWindow ? nextPoll(look.now, lifetime, options) : renewal.at

@@ -19,6 +19,8 @@ import { Certificates } from "./Certificates.ts"
 import { Challenges } from "./Challenges.ts"
 import { Claims } from "./Claims.ts"
 import { handleRequests } from "./handleRequests.ts"
+import { Imports } from "./imported/Imports.ts"
+import { serveImports } from "./imported/serveImports.ts"
 import { LiveEdges } from "./LiveEdges.ts"
 import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
@@ -42,12 +44,13 @@ const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
 const parts = ClaimAttendant.layer.pipe(
   Layer.provideMerge(Ordering.layer),
   Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer, Preflight.layer)),
-  Layer.provideMerge(VanishedIssuers.layer),
+  Layer.provideMerge(Layer.mergeAll(VanishedIssuers.layer, Imports.layer)),
   Layer.provideMerge(Layer.mergeAll(tables, edges, Wake.layer))
 )
 
 export const layer = Layer.mergeAll(
   handleRequests,
+  serveImports,
   scheduler,
   retirement,
   CertificateBucket.restorer,

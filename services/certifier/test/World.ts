@@ -87,6 +87,8 @@ export interface World {
   readonly spawnCertifier: () => ChildProcess
   /** The operator's call; gives back how many match. */
   readonly replace: (filter: (typeof replaceCertificates)["payload"]["Type"]) => Effect.Effect<number, CallError>
+  /** As the gateway and the operator ask: any call of the certifier's. */
+  readonly calls: Calls["Service"]
   readonly bucketKeys: Effect.Effect<ReadonlyArray<string>>
 }
 
@@ -199,6 +201,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
         stdio: ["ignore", "inherit", "inherit"]
       }),
     replace: (filter) => Effect.map(Context.get(operator, Calls).request(replaceCertificates, filter), ({ matching }) => matching),
+    calls: Context.get(operator, Calls),
     bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
   } satisfies World
 })

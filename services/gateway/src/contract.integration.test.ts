@@ -33,7 +33,8 @@ const filled = (path: string, ids: Readonly<Record<string, string>> = {}) => pat
 /** A body that passes the schema, for the calls that want one before they look at an id. */
 const bodies: Readonly<Record<string, unknown>> = {
   "POST /v1/applications/{id}/keys": { name: "k", scopes: ["usage:read"] },
-  "POST /v1/applications/{id}/credentials": { provider: "powerdns", token: { url: "http://127.0.0.1:1", api_key: "k" } }
+  "POST /v1/applications/{id}/credentials": { provider: "powerdns", token: { url: "http://127.0.0.1:1", api_key: "k" } },
+  "PUT /v1/connections/{id}/certificate": { certificate: "c", private_key: "k" }
 }
 
 let gateway: GatewayUnderTest

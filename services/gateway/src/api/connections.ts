@@ -53,6 +53,14 @@ export const ConnectionChange = Schema.Struct({
   metadata: Schema.optionalKey(Metadata)
 }).annotate({ identifier: "ConnectionChange" })
 
+/** A certificate of the caller's own, instead of one that we obtain and renew. */
+export const CertificateUpload = Schema.Struct({
+  /** PEM: the certificate and its intermediates, in any order. */
+  certificate: Schema.String,
+  /** PEM, not encrypted: EC P-256, EC P-384, or RSA with 2048 bits or more. Never returned. */
+  private_key: Schema.String
+}).annotate({ identifier: "CertificateUpload" })
+
 /** One record as it was just looked for at every authoritative server. */
 export const RecordCheck = Schema.Struct({
   host: RecordLook.fields.host,
@@ -106,5 +114,18 @@ export class ConnectionsApi extends HttpApiGroup.make("connections", { topLevel:
   }).annotate(Access, write),
   HttpApiEndpoint.post("applyRecords", "/v1/connections/:id/records:apply", { ...action, success: Connection })
     .annotate(Access, write)
-    .annotate(Refusals, ["no_credential", "ownership_not_found"])
+    .annotate(Refusals, ["no_credential", "ownership_not_found"]),
+  HttpApiEndpoint.put("importCertificate", "/v1/connections/:id/certificate", {
+    params,
+    payload: CertificateUpload,
+    success: CertificateMirror.annotate({ identifier: "Certificate" })
+  })
+    .annotate(Access, needs("connections:write"))
+    .annotate(Refusals, ["ownership_not_found"]),
+  HttpApiEndpoint.delete("removeCertificate", "/v1/connections/:id/certificate", {
+    params,
+    success: CertificateMirror.annotate({ identifier: "Certificate" })
+  })
+    .annotate(Access, needs("connections:write"))
+    .annotate(Refusals, ["ownership_not_found"])
 ) {}

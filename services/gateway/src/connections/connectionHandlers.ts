@@ -18,6 +18,7 @@ import { type Handlers, Reply } from "../http/Endpoint.ts"
 import { etagOf, expectedVersion } from "../http/etag.ts"
 import { Settings } from "../Settings.ts"
 import { checkNewConnection, filterHostname, makeCreateConnection } from "./createConnection.ts"
+import { makeImportedCertificate } from "./importedCertificate.ts"
 import { listConnections, readConnection } from "./readConnections.ts"
 
 const replyWith = (connection: ConnectionView) => new Reply(connection, { etag: etagOf(connection.version) })
@@ -37,6 +38,7 @@ export const connectionHandlers = Effect.gen(function* () {
   const calls = yield* Calls
   const settings = yield* Settings
   const create = makeCreateConnection(database, calls, settings)
+  const imported = makeImportedCertificate(database, calls)
   /** The lifecycle knows tenants; whether a connection is a widget token's own is known here. */
   const target = (caller: Caller, id: string) =>
     Effect.as(caller.kind === "widget" ? Effect.asVoid(readConnection(database, caller, id)) : Effect.void, {
@@ -83,7 +85,9 @@ export const connectionHandlers = Effect.gen(function* () {
     applyRecords: ({ caller, params }) =>
       Effect.flatMap(target(caller, params.id), (one) =>
         Effect.map(calls.request(applyRecords, one), ({ connection }) => replyWith(connection))
-      )
+      ),
+    importCertificate: ({ caller, params, body }) => imported.upload(caller, params.id, body),
+    removeCertificate: ({ caller, params }) => imported.remove(caller, params.id)
   }
   return handlers
 })

@@ -1,0 +1,48 @@
+/**
+ * A caller's own certificate for one connection: sealed for the certifier the moment it is here, and passed on.
+ *
+ * Owns: who may (the tenant whose connection holds the claim), the sealing. Leaves to the certifier: every rule about certificates and
+ * keys; its problems come back naming the field. Built against: a private key that the gateway, NATS or a log could give away. It is sealed
+ * for a public half that the certifier hands out, so nothing here can open it again.
+ */
+import type { Database } from "@connect-domain/database/Database.ts"
+import { importCertificate, importKey, withdrawCertificate } from "@connect-domain/messages/certifier.ts"
+import type { Calls } from "@connect-domain/nats/Calls.ts"
+import { importedKeyPlace, sealFor } from "@connect-domain/secrets/PublicSeal.ts"
+import { Effect } from "effect"
+import type { Caller } from "../auth/Caller.ts"
+import { ApiError, notFound } from "../http/ApiError.ts"
+
+interface Holder {
+  readonly claim_id: string | null
+  readonly hostname: string
+  readonly environment: "test" | "live"
+}
+
+export const makeImportedCertificate = ({ query }: Database["Service"], calls: Calls["Service"]) => {
+  const claimOf = Effect.fnUntraced(function* (caller: Caller, id: string) {
+    const [row] = yield* query<Holder>(
+      (sql) => sql`
+        select claim_id, hostname, environment from lifecycle.published_connections where tenant_id = ${caller.tenant_id} and id = ${id}`
+    )
+    if (row === undefined) return yield* notFound
+    if (row.claim_id === null)
+      return yield* new ApiError({
+        code: "ownership_not_found",
+        message: `${row.hostname} is not proven to be yours (any more): verify its ownership first`
+      })
+    const { claim_id, hostname, environment } = row
+    return { connection_id: id, tenant_id: caller.tenant_id, claim_id, hostname, environment }
+  })
+
+  return {
+    upload: Effect.fnUntraced(function* (caller: Caller, id: string, body: { readonly certificate: string; readonly private_key: string }) {
+      const claim = yield* claimOf(caller, id)
+      const sealed_key = sealFor(yield* calls.request(importKey, {}), body.private_key, importedKeyPlace(id))
+      return (yield* calls.request(importCertificate, { ...claim, certificate: body.certificate, sealed_key })).certificate
+    }),
+    remove: Effect.fnUntraced(function* (caller: Caller, id: string) {
+      return (yield* calls.request(withdrawCertificate, yield* claimOf(caller, id))).certificate
+    })
+  }
+}
