@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto"
 import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
+import { AlpnChallenges } from "./challenge/AlpnChallenges.ts"
 import type { ClientLimits, Edge } from "./client/Edge.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
@@ -86,6 +87,7 @@ export class Router {
       ...{ draining: false, newRequestId: requestIds(), traces: options.traces }
     }
     this.listeners = new Listeners({
+      challenges: new AlpnChallenges(registry, options.vault),
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort, handshakeMillis },
       maxConnections: options.maxConnections ?? 20_000,
       http2: options.http2 ?? "own",

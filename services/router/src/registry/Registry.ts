@@ -83,7 +83,13 @@ export class Registry implements HostnameTable {
 
   challenge(token: string, host: string): string | undefined {
     const entry = this.challenges.get(token)
-    return entry !== undefined && entry.hostname === host ? entry.key_authorization : undefined
+    return entry !== undefined && entry.hostname === host && entry.type !== "tls-alpn-01" ? entry.key_authorization : undefined
+  }
+
+  alpnChallenge(host: string): ChallengeEntry | undefined {
+    let found: ChallengeEntry | undefined
+    for (const entry of this.challenges.values()) if (entry.type === "tls-alpn-01" && entry.hostname === host) found = entry
+    return found
   }
 
   /** A full look at the hostnames bucket begins. What is served stays. */

@@ -5,6 +5,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net"
 import type { TLSSocket } from "node:tls"
+import type { AlpnChallenges } from "../challenge/AlpnChallenges.ts"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
@@ -26,6 +27,7 @@ export interface Address {
 export interface ListenersOptions {
   readonly edge: Edge
   readonly serverNames: ServerNames
+  readonly challenges: AlpnChallenges
   /** In redirects. Default: the port that the TLS listener got. */
   readonly publicHttpsPort?: number | undefined
   readonly handshakeMillis: number
@@ -52,7 +54,7 @@ export class Listeners {
   readonly failedHandshakes = new Map<string, number>()
   /** Connections beyond what one address may have. */
   refused = 0
-  readonly handshakes = { full: 0, resumed: 0 }
+  readonly handshakes = { full: 0, resumed: 0, validation: 0 }
   private readonly options: ListenersOptions
   private readonly http2: Http2Codec
   private readonly connections = new Set<Http1Connection>()
@@ -112,11 +114,12 @@ export class Listeners {
   }
 
   private onRaw(socket: Socket): void {
-    const { edge, serverNames, handshakeMillis } = this.options
+    const { edge, serverNames, challenges, handshakeMillis } = this.options
     this.admit(socket, (address, first) => {
       new SecureAccept(socket, {
-        ...{ deadlines: edge.deadlines, serverNames, handshakeMillis, first },
+        ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis, first },
         onSecure: (secured, serverName) => this.onSecure(secured, { address, scheme: "https", serverName }),
+        onValidated: () => this.handshakes.validation++,
         onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
       })
     })

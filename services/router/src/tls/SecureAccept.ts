@@ -1,12 +1,13 @@
 /**
  * One connection on the TLS port from its first byte to the end of its handshake.
  *
- * Owns: reading the ClientHello, choosing the context by it, the handshake's time limit. Leaves to `ServerNames.ts`: which context; to
- * `Listeners.ts`: what is spoken then. An unknown name gets its alert from here: it costs a look-up, no TLS object and no context.
+ * Owns: reading the ClientHello, choosing the context by it, the handshake's time limit. Leaves to `ServerNames.ts` and, for a CA that
+ * validates a name, to `AlpnChallenges.ts`: which context; to `Listeners.ts`: what is spoken then. An unknown name gets its alert from here: it costs a look-up, no TLS object and no context.
  * A session resumes only under the claim that it was made for: the context's session id is the claim's (E5).
  */
 import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
+import { type AlpnChallenges, acmeTls, isValidation, noApplicationProtocol } from "../challenge/AlpnChallenges.ts"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import { canonicalHost } from "../http1/HostNames.ts"
 import { maxHelloBytes, readClientHello, unrecognizedName } from "./readClientHello.ts"
@@ -15,16 +16,20 @@ import type { ServerNames } from "./ServerNames.ts"
 export interface AcceptOptions {
   readonly deadlines: Deadlines
   readonly serverNames: ServerNames
+  readonly challenges: AlpnChallenges
   readonly handshakeMillis: number
   /** Bytes that were read already, behind a PROXY header. */
   readonly first: Buffer | undefined
   readonly onSecure: (socket: TLSSocket, serverName: string) => void
+  /** A CA saw the answer to its TLS-ALPN-01 challenge; the connection is closed. */
+  readonly onValidated: () => void
   /** `reason`: one of a few. */
   readonly onFailed: (reason: string) => void
 }
 
 /** `h2`, `http/1.1` in the wire form that the constructor wants (RFC 7301 §3.1). */
 const protocols = Buffer.from("\x02h2\x08http/1.1", "latin1")
+const validation = Buffer.from(`\x0a${acmeTls}`, "latin1")
 
 export class SecureAccept implements Watched {
   deadline: number
@@ -61,22 +66,45 @@ export class SecureAccept implements Watched {
       return
     }
     const serverName = canonicalHost(hello.serverName)
-    this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context))
+    if (isValidation(hello.protocols)) this.validate(serverName)
+    else this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context))
+  }
+
+  /** RFC 8737 §3: the handshake is the whole answer, nothing is read or served on this connection. */
+  private validate(serverName: string): void {
+    const context = this.options.challenges.context(serverName)
+    if (context === undefined) {
+      this.refuse(noApplicationProtocol, "no-challenge")
+      return
+    }
+    this.secure(context, validation, (socket) => {
+      this.options.onValidated()
+      socket.destroySoon()
+    })
   }
 
   private handshake(serverName: string, context: SecureContext | undefined): void {
     if (this.over) return
     if (context === undefined) {
-      this.raw.end(unrecognizedName)
-      this.fail("no-certificate")
+      this.refuse(unrecognizedName, "no-certificate")
       return
     }
+    this.secure(context, protocols, (socket) => this.options.onSecure(socket, serverName))
+  }
+
+  private refuse(alert: Buffer, reason: string): void {
+    this.raw.end(alert)
+    this.raw.once("finish", () => this.raw.destroy())
+    this.fail(reason)
+  }
+
+  private secure(context: SecureContext, alpn: Buffer, done: (socket: TLSSocket) => void): void {
     this.raw.unshift(this.held!)
     this.held = undefined
     const socket = new TLSSocket(this.raw, {
       isServer: true,
       secureContext: context,
-      ALPNProtocols: protocols,
+      ALPNProtocols: alpn,
       allowHalfOpen: true
     } as never)
     this.secured = socket
@@ -87,7 +115,7 @@ export class SecureAccept implements Watched {
     socket.once("secure", () => {
       if (this.over) return
       this.finish()
-      this.options.onSecure(socket, serverName)
+      done(socket)
     })
   }
 
@@ -101,8 +129,7 @@ export class SecureAccept implements Watched {
     this.finish()
     this.options.onFailed(reason)
     this.secured?.destroy()
-    if (reason === "no-certificate") this.raw.once("finish", () => this.raw.destroy())
-    else this.raw.destroy()
+    if (!this.raw.writableEnded) this.raw.destroy()
   }
 
   onDeadline(): void {
