@@ -10,7 +10,8 @@ import { type DnsProvider, DnsProviderError, type Reason, Unsupported } from "@c
 import type { Zone } from "@connect-domain/dns-provider/RecordSet.ts"
 import type { DnsRecord } from "@connect-domain/domain/DnsRecord.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
-import { Lease } from "@connect-domain/nats/Lease.ts"
+import { Lease, type LeaseError } from "@connect-domain/nats/Lease.ts"
+import type { NatsUnavailable } from "@connect-domain/nats/Nats.ts"
 import { Context, Effect, Layer, Result } from "effect"
 import { Credentials } from "./Credentials.ts"
 
@@ -22,8 +23,10 @@ export type WriteOrder = {
   /** May foreign addresses and aliases at the planned names be replaced? */
   readonly replace: boolean
 }
-/** Which provider wrote (null: none holds the zone), or who must act instead. */
-export type WriteOutcome = { readonly provider: string | null; readonly failure: Reason | null }
+/** Which provider wrote (null: none holds the zone), or who must act instead. `changed`: something was not so already. */
+export type WriteOutcome = { readonly provider: string | null; readonly failure: Reason | null; readonly changed: boolean }
+/** A provider that needs no credential of a customer's. */
+export type Through = { readonly key: string; readonly provider: (typeof DnsProvider)["Service"] }
 
 /** A provider answers within seconds; a holder that is gone blocks its zone no longer than this. */
 const leaseSeconds = 15
@@ -33,6 +36,8 @@ export class ZoneWriter extends Context.Service<
   {
     /** Idempotent. Fails only when the lease can't be taken or was lost: the same order may be given again. */
     readonly write: (order: WriteOrder) => Effect.Effect<WriteOutcome, Unleased>
+    /** The same in a zone of ours. */
+    readonly writeOwn: (through: Through, order: Omit<WriteOrder, "credentials">) => Effect.Effect<WriteOutcome, Unleased>
   }
 >()("connector/ZoneWriter") {
   static readonly layer = Layer.effect(
@@ -43,42 +48,50 @@ export class ZoneWriter extends Context.Service<
       const inZone = (holder: Holder, order: WriteOrder) =>
         lease
           .withLease(leaseName(holder), { ttlSeconds: leaseSeconds }, writeInZone(holder, order), { onHeld: "wait" })
-          .pipe(Effect.map((): WriteOutcome => ({ provider: holder.key, failure: null })))
+          .pipe(Effect.map((changed): WriteOutcome => ({ provider: holder.key, failure: null, changed })))
+      const writeWith = (candidates: ReadonlyArray<Candidate>, order: WriteOrder) =>
+        Effect.gen(function* () {
+          const holder = yield* findHolder(candidates, order)
+          if ("reason" in holder) return { provider: holder.key, failure: holder.reason, changed: false }
+          return yield* Effect.catchTag(inZone(holder, order), "DnsProviderError", (error) =>
+            Effect.as(Effect.logInfo(error.message), { provider: holder.key, failure: error.reason, changed: false })
+          )
+        }).pipe(Effect.withSpan("connector.write", { attributes: { hostname: order.hostname, purpose: order.purpose } }))
       return ZoneWriter.of({
         write: (order) =>
-          Effect.gen(function* () {
-            const holder = yield* findHolder(credentials, order)
-            if ("reason" in holder) return { provider: holder.key, failure: holder.reason }
-            return yield* Effect.catchTag(inZone(holder, order), "DnsProviderError", (error) =>
-              Effect.as(Effect.logInfo(error.message), { provider: holder.key, failure: error.reason })
-            )
-          }).pipe(Effect.withSpan("connector.write", { attributes: { hostname: order.hostname, purpose: order.purpose } }))
+          writeWith(
+            order.credentials.map((sealed) => ({
+              key: sealed.provider,
+              open: Effect.map(credentials.open(sealed), ({ provider }) => provider)
+            })),
+            order
+          ),
+        writeOwn: ({ key, provider }, order) => writeWith([{ key, open: Effect.succeed(provider) }], { ...order, credentials: [] })
       })
     })
   )
 }
 
-type Unleased = Effect.Error<ReturnType<(typeof Lease)["Service"]["withLease"]>>
+type Unleased = LeaseError | NatsUnavailable
 type Holder = { readonly key: string; readonly provider: (typeof DnsProvider)["Service"]; readonly zone: Zone }
 type NoHolder = { readonly key: string | null; readonly reason: Reason }
+type Candidate = { readonly key: string; readonly open: Effect.Effect<(typeof DnsProvider)["Service"], Reason> }
 
 const leaseName = ({ key, zone }: Holder): string => `zone/${key}/${zone.name.replace(/[^a-z0-9._-]/g, "=")}`
 
 /** The first credential whose account holds the zone; otherwise the reason that a person can do most about. */
-const findHolder = Effect.fnUntraced(function* (credentials: (typeof Credentials)["Service"], order: WriteOrder) {
+const findHolder = Effect.fnUntraced(function* (candidates: ReadonlyArray<Candidate>, order: WriteOrder) {
   let nearest: NoHolder = {
     key: null,
     reason: new Unsupported({ capability: "credential", remedy: "this application has no DNS credential; set the records by hand" })
   }
-  for (const credential of order.credentials) {
+  for (const { key, open } of candidates) {
     const found = yield* Effect.result(
-      Effect.flatMap(credentials.open(credential), ({ provider }) =>
-        Effect.map(provider.findZone(order.hostname), (zone): Holder => ({ key: credential.provider, provider, zone }))
-      )
+      Effect.flatMap(open, (provider) => Effect.map(provider.findZone(order.hostname), (zone): Holder => ({ key, provider, zone })))
     )
     if (Result.isSuccess(found)) return found.success
     const reason = found.failure instanceof DnsProviderError ? found.failure.reason : found.failure
-    if (nearest.key === null || reason._tag !== "ZoneNotFound") nearest = { key: credential.provider, reason }
+    if (nearest.key === null || reason._tag !== "ZoneNotFound") nearest = { key, reason }
   }
   return nearest
 })
@@ -99,8 +112,9 @@ const planAndApply = Effect.fnUntraced(function* ({ key, provider, zone }: Holde
     : planChanges(current, order.records, { replaceForeign: order.replace && order.purpose === "records" })
   if (Result.isFailure(plan))
     return yield* new DnsProviderError({ provider: key, operation: "read", zone: "unchanged", reason: plan.failure })
-  if (plan.success.length === 0) return
+  if (plan.success.length === 0) return false
   // What stood before is part of the plan (`expect`), so this line is enough to undo it.
   yield* Effect.logInfo("writing records", { provider: key, zone: zone.name, changes: plan.success })
   yield* provider.apply(zone, plan.success)
+  return true
 })

@@ -1,5 +1,6 @@
 /**
- * The connector as one layer: the observer, the zones' actors, and the questions about providers and domains.
+ * The connector as one layer: the observer, the zones' actors, answers to DNS challenges, and the questions about providers
+ * and domains.
  *
  * Owns: the wiring. `main.ts` runs it alone; the all-in-one process runs it beside the others. It has no database.
  */
@@ -11,8 +12,10 @@ import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Effect, Layer } from "effect"
+import { AcmeZone } from "./AcmeZone.ts"
 import { zoneOrders } from "./applyChanges.ts"
 import { Credentials } from "./Credentials.ts"
+import { challengeCalls } from "./challengeCalls.ts"
 import { domainCheck } from "./domainCheck.ts"
 import { observer } from "./observe.ts"
 import { providerCalls } from "./providerCalls.ts"
@@ -26,13 +29,13 @@ const readiness = Layer.effectDiscard(
   })
 )
 
-const parts = ZoneWriter.layer.pipe(
+const parts = Layer.mergeAll(ZoneWriter.layer, AcmeZone.layer).pipe(
   Layer.provideMerge(Credentials.layer),
   Layer.provideMerge(Layer.mergeAll(Resolver.layer, HttpClient.layer))
 )
 
 /** Without infrastructure: for tests that bring their own. */
-export const connector = Layer.mergeAll(observer, zoneOrders, providerCalls, domainCheck).pipe(Layer.provide(parts))
+export const connector = Layer.mergeAll(observer, zoneOrders, providerCalls, domainCheck, challengeCalls).pipe(Layer.provide(parts))
 
 export const layer = Layer.mergeAll(connector, readiness, healthServer("connector")).pipe(
   Layer.provide(Readiness.layer),
