@@ -8,7 +8,7 @@
 import { Mode } from "@connect-domain/domain/Mode.ts"
 import { checked, isListenAddress, isUrl, type Setting, secretSetting, setting } from "@connect-domain/domain/Setting.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Option, Runtime } from "effect"
 import { healthListen } from "./healthServer.ts"
 import { redactText } from "./redact.ts"
 import { LogLevelSetting, levels, OtlpEndpoint } from "./Telemetry.ts"
@@ -75,7 +75,11 @@ export const wrongSettings = (settings: ReadonlyArray<Setting>): Effect.Effect<R
     return [...lines.values()]
   })
 
-/** Runs a service until SIGTERM. With wrong settings: their lines on standard error, exit code 1, and nothing was started. */
+/** Being told to stop and having stopped is success (E14): a supervisor must not read 130 as a crash and start it again. */
+const stopped: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+
+/** Runs a service until SIGTERM, then exits with 0. With wrong settings: their lines on standard error, exit code 1, and nothing was started. */
 export const runService = <E>(settings: ReadonlyArray<Setting>, service: Layer.Layer<never, E>): void =>
   NodeRuntime.runMain(
     Effect.flatMap(wrongSettings(settings), (lines) => {
@@ -84,5 +88,6 @@ export const runService = <E>(settings: ReadonlyArray<Setting>, service: Layer.L
         process.exitCode = 1
         process.stderr.write(`${lines.length} wrong settings, nothing was started:\n${lines.join("\n")}\n`)
       })
-    })
+    }),
+    { teardown: stopped }
   )

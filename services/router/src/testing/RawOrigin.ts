@@ -44,6 +44,11 @@ export class RawOrigin {
     })
   }
 
+  /** Resolves when what came on some connection is `enough`. */
+  async until(enough: (text: string) => boolean): Promise<void> {
+    while (!this.received.some(enough)) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
   stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy()
     return new Promise((resolve) => this.server.close(() => resolve()))

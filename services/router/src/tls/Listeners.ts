@@ -42,6 +42,8 @@ export interface ListenersOptions {
 }
 
 const drainPollMillis = 20
+/** A connection younger than this has a request or a handshake under way even where none can be seen yet: its client just asked for it. */
+const youngMillis = 1000
 const backlog = 4096
 
 const peerAddress = (socket: Socket): string => {
@@ -57,8 +59,12 @@ export class Listeners {
   readonly handshakes = { full: 0, resumed: 0, validation: 0 }
   private readonly options: ListenersOptions
   private readonly http2: Http2Codec
-  private readonly connections = new Set<Http1Connection>()
-  private readonly sockets = new Set<Socket>()
+  /** With when each was ready for its first request. */
+  private readonly connections = new Map<Http1Connection, number>()
+  /** Every socket, with when it was accepted. */
+  private readonly sockets = new Map<Socket, number>()
+  /** Those of which no client's protocol is served yet: PROXY header or handshake. */
+  private readonly unserved = new Set<Socket>()
   private readonly plain: Server
   private readonly secure: Server
 
@@ -81,14 +87,19 @@ export class Listeners {
   private decidePlain: Decide = decidePlain(443)
 
   private track(socket: Socket): void {
-    this.sockets.add(socket)
+    this.sockets.set(socket, performance.now())
+    this.unserved.add(socket)
     socket.on("error", () => {})
-    socket.once("close", () => this.sockets.delete(socket))
+    socket.once("close", () => {
+      this.sockets.delete(socket)
+      this.unserved.delete(socket)
+    })
   }
 
   private onPlain(socket: Socket): void {
     this.admit(socket, (address, first) => {
       if (first !== undefined) socket.unshift(first)
+      this.unserved.delete(socket)
       this.serve(socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
     })
   }
@@ -116,13 +127,31 @@ export class Listeners {
   private onRaw(socket: Socket): void {
     const { edge, serverNames, challenges, handshakeMillis } = this.options
     this.admit(socket, (address, first) => {
+      if (!edge.gate.connect(address)) {
+        socket.destroy()
+        return
+      }
       new SecureAccept(socket, {
+        admit: (serverName) => this.admitHandshake(socket, serverName),
         ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis, first },
-        onSecure: (secured, serverName) => this.onSecure(secured, { address, scheme: "https", serverName }),
+        onSecure: (secured, serverName) => {
+          this.unserved.delete(socket)
+          this.onSecure(secured, { address, scheme: "https", serverName })
+        },
         onValidated: () => this.handshakes.validation++,
         onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
       })
     })
+  }
+
+  /** False: the hostname has as many connections as it may have, or its part of an overload is shed. */
+  private admitHandshake(socket: Socket, serverName: string): boolean {
+    const { gate, table } = this.options.edge
+    const entry = table.find(serverName)
+    if (entry === undefined) return true
+    const use = gate.handshake(entry)
+    if (use !== undefined) socket.once("close", () => gate.disconnected(use))
+    return use !== undefined
   }
 
   private onSecure(socket: TLSSocket, peer: ClientPeer): void {
@@ -139,7 +168,7 @@ export class Listeners {
   private serve(socket: Socket, peer: ClientPeer, decide: Decide): void {
     const { edge } = this.options
     const connection = new Http1Connection(edge, socket, peer, decide)
-    this.connections.add(connection)
+    this.connections.set(connection, performance.now())
     edge.observer.connectionOpened(peer.scheme)
     socket.once("close", () => {
       this.connections.delete(connection)
@@ -147,19 +176,27 @@ export class Listeners {
     })
   }
 
-  /** Stops accepting, lets requests in flight finish, ends what is left after `millis`. */
+  /**
+   * Stops accepting, lets requests in flight finish, ends what is left after `millis`: tunnels and event streams too. At once when nothing is.
+   * Idle connections are closed, but not before they are a second old: their first request is probably on its way.
+   */
   async drain(millis: number): Promise<void> {
     this.plain.close()
     this.secure.close()
     this.http2.drain()
     const until = performance.now() + millis
-    for (;;) {
-      for (const connection of this.connections) if (connection.idle) connection.closeGently()
-      if (this.sockets.size === 0 || performance.now() >= until) break
+    while (this.sockets.size > 0 && performance.now() < until) {
+      this.closeIdle(performance.now() - youngMillis)
       await new Promise((resolve) => setTimeout(resolve, drainPollMillis))
     }
     this.http2.destroy()
-    for (const socket of this.sockets) socket.destroy()
+    for (const socket of this.sockets.keys()) socket.destroy()
+  }
+
+  /** `before`: when a connection must have been accepted to count. */
+  private closeIdle(before: number): void {
+    for (const [connection, since] of this.connections) if (connection.idle && since < before) connection.closeGently()
+    for (const socket of this.unserved) if (this.sockets.get(socket)! < before) socket.destroy()
   }
 
   get open(): number {
