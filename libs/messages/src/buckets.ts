@@ -6,6 +6,7 @@
 import { Schema } from "effect"
 import { Environment } from "./connection.ts"
 import { bucket } from "./definition.ts"
+import { HostnameFlags } from "./edge.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -25,7 +26,7 @@ export const HostnameEntry = Schema.Struct({
   environment: Environment,
   origin: Schema.NullOr(Schema.String),
   certificate_id: Schema.NullOr(Schema.String),
-  /** Switches of this hostname; an unknown one is ignored. */
+  /** Switches of this hostname, as `HostnameFlags` in edge.ts; an unknown one is ignored. */
   flags: Schema.Record(Schema.String, Schema.Json),
   /** A Postgres sequence value: entries are put upwards only. */
   version: Schema.Int
@@ -40,6 +41,30 @@ export const hostnames = bucket({
   value: Schema.Union([HostnameEntry, RegistryMeta]),
   ttl: false,
   maxBytes: 4096 * mebibyte
+})
+
+/**
+ * Key: the application's id. What holds for every hostname of an application, so that changing it is one put however many there are.
+ * `flags` stand behind a hostname's own. Every application has an entry while it exists; rebuilt from Postgres.
+ */
+export const ApplicationEntry = Schema.Struct({
+  application_id: Schema.String,
+  tenant_id: Schema.String,
+  /** For hostnames whose flag `origin` says `application`. */
+  origin: Schema.NullOr(Schema.String),
+  flags: HostnameFlags,
+  /** HTML, at most 32 KiB of UTF-8, with placeholders; null for the edge's own pages. */
+  error_page: Schema.NullOr(Schema.String)
+})
+export type ApplicationEntry = typeof ApplicationEntry.Type
+
+export const applications = bucket({
+  bucket: "applications",
+  writers: ["lifecycle"],
+  readers: ["router", "lifecycle"],
+  value: ApplicationEntry,
+  ttl: false,
+  maxBytes: 1024 * mebibyte
 })
 
 /** Key: the certificate id. The key is sealed under EDGE_KEK at place {tenant: claim_id, table: "certificates", column: "key", row: id}. */

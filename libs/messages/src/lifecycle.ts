@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { CertificateMirror, ConnectionView, Environment, SetupType } from "./connection.ts"
 import { call, work } from "./definition.ts"
+import { EdgeChange, EdgeSettings } from "./edge.ts"
 import { DesiredRecord, OwnershipLook, RecordsLook, SealedCredential } from "./record.ts"
 
 /** A record of an application's template: placeholders `{hostname} {apex} {edge}` in host and value. */
@@ -40,12 +41,15 @@ export const createConnection = call({
     metadata: Schema.Record(Schema.String, Schema.Json),
     credentials: Schema.Array(SealedCredential),
     /** The application's own origin, for the registry entry when the connection names none. */
-    application_origin: Schema.NullOr(Schema.String)
+    application_origin: Schema.NullOr(Schema.String),
+    edge: Schema.optionalKey(EdgeSettings)
   }),
   success: Schema.Struct({ connection: ConnectionView })
 })
 
-/** Errors: `not_found`, `precondition_failed` (expected_version differs), `invalid`. */
+/**
+ * Errors: `not_found`, `precondition_failed` (expected_version differs), `invalid`, `connection_archived`, `redirect_target_not_connected`.
+ */
 export const updateConnection = call({
   subject: "cd.call.v1.lifecycle.update",
   from: ["gateway"],
@@ -56,7 +60,9 @@ export const updateConnection = call({
     expected_version: Schema.NullOr(Schema.Int),
     metadata: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
     origin: Schema.optionalKey(Schema.NullOr(Schema.String)),
-    batch_id: Schema.optionalKey(Schema.NullOr(Schema.String))
+    batch_id: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    /** Null takes every setting away. */
+    edge: Schema.optionalKey(Schema.NullOr(EdgeChange))
   }),
   success: Schema.Struct({ connection: ConnectionView })
 })
@@ -157,7 +163,7 @@ export const certificateChanged = work({
   })
 })
 
-/** The application's origin or template changed: registry entries of its connections are written anew. */
+/** The application was made, changed or deleted: its entry in the bucket `applications` is written anew. */
 export const applicationChanged = work({
   subject: "cd.work.v1.lifecycle.application.changed.{application_id}",
   from: ["gateway"],

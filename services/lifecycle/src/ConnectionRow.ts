@@ -8,6 +8,7 @@ import type { Connection } from "@connect-domain/connection/State.ts"
 import { registryKey } from "@connect-domain/domain/Hostname.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
+import { type EdgeSettings, flagsOf } from "@connect-domain/messages/edge.ts"
 
 type Wide = Omit<ConnectionView, "state" | "setup_type" | "created_at" | "updated_at" | "next_check_at" | "version" | "ownership_challenge">
 type Challenge = ConnectionView["ownership_challenge"]
@@ -22,6 +23,7 @@ export interface ConnectionRow extends Connection {
   readonly metadata: Wide["metadata"]
   readonly origin: string | null
   readonly application_origin: string | null
+  readonly edge: EdgeSettings
   readonly challenge: Challenge
   /** Message headers of the request that made it: its id and trace. */
   readonly made_by: Readonly<Record<string, string>> | null
@@ -71,7 +73,7 @@ export const fixedColumns = {
 } as const
 // biome-ignore format: a table
 export const changingColumns = {
-  batch_id: "text", metadata: "jsonb", origin: "text", application_origin: "text", state: "text", interrupted: "text",
+  batch_id: "text", metadata: "jsonb", origin: "text", application_origin: "text", edge: "jsonb", state: "text", interrupted: "text",
   claimed_hostname: "text", attempt: "integer", open_write: "integer", step: "integer", misses: "integer", challenge_written: "boolean",
   entered_at: "timestamptz", progress_at: "timestamptz", next_check_at: "timestamptz", error_code: "text", provider: "text",
   observed_records: "jsonb", certificate: "jsonb", certificate_id: "text", revision: "integer", event_count: "integer",
@@ -91,6 +93,7 @@ export const toView = (row: ConnectionRow): ConnectionView => ({
   batch_id: row.batch_id,
   error_code: row.error_code,
   origin: row.origin,
+  edge: row.edge,
   metadata: row.metadata,
   created_at: iso(row.created_at),
   updated_at: iso(row.updated_at),
@@ -115,7 +118,7 @@ export const registryEntry = (row: ConnectionRow): { readonly key: string; reado
     environment: row.environment,
     origin: row.origin ?? row.application_origin,
     certificate_id: row.claimed ? row.certificate_id : null,
-    flags: {}
+    flags: row.origin === null ? { ...flagsOf(row.edge), origin: "application" } : flagsOf(row.edge)
   }
 })
 
@@ -123,7 +126,7 @@ export const registryEntry = (row: ConnectionRow): { readonly key: string; reado
 export type NewRow = Pick<
   ConnectionRow,
   | "id" | "tenant_id" | "application_id" | "environment" | "hostname" | "kind" | "setup_type" | "automatic" | "batch_id" | "metadata"
-  | "origin" | "application_origin" | "desired_records" | "challenge" | "made_by"
+  | "origin" | "application_origin" | "edge" | "desired_records" | "challenge" | "made_by"
 >
 
 export const newRow = (given: NewRow, now: number): ConnectionRow => ({

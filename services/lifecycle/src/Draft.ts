@@ -22,7 +22,7 @@ import { Exit } from "effect"
 import { type ConnectionRow, registryEntry } from "./ConnectionRow.ts"
 
 /** What of a row no decision depends on, and a caller may change. */
-export type Edit = Partial<Pick<ConnectionRow, "metadata" | "origin" | "application_origin" | "batch_id">>
+export type Edit = Partial<Pick<ConnectionRow, "metadata" | "origin" | "edge" | "batch_id">>
 
 export interface Told {
   readonly id: string

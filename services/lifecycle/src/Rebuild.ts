@@ -2,7 +2,7 @@
  * Restores what NATS holds from what Postgres knows.
  *
  * Owns: streams and buckets (made from the catalogue), a new epoch, every registry entry marked dirty, the event log sent again, all open
- * work made due. Leaves to the registry's relay: the puts, and `_meta` last.
+ * work made due. Leaves to the registry's relay: the puts, and `_meta` last; to `Applications.ts`: the applications' entries.
  * Happens at the start and after each reconnect when the store is not the one that this database filled, and when an operator asks.
  * Built against: a JetStream store that was deleted, or that lost what it had acknowledged. The edges serve on meanwhile: an epoch that is
  * not complete takes nothing from them.
@@ -16,6 +16,7 @@ import { Nats } from "@connect-domain/nats/Nats.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Context, Effect, Layer, Schedule, Stream } from "effect"
+import { Applications } from "./Applications.ts"
 import { Wake } from "./Wake.ts"
 
 /** Open work is spread, so that 100,000 waiting connections don't knock in one second. Connections per second. */
@@ -42,11 +43,17 @@ export class Rebuild extends Context.Service<
       const db = yield* Database
       const nats = yield* Nats
       const outbox = yield* Outbox
+      const applications = yield* Applications
       const { registry, deadline } = yield* Wake
       const bucket = (yield* Kv).bucket(hostnames)
       const provisioned = Effect.mapError(
         Effect.provideService(provision, Nats, nats),
         (error) => new CallError({ code: "unavailable", message: error.message })
+      )
+
+      /** Before any hostname that refers to one. */
+      const published = Effect.mapError(applications.publishAll, (error) =>
+        error._tag === "NatsUnavailable" ? new CallError({ code: "unavailable", message: error.message }) : error
       )
 
       const begin = Effect.fnUntraced(function* (why: string, sendEvents: boolean) {
@@ -85,6 +92,7 @@ export class Rebuild extends Context.Service<
           )
       const rebuild = Effect.fnUntraced(function* (why: string, sendEvents = true) {
         yield* provisioned
+        yield* published
         const begun = yield* begin(why, sendEvents)
         return { ...begun, hostnames: yield* finished(begun.epoch) }
       })
@@ -92,6 +100,7 @@ export class Rebuild extends Context.Service<
       /** Is this the store that this database filled? Streams in memory are empty after a restart in any case: their work is due again. */
       const check = Effect.gen(function* () {
         yield* provisioned
+        yield* published
         const [known] = yield* db.query<{ epoch: string }>((sql) => sql`select epoch from lifecycle.epoch`)
         const meta = yield* Effect.mapError(bucket.get(metaKey), (error) => new CallError({ code: "unavailable", message: error.message }))
         if (known === undefined) return yield* begin("a new installation", false)

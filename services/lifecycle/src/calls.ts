@@ -4,6 +4,7 @@
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
+import { changedEdge } from "@connect-domain/messages/edge.ts"
 import {
   applyRecords,
   archiveConnection,
@@ -23,6 +24,7 @@ import { makeCreate } from "./createConnection.ts"
 import type { Edit } from "./Draft.ts"
 import { makeLooks } from "./Looks.ts"
 import { Rebuild } from "./Rebuild.ts"
+import { checkRedirect } from "./redirectTarget.ts"
 
 /** Postgres that is away is the caller's to wait for; anything else of its making is our defect. */
 const answered = <A>(effect: Effect.Effect<A, CallError | DatabaseError>): Effect.Effect<A, CallError> =>
@@ -45,15 +47,15 @@ export const answerCalls = Effect.gen(function* () {
   yield* calls.serve(createConnection, (request) => answered(Effect.map(create(request), (row) => view({ row }))))
   yield* calls.serve(updateConnection, (request) =>
     answered(
-      Effect.map(
-        actor.tell({
-          id: request.connection_id,
-          tenantId: request.tenant_id,
-          command: { name: "UpdateRouting" },
-          edit: (row) => edited(row, request)
-        }),
-        view
-      )
+      Effect.gen(function* () {
+        const { connection_id: id, tenant_id: tenantId } = request
+        const redirect = request.edge?.redirect
+        if (redirect !== undefined && redirect !== null) {
+          const row = yield* readConnection(db, id, tenantId)
+          if (row !== undefined && row.state !== "archived") yield* checkRedirect(db, row, redirect)
+        }
+        return view(yield* actor.tell({ id, tenantId, command: { name: "UpdateRouting" }, edit: (row) => edited(row, request) }))
+      })
     )
   )
   yield* calls.serve(archiveConnection, ({ connection_id: id, tenant_id: tenantId }) =>
@@ -100,10 +102,14 @@ const edited = (row: ConnectionRow, request: typeof updateConnection.payload.Typ
   if (JSON.stringify([request.metadata, request.origin, request.batch_id]).includes("\\u0000")) {
     return new CallError({ code: "invalid", message: "the character U+0000 can't be stored" })
   }
-  if (row.state === "archived") return new CallError({ code: "not_found", message: "no such connection" })
+  if (row.state === "archived") {
+    const message = `this connection is archived and does not change any more: create a new one for ${row.hostname} with POST /v1/connections`
+    return new CallError({ code: "connection_archived", message })
+  }
   return {
     ...(request.metadata === undefined ? {} : { metadata: request.metadata }),
     ...(request.origin === undefined ? {} : { origin: request.origin }),
+    ...(request.edge === undefined ? {} : { edge: changedEdge(row.edge, request.edge) }),
     ...(request.batch_id === undefined ? {} : { batch_id: request.batch_id })
   }
 }

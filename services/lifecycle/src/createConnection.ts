@@ -22,6 +22,7 @@ import { insertConnections, readConnection, sharing } from "./connectionStore.ts
 import { Draft, type Headers, type Surroundings } from "./Draft.ts"
 import { groupCommit } from "./GroupCommit.ts"
 import { type OutboxRow, reservationCommitted, toOutbox } from "./outgoing.ts"
+import { checkRedirect } from "./redirectTarget.ts"
 import { timing } from "./timing.ts"
 import { Wake } from "./Wake.ts"
 
@@ -59,6 +60,7 @@ export const makeCreate = Effect.gen(function* () {
       return Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         const row = yield* Effect.fromResult(plan(request, headers, edge, edge_addresses, now))
+        yield* checkRedirect(db, row, row.edge.redirect)
         return yield* insert(firstStep(row, request, headers, { now, random: Math.random, timing: settings }))
       })
     })
@@ -120,6 +122,7 @@ const plan = (
         metadata: request.metadata,
         origin: request.origin,
         application_origin: request.application_origin,
+        edge: request.edge ?? {},
         desired_records: records.success,
         challenge: { name: challengeName(hostname), type: "TXT", value: newChallengeValue() },
         made_by

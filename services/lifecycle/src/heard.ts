@@ -5,7 +5,6 @@
  * connection that does not exist is done with: it was sent for a create that was refused, or by hand.
  */
 import type { Command } from "@connect-domain/connection/Command.ts"
-import { Database } from "@connect-domain/database/Database.ts"
 import {
   applicationChanged,
   certificateChanged,
@@ -16,6 +15,7 @@ import {
 import type { RecordsLook } from "@connect-domain/messages/record.ts"
 import { handle, type MessageMeta, Work } from "@connect-domain/nats/Work.ts"
 import { Effect } from "effect"
+import { Applications } from "./Applications.ts"
 import { ConnectionActor } from "./ConnectionActor.ts"
 
 /** PostgreSQL's text holds every character but this one; a TXT record may hold it. */
@@ -60,7 +60,7 @@ const concurrency = 256
 export const hear = Effect.gen(function* () {
   const work = yield* Work
   const actor = yield* ConnectionActor
-  const db = yield* Database
+  const applications = yield* Applications
 
   /** A look's answer closes its question and needs no `meta`: remembering every look at a million domains would be the largest table. */
   const tell = (id: string, command: Command, meta?: MessageMeta) =>
@@ -85,18 +85,5 @@ export const hear = Effect.gen(function* () {
     { concurrency }
   )
 
-  yield* work.consume("lifecycle_application", [
-    handle(applicationChanged, ({ application_id }) =>
-      Effect.gen(function* () {
-        const held = yield* db.query<{ id: string; origin: string | null }>(
-          (sql) => sql`
-            select c.id, a.origin from lifecycle.connections c join gateway.published_applications a on a.id = c.application_id
-            where c.application_id = ${application_id} and c.state <> 'archived' and c.application_origin is distinct from a.origin`
-        )
-        const update = ({ id, origin }: (typeof held)[number]) =>
-          Effect.ignore(actor.tell({ id, command: { name: "UpdateRouting" }, edit: () => ({ application_origin: origin }) }))
-        yield* Effect.forEach(held, update, { concurrency: 64, discard: true })
-      })
-    )
-  ])
+  yield* work.consume("lifecycle_application", [handle(applicationChanged, ({ application_id }) => applications.publish([application_id]))])
 })

@@ -190,8 +190,8 @@ layer(everything, { excludeTestServices: true, timeout: 120_000 })("lifecycle", 
         yield* verify(connection)
       }
       yield* work.send(applicationChanged, { application_id, tenant_id: tenant }, { id: crypto.randomUUID() })
-      yield* eventually(Effect.sync(() => assert.strictEqual(world.origins.get(follows.hostname), "https://new.example")))
-      assert.strictEqual(world.origins.get(own.hostname), "https://own.example")
+      yield* eventually(Effect.sync(() => assert.strictEqual(world.originOf(follows.hostname), "https://new.example")))
+      assert.strictEqual(world.originOf(own.hostname), "https://own.example")
     })
   )
 

@@ -12,6 +12,7 @@ import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Effect, Fiber, Layer } from "effect"
+import { Applications } from "./Applications.ts"
 import { ConnectionActor } from "./ConnectionActor.ts"
 import { answerCalls } from "./calls.ts"
 import { Edges } from "./Edges.ts"
@@ -47,6 +48,7 @@ export const layer = running.pipe(
   Layer.provide(healthServer("lifecycle")),
   Layer.provide(ConnectionActor.layer),
   Layer.provide([Edges.layer, Rebuild.layer]),
+  Layer.provide(Applications.layer),
   Layer.provide(Outbox.layer("lifecycle")),
   Layer.provide(Wake.layer),
   Layer.provide([Database.layer("lifecycle"), messaging("lifecycle"), Readiness.layer]),

@@ -3,7 +3,15 @@
  *
  * Owns: what stands in the DNS and what was asked. Each player can be told to be away or to fail.
  */
-import { certificates, edges, type HostnameEntry, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
+import {
+  type ApplicationEntry,
+  applications,
+  certificates,
+  edges,
+  type HostnameEntry,
+  hostnames,
+  metaKey
+} from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
 import { applyChange, lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import { certificateChanged, ownershipObserved, recordsApplied, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
@@ -28,9 +36,17 @@ export class World {
   readonly released: Array<string> = []
   /** What the edge serves: host name → certificate id. */
   readonly served = new Map<string, string | null>()
-  readonly origins = new Map<string, string | null>()
+  readonly entries = new Map<string, HostnameEntry>()
+  readonly applications = new Map<string, ApplicationEntry>()
   meta: { readonly epoch: string; readonly complete: boolean; readonly count: number } | undefined
   private appliedRevision = 0
+
+  /** Where the edge sends visitors of this name. */
+  originOf(hostname: string): string | null | undefined {
+    const entry = this.entries.get(hostname)
+    const application = this.applications.get(entry?.application_id ?? "")
+    return entry?.flags.origin === "application" && application !== undefined ? application.origin : entry?.origin
+  }
 
   verdict(right: boolean): Verdict {
     return this.unreachable ? "unknown" : right ? "match" : "mismatch"
@@ -195,6 +211,16 @@ export class World {
           }),
           Effect.forkScoped
         )
+        yield* kv.bucket(applications).watch.pipe(
+          Stream.runForEach((event) =>
+            Effect.sync(() => {
+              if (event.type !== "entry") return
+              if (event.value === undefined) this.applications.delete(event.key)
+              else this.applications.set(event.key, event.value)
+            })
+          ),
+          Effect.forkScoped
+        )
         const beat = Effect.suspend(() => (this.edgeConnected ? report : Effect.void))
         yield* Effect.forkScoped(Effect.repeat(beat, Schedule.spaced("500 millis")))
       })
@@ -202,7 +228,7 @@ export class World {
   }
 
   private apply(entry: HostnameEntry) {
-    this.origins.set(entry.hostname, entry.origin)
+    this.entries.set(entry.hostname, entry)
     if (entry.status === "held") this.served.set(entry.hostname, entry.certificate_id)
     else this.served.delete(entry.hostname)
   }
