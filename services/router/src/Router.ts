@@ -10,6 +10,7 @@ import type { Vault } from "@connect-domain/secrets/Vault.ts"
 import { AlpnChallenges } from "./challenge/AlpnChallenges.ts"
 import type { ClientLimits, Edge } from "./client/Edge.ts"
 import { Deadlines } from "./Deadlines.ts"
+import { Gate, type GateSettings } from "./limits/Gate.ts"
 import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
 import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
@@ -42,6 +43,8 @@ export interface RouterOptions {
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>
   readonly pool?: Partial<PoolLimits>
+  /** Rates, shares and shedding; default: none. */
+  readonly gate?: GateSettings
 }
 
 const clientLimits: ClientLimits = {
@@ -68,6 +71,7 @@ export class Router {
   readonly contexts: Contexts
   readonly pool: OriginPool
   readonly listeners: Listeners
+  readonly gate: Gate
   private readonly deadlines = new Deadlines()
   private readonly edge: Edge & { draining: boolean }
 
@@ -82,8 +86,16 @@ export class Router {
       ...(options.originCa === undefined ? {} : { ca: options.originCa })
     })
     this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
+    this.gate = new Gate(options.gate)
     this.edge = {
-      ...{ table: registry, pool: this.pool, deadlines, limits: { ...clientLimits, ...options.limits }, observer: this.metrics },
+      ...{
+        table: registry,
+        pool: this.pool,
+        gate: this.gate,
+        deadlines,
+        limits: { ...clientLimits, ...options.limits },
+        observer: this.metrics
+      },
       ...{ draining: false, newRequestId: requestIds(), traces: options.traces }
     }
     this.listeners = new Listeners({
@@ -98,7 +110,7 @@ export class Router {
   }
 
   private addGauges(registry: Registry): void {
-    const { contexts, listeners, pool, serverNames } = this
+    const { contexts, gate, listeners, pool, serverNames } = this
     const gauge = (name: string, help: string, read: () => number) => ({ name, help, type: "gauge" as const, read })
     this.metrics.add(
       gauge("edge_hostnames", "Hostnames that are served.", () => registry.size),
@@ -106,6 +118,8 @@ export class Router {
       gauge("edge_sockets", "Open client sockets, handshakes included.", () => listeners.open),
       gauge("edge_origin_connections_busy", "Origin connections in use.", () => pool.size.busy),
       gauge("edge_origin_connections_idle", "Origin connections kept.", () => pool.size.idle),
+      gauge("edge_overloaded", "1 while floods are shed.", () => Number(gate.load.overload.shedding)),
+      gauge("edge_limited_clients_forgotten", "Rates of clients that were forgotten for want of room.", () => gate.clients.evicted),
       gauge("edge_registry_revision", "Applied revision of the registry.", () => registry.appliedRevision),
       ...[
         {
@@ -120,7 +134,8 @@ export class Router {
           label: "outcome",
           help: "Answers to SNI.",
           read: () => new Map(Object.entries(serverNames.counts))
-        }
+        },
+        { name: "edge_shed_total", label: "reason", help: "Requests and connections refused by a limit.", read: () => gate.refusals }
       ].map((counter) => ({ ...counter, type: "counter" as const }))
     )
   }
@@ -128,6 +143,7 @@ export class Router {
   /** Returns the ports. Rejects with a sentence when one is taken. */
   async start(http: Address, https: Address): Promise<{ readonly http: number; readonly https: number }> {
     this.deadlines.start()
+    this.gate.load.start()
     return this.listeners.listen(http, https)
   }
 
@@ -137,6 +153,7 @@ export class Router {
     this.serverNames.close()
     await this.listeners.drain(millis)
     this.pool.close()
+    this.gate.load.stop()
     this.deadlines.stop()
   }
 }

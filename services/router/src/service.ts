@@ -17,6 +17,7 @@ import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { OtlpEndpoint, Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Clock, Data, Effect, Layer, Option, Queue, Schedule, Tracer } from "effect"
+import { readGateSettings } from "./limits/LimitSettings.ts"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
 import { RequestTraces } from "./observe/RequestTraces.ts"
@@ -102,6 +103,7 @@ const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
       perClient: yield* settings.ClientConnections,
       ...(trustedProxies === undefined ? {} : { trustedProxies }),
       ...(traces === undefined ? {} : { traces }),
+      gate: yield* readGateSettings,
       publicHttpsPort: yield* settings.PublicHttpsPort,
       connectMillis: (yield* settings.OriginConnectSeconds) * 1000,
       ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),

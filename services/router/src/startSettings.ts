@@ -7,6 +7,7 @@ import { keyRingSettings } from "@connect-domain/secrets/KeyRing.ts"
 import { telemetrySettings } from "@connect-domain/telemetry/checkSettings.ts"
 import { fileSetting } from "@connect-domain/telemetry/fileSetting.ts"
 import type { Config } from "effect"
+import * as limits from "./limits/LimitSettings.ts"
 import { AccessLogMode } from "./observe/AccessLog.ts"
 import * as config from "./RouterConfig.ts"
 
@@ -18,6 +19,26 @@ const listenSetting = (name: string, read: Config.Config<string>) =>
   )
 const many = 10_000_000
 const day = 86_400
+
+const rateSetting = (name: string, read: Config.Config<number>) =>
+  numberSetting(name, read, { least: 0, most: 1_000_000, unit: "a second; 0 for no limit" })
+const countSetting = (name: string, read: Config.Config<number>, unit = "requests; 0 for no limit") =>
+  numberSetting(name, read, { least: 0, most: many, unit })
+const limitSettings: ReadonlyArray<Setting> = [
+  rateSetting("CD_EDGE_REQUESTS_PER_SECOND", limits.RequestsPerSecond),
+  countSetting("CD_EDGE_REQUESTS_BURST", limits.RequestsBurst, "requests; 0 for one second's worth"),
+  rateSetting("CD_EDGE_REQUESTS_PER_SECOND_PER_IP", limits.RequestsPerIp),
+  countSetting("CD_EDGE_REQUESTS_BURST_PER_IP", limits.RequestsBurstPerIp, "requests; 0 for one second's worth"),
+  countSetting("CD_EDGE_HOSTNAME_CONNECTIONS", limits.HostnameConnections, "connections; 0 for no limit"),
+  countSetting("CD_EDGE_HOSTNAME_REQUESTS", limits.HostnameRequests),
+  rateSetting("CD_EDGE_CLIENT_REQUESTS_PER_SECOND", limits.ClientRequests),
+  countSetting("CD_EDGE_CLIENT_REQUESTS_BURST", limits.ClientRequestsBurst, "requests; 0 for one second's worth"),
+  rateSetting("CD_EDGE_CLIENT_HANDSHAKES_PER_SECOND", limits.ClientHandshakes),
+  countSetting("CD_EDGE_CLIENT_HANDSHAKES_BURST", limits.ClientHandshakesBurst, "handshakes; 0 for one second's worth"),
+  countSetting("CD_EDGE_MAX_REQUESTS", limits.MaxRequests),
+  countSetting("CD_EDGE_SHED_MILLIS", limits.ShedMillis, "milliseconds; 0 never to shed"),
+  numberSetting("CD_EDGE_LIMITED_CLIENTS", limits.LimitedClients, { least: 16, most: many, unit: "clients" })
+]
 
 export const settings: ReadonlyArray<Setting> = [
   ...modeSettings,
@@ -40,6 +61,7 @@ export const settings: ReadonlyArray<Setting> = [
   numberSetting("CD_EDGE_MAX_CONNECTIONS", config.MaxConnections, { least: 1, most: many, unit: "connections" }),
   numberSetting("CD_EDGE_ORIGIN_CONNECTIONS", config.OriginConnections, { least: 1, most: many, unit: "connections" }),
   numberSetting("CD_EDGE_CLIENT_CONNECTIONS", config.ClientConnections, { least: 1, most: many, unit: "connections" }),
+  ...limitSettings,
   setting("CD_EDGE_PROXY_TRUSTED", config.TrustedNetworks, "networks such as 10.0.0.0/8, separated by commas, or nothing"),
   setting("CD_EDGE_REUSE_PORT", config.ReusePort, "true or false"),
   setting("CD_EDGE_HTTP2", config.Http2Setting, "own or node"),

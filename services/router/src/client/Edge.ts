@@ -8,6 +8,7 @@ import type { Deadlines } from "../Deadlines.ts"
 import { decideRoute } from "../exchange/decideRoute.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
+import type { Client, Gate, Refused } from "../limits/Gate.ts"
 import type { Observer } from "../observe/RequestRecord.ts"
 import type { RequestTraces } from "../observe/RequestTraces.ts"
 import { type Origin, readOrigin } from "../origin/Origin.ts"
@@ -30,7 +31,7 @@ export interface ClientLimits {
 }
 
 /** Who is on the other end of a connection. */
-export interface ClientPeer {
+export interface ClientPeer extends Client {
   readonly address: string
   readonly scheme: "https" | "http"
   /** SNI in canonical form; "" when there is none. */
@@ -40,6 +41,7 @@ export interface ClientPeer {
 export interface Edge {
   readonly table: HostnameTable
   readonly pool: OriginPool
+  readonly gate: Gate
   readonly deadlines: Deadlines
   readonly limits: ClientLimits
   readonly observer: Observer
@@ -56,6 +58,12 @@ export interface ProxyDecision {
   readonly origin: Origin
 }
 
+/** Too often, or too much at once: with the seconds after which it is worth trying again. */
+const limitedDecision = ({ status, code, seconds }: Refused, head: RequestHead, requestId: string): Decision => {
+  const answer = errorAnswer(status, head.accept, requestId)
+  return { answer: { ...answer, headers: `Retry-After: ${seconds}\r\nCache-Control: no-store\r\n` }, code, close: false }
+}
+
 /** What happens to a request: the same for HTTP/1.1 and HTTP/2 on the TLS listener. */
 export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
   const routed = decideRoute(edge.table, peer.serverName, head.host, head.hops)
@@ -63,5 +71,6 @@ export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, reque
   if (isRefusal(routed)) return { answer: errorAnswer(routed.status, head.accept, requestId), code: routed.code, close: true }
   const origin = routed.origin === null ? undefined : readOrigin(routed.tenant_id, routed.origin)
   if (origin === undefined) return { answer: errorAnswer(503, head.accept, requestId), code: "no-origin", close: false }
-  return { entry: routed, origin }
+  const refused = edge.gate.request(routed, peer)
+  return refused === undefined ? { entry: routed, origin } : limitedDecision(refused, head, requestId)
 }

@@ -16,6 +16,7 @@ export interface OpenOptions {
 export const openOrigin = (edge: Edge, head: RequestHead, decision: ProxyDecision, options: OpenOptions): OriginRequest => {
   const traced = edge.traces?.begin(head, options.requestId) ?? head
   const headText = forwardHead(traced, decision.entry, options.forwarded, options.requestId)
-  const outgoing = { method: head.method, headText, framing: framingOf(head), websocket: head.websocket }
+  const use = edge.gate.useOf(decision.entry)
+  const outgoing = { method: head.method, headText, framing: framingOf(head), websocket: head.websocket, use }
   return edge.pool.open(decision.origin, outgoing, options.client)
 }

@@ -6,6 +6,7 @@
  * is sent twice, and only if not one byte of an answer was seen (RFC 9110 §9.2.2).
  */
 import type { BodyFraming, ExchangeClient, Failure, OriginExchange } from "../exchange/Exchange.ts"
+import type { HostUse } from "../limits/HostUse.ts"
 import type { Origin } from "./Origin.ts"
 import type { OriginConnection } from "./OriginConnection.ts"
 import type { OriginPool } from "./OriginPool.ts"
@@ -17,6 +18,8 @@ export interface OutgoingRequest {
   readonly headText: string
   readonly framing: BodyFraming
   readonly websocket: boolean
+  /** Whose share of the edge it uses, from its start to its end. */
+  readonly use: HostUse
 }
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
@@ -43,6 +46,7 @@ export class OriginRequest implements OriginExchange {
     this.outgoing = outgoing
     this.client = client
     this.headText = outgoing.headText
+    outgoing.use.entered()
     this.sent = outgoing.framing === "none"
     this.reader = new ResponseReader(client, outgoing.method, outgoing.websocket)
   }
@@ -122,6 +126,9 @@ export class OriginRequest implements OriginExchange {
   finished(): void {
     const socket = this.connection?.socket
     if (this.pausedByClient) socket?.resume()
+    // A tunnel uses it for as long as it lasts.
+    if (this.reader.state === "upgraded") socket?.once("close", () => this.outgoing.use.left())
+    else if (!this.over) this.outgoing.use.left()
     this.over = true
     this.connection = undefined
   }
@@ -136,12 +143,14 @@ export class OriginRequest implements OriginExchange {
       return
     }
     this.over = true
+    this.outgoing.use.left()
     this.client.fail(failure)
   }
 
   abort(): void {
     if (this.over) return
     this.over = true
+    this.outgoing.use.left()
     this.cancelConnect?.()
     this.connection?.destroy()
     this.connection = undefined

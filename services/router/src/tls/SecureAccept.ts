@@ -20,6 +20,8 @@ export interface AcceptOptions {
   readonly handshakeMillis: number
   /** Bytes that were read already, behind a PROXY header. */
   readonly first: Buffer | undefined
+  /** Whether a handshake for this name may go on. */
+  readonly admit: (serverName: string) => boolean
   readonly onSecure: (socket: TLSSocket, serverName: string) => void
   /** A CA saw the answer to its TLS-ALPN-01 challenge; the connection is closed. */
   readonly onValidated: () => void
@@ -29,6 +31,8 @@ export interface AcceptOptions {
 
 /** `h2`, `http/1.1` in the wire form that the constructor wants (RFC 7301 §3.1). */
 const protocols = Buffer.from("\x02h2\x08http/1.1", "latin1")
+/** Fatal alert internal_error (RFC 8446 §6.2): nothing is wrong with the client's hello. */
+const internalError = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 const validation = Buffer.from(`\x0a${acmeTls}`, "latin1")
 
 export class SecureAccept implements Watched {
@@ -67,6 +71,7 @@ export class SecureAccept implements Watched {
     }
     const serverName = canonicalHost(hello.serverName)
     if (isValidation(hello.protocols)) this.validate(serverName)
+    else if (!this.options.admit(serverName)) this.refuse(internalError, "shed")
     else this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context))
   }
 

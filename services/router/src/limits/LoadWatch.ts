@@ -1,0 +1,141 @@
+/**
+ * The process's load, tick by tick, and each hostname's share of what it can do.
+ *
+ * Owns: the samples, and dealing out shares while there is too much work or too many requests are open. Leaves to `Overload.ts`: whether there is; to
+ * `waterLevel.ts`: who gets what. While nothing is shed a request costs an addition. Built against: a flood on one hostname that is felt on another.
+ */
+import type { HostUse } from "./HostUse.ts"
+import { Overload } from "./Overload.ts"
+import { fairLevels } from "./waterLevel.ts"
+
+const tickMillis = 50
+/** Every so many ticks, hostnames that nobody asks for any more are forgotten. */
+const forgetTicks = 600
+/** A full handshake costs about as much as so many requests. */
+const handshakeCost = 20
+
+export interface LoadLimits {
+  readonly lateMillis: number
+  readonly maxRequests: number
+}
+
+export class LoadWatch {
+  /** Requests that are open, of all hostnames. */
+  inFlight = 0
+  readonly overload: Overload
+  private readonly limits: LoadLimits
+  private readonly forgetIdle: () => void
+  /** Hostnames for which anything was wanted in this tick. */
+  private wanting: Array<HostUse> = []
+  private ticks = 1
+  /** What a hostname gets in its first tick while shedding. */
+  private newcomer = Number.POSITIVE_INFINITY
+  private crowded = false
+  /** Open requests beyond which only a hostname with none gets one. */
+  private readonly ceiling: number
+  private timer: NodeJS.Timeout | undefined
+  private at = 0
+  private cpu = process.cpuUsage()
+
+  constructor(limits: LoadLimits, forgetIdle: () => void) {
+    this.limits = limits
+    this.ceiling = limits.maxRequests * 1.25
+    this.forgetIdle = forgetIdle
+    this.overload = new Overload(limits)
+  }
+
+  start(): void {
+    this.at = performance.now()
+    this.cpu = process.cpuUsage()
+    this.timer ??= setInterval(() => this.onTimer(), tickMillis).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  /** Why a request is not let through; undefined: it is. */
+  request(use: HostUse): string | undefined {
+    if (use.tick !== this.ticks) this.first(use)
+    use.wanted++
+    if (this.overload.shedding && use.credit < 1) return "overload"
+    if (this.crowded && use.inFlight > 0 && (use.inFlight >= use.share || this.inFlight >= this.ceiling)) return "crowded"
+    use.credit--
+    use.served++
+    return undefined
+  }
+
+  handshake(use: HostUse): string | undefined {
+    if (use.tick !== this.ticks) this.first(use)
+    use.wanted += handshakeCost
+    if (this.overload.shedding && use.credit < 1) return "overload-handshake"
+    use.credit -= handshakeCost
+    use.served += handshakeCost
+    return undefined
+  }
+
+  private first(use: HostUse): void {
+    if (use.tick < this.ticks - 1) use.credit = this.newcomer
+    use.tick = this.ticks
+    use.wanted = 0
+    use.served = 0
+    this.wanting.push(use)
+  }
+
+  private onTimer(): void {
+    const now = performance.now()
+    const elapsed = now - this.at
+    const { user, system } = process.cpuUsage(this.cpu)
+    this.at = now
+    this.cpu = process.cpuUsage()
+    this.tick({ elapsed, late: Math.max(0, elapsed - tickMillis), busy: (user + system) / 1000 / Math.max(1, elapsed) })
+  }
+
+  /** Ends a tick. */
+  tick(sample: { readonly elapsed: number; readonly late: number; readonly busy: number }): void {
+    const { overload, wanting } = this
+    let [wanted, served] = [0, 0]
+    for (const use of wanting) {
+      wanted += use.wanted
+      served += use.served
+    }
+    overload.tick({ ...sample, wanted, served })
+    if (overload.shedding) this.deal(overload.capacity * Math.max(tickMillis, sample.elapsed))
+    this.shareRoom()
+    this.ticks++
+    this.wanting = []
+    if (this.ticks % forgetTicks === 0) this.forgetIdle()
+  }
+
+  /** Credit for the next tick. A share below one request is saved up; nothing else is. */
+  private deal(capacity: number): void {
+    const { wanting } = this
+    const levels = fairLevels(
+      wanting.map((use) => ({ tenant: use.tenant, want: use.wanted })),
+      capacity
+    )
+    this.newcomer = Math.max(1, Math.min(...levels, Number.POSITIVE_INFINITY))
+    wanting.forEach((use, at) => {
+      const level = levels[at]!
+      use.credit = Math.min(Math.min(use.credit, 1) + level, Math.max(1, level))
+    })
+  }
+
+  /** Shares of the open requests, once there are too many of them. */
+  private shareRoom(): void {
+    const { maxRequests } = this.limits
+    if (maxRequests === 0) return
+    // Ends well below where it began, so that it does not flap.
+    this.crowded = this.inFlight >= maxRequests || (this.crowded && this.inFlight > maxRequests * 0.8)
+    if (!this.crowded) return
+    const { wanting } = this
+    const levels = fairLevels(
+      wanting.map((use) => ({ tenant: use.tenant, want: use.inFlight })),
+      maxRequests * 0.8
+    )
+    wanting.forEach((use, at) => {
+      use.share = levels[at]!
+    })
+  }
+}
