@@ -15,6 +15,7 @@ import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
 import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
 import { OriginPool, type PoolLimits } from "./origin/OriginPool.ts"
+import { Applications } from "./policy/Applications.ts"
 import type { Registry } from "./registry/Registry.ts"
 import { ClientCounts } from "./tls/ClientCounts.ts"
 import { Contexts } from "./tls/Contexts.ts"
@@ -24,6 +25,8 @@ import { ServerNames } from "./tls/ServerNames.ts"
 
 export interface RouterOptions {
   readonly registry: Registry
+  /** What holds for all hostnames of an application; default: nothing. */
+  readonly applications?: Applications
   readonly vault: Vault
   readonly policy: AddressPolicy
   /** Asks the certifier for a certificate of this entry's claim. */
@@ -72,6 +75,7 @@ export class Router {
   readonly pool: OriginPool
   readonly listeners: Listeners
   readonly gate: Gate
+  readonly applications: Applications
   private readonly deadlines = new Deadlines()
   private readonly edge: Edge & { draining: boolean }
 
@@ -87,12 +91,14 @@ export class Router {
     })
     this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
     this.gate = new Gate(options.gate)
+    this.applications = options.applications ?? new Applications()
     this.edge = {
       ...{
         table: registry,
         pool: this.pool,
         gate: this.gate,
         deadlines,
+        applications: this.applications,
         limits: { ...clientLimits, ...options.limits },
         observer: this.metrics
       },

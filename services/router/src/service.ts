@@ -21,6 +21,9 @@ import { readGateSettings } from "./limits/LimitSettings.ts"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
 import { RequestTraces } from "./observe/RequestTraces.ts"
+import { Applications } from "./policy/Applications.ts"
+import { ApplicationsFile } from "./policy/ApplicationsFile.ts"
+import { followApplications } from "./policy/followApplications.ts"
 import { Router } from "./Router.ts"
 import * as settings from "./RouterConfig.ts"
 import { followRegistry } from "./registry/followRegistry.ts"
@@ -53,6 +56,20 @@ const openSnapshot = (registry: Registry) =>
     yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
   })
 
+const openApplications = (applications: Applications) =>
+  Effect.gen(function* () {
+    const folder = yield* settings.SnapshotDir
+    if (Option.isNone(folder)) return
+    const file = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () => new ApplicationsFile(folder.value, applications),
+        catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
+      }),
+      (file) => Effect.promise(() => file.close())
+    )
+    yield* Effect.logInfo("applications read from the snapshot", { applications: file.load() })
+  })
+
 /** One `ensure` per claim and minute, whatever number of handshakes asks. */
 const sendEnsures = (wanted: Queue.Queue<HostnameEntry>) =>
   Effect.gen(function* () {
@@ -68,7 +85,12 @@ const sendEnsures = (wanted: Queue.Queue<HostnameEntry>) =>
 /** Everything that needs NATS, connected in the background and started again if it should fail. */
 const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<HostnameEntry>, edgeId: string) => {
   const load = () => router.metrics.inFlight
-  const parts = [followRegistry(registry), Effect.scoped(sendHeartbeats(registry, { edgeId, version, load })), sendEnsures(wanted)]
+  const parts = [
+    followRegistry(registry),
+    followApplications(router.applications),
+    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load })),
+    sendEnsures(wanted)
+  ]
   const all = Effect.all(parts, { concurrency: "unbounded", discard: true })
   const layer = Layer.mergeAll(Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("router"))))
   return all.pipe(
@@ -86,7 +108,7 @@ const rotateTicketKeys = (ring: KeyRing, router: Router) =>
     yield* Effect.sleep(ticketPeriodMillis - (now % ticketPeriodMillis))
   }).pipe(Effect.forever)
 
-const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
+const startRouter = (registry: Registry, applications: Applications, wanted: Queue.Queue<HostnameEntry>) =>
   Effect.gen(function* () {
     const ring = yield* keyRing("EDGE_KEK")
     const vault = makeVault(ring)
@@ -96,7 +118,7 @@ const startRouter = (registry: Registry, wanted: Queue.Queue<HostnameEntry>) =>
     const traces = Option.isSome(yield* OtlpEndpoint) ? new RequestTraces(yield* Tracer.Tracer) : undefined
     const drainMillis = (yield* settings.DrainSeconds) * 1000
     const router = new Router({
-      ...{ registry, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
+      ...{ registry, applications, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
       contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,
       maxConnections: yield* settings.MaxConnections,
       http2: yield* settings.Http2Setting,
@@ -136,8 +158,10 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const registry = new Registry()
     const wanted = yield* Queue.dropping<HostnameEntry>(1024)
+    const applications = new Applications()
     yield* openSnapshot(registry)
-    const router = yield* startRouter(registry, wanted)
+    yield* openApplications(applications)
+    const router = yield* startRouter(registry, applications, wanted)
     const edgeId = yield* settings.EdgeId
     yield* Effect.forkScoped(controlPlane(registry, router, wanted, edgeId))
     yield* Effect.forkScoped(publishMetrics(router.metrics))

@@ -6,15 +6,21 @@
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Deadlines } from "../Deadlines.ts"
 import { decideRoute } from "../exchange/decideRoute.ts"
-import { isRefusal } from "../http1/Refusal.ts"
+import { isRefusal, type Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { Client, Gate, Refused } from "../limits/Gate.ts"
 import type { Observer } from "../observe/RequestRecord.ts"
 import type { RequestTraces } from "../observe/RequestTraces.ts"
 import { type Origin, readOrigin } from "../origin/Origin.ts"
 import type { OriginPool } from "../origin/OriginPool.ts"
+import type { Applications } from "../policy/Applications.ts"
+import { decidePolicy } from "../policy/decidePolicy.ts"
+import { pageOf, policyAnswer } from "../policy/errorPage.ts"
+import { leavesPrefix } from "../policy/originPath.ts"
+import { noPolicy, type Policy } from "../policy/Policy.ts"
+import { type Ends, proxyPreface } from "../policy/proxyPreface.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
-import { type Answer, errorAnswer } from "./answers.ts"
+import type { Answer } from "./answers.ts"
 
 /** Milliseconds that a client may take (E8). */
 export interface ClientLimits {
@@ -36,12 +42,15 @@ export interface ClientPeer extends Client {
   readonly scheme: "https" | "http"
   /** SNI in canonical form; "" when there is none. */
   readonly serverName: string
+  /** The socket that it came on, for origins that want to know. */
+  readonly ends?: Ends | undefined
 }
 
 export interface Edge {
   readonly table: HostnameTable
   readonly pool: OriginPool
   readonly gate: Gate
+  readonly applications: Applications
   readonly deadlines: Deadlines
   readonly limits: ClientLimits
   readonly observer: Observer
@@ -52,25 +61,52 @@ export interface Edge {
   readonly traces?: RequestTraces | undefined
 }
 
-export type Decision = ProxyDecision | { readonly answer: Answer; readonly code: string; readonly close: boolean }
+/** `entry`: whose request it was, once that is known. */
+export interface OwnDecision {
+  readonly answer: Answer
+  readonly code: string
+  readonly close: boolean
+  readonly entry?: HostnameEntry
+}
+export type Decision = ProxyDecision | OwnDecision
 export interface ProxyDecision {
   readonly entry: HostnameEntry
   readonly origin: Origin
+  readonly policy: Policy
+}
+
+/** RFC 9110 §15.5.20: the client may repeat a misdirected request on another connection; this one is of no more use to it. */
+const misdirected = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string, { status, code }: Refusal): OwnDecision => {
+  const named = peer.serverName === "" ? undefined : edge.table.find(peer.serverName)
+  const policy = named === undefined ? noPolicy : pageOf(edge.applications.policyOf(named))
+  return { answer: policyAnswer(policy, head, status, requestId), code, close: true }
 }
 
 /** Too often, or too much at once: with the seconds after which it is worth trying again. */
-const limitedDecision = ({ status, code, seconds }: Refused, head: RequestHead, requestId: string): Decision => {
-  const answer = errorAnswer(status, head.accept, requestId)
-  return { answer: { ...answer, headers: `Retry-After: ${seconds}\r\nCache-Control: no-store\r\n` }, code, close: false }
+const limited = (
+  { entry, policy }: Omit<ProxyDecision, "origin">,
+  head: RequestHead,
+  requestId: string,
+  { status, code, seconds }: Refused
+): OwnDecision => {
+  const answer = policyAnswer(policy, head, status, requestId, { retryAfter: seconds })
+  return { answer, code, close: false, entry }
 }
 
 /** What happens to a request: the same for HTTP/1.1 and HTTP/2 on the TLS listener. */
 export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
-  const routed = decideRoute(edge.table, peer.serverName, head.host, head.hops)
-  // RFC 9110 §15.5.20: the client may repeat a misdirected request on another connection; this one is of no more use to it.
-  if (isRefusal(routed)) return { answer: errorAnswer(routed.status, head.accept, requestId), code: routed.code, close: true }
-  const origin = routed.origin === null ? undefined : readOrigin(routed.tenant_id, routed.origin)
-  if (origin === undefined) return { answer: errorAnswer(503, head.accept, requestId), code: "no-origin", close: false }
-  const refused = edge.gate.request(routed, peer)
-  return refused === undefined ? { entry: routed, origin } : limitedDecision(refused, head, requestId)
+  const entry = decideRoute(edge.table, peer.serverName, head.host, head.hops)
+  if (isRefusal(entry)) return misdirected(edge, peer, head, requestId, entry)
+  const policy = edge.applications.policyOf(entry)
+  const url = edge.applications.originOf(entry)
+  const origin = url === null ? undefined : readOrigin(entry.tenant_id, url)
+  const refused = edge.gate.request(entry, peer, policy.limits)
+  if (refused !== undefined) return limited({ entry, policy }, head, requestId, refused)
+  const answered = policy === noPolicy ? undefined : decidePolicy(edge, entry, policy, head, requestId)
+  if (answered !== undefined) return answered
+  if (origin === undefined) return { answer: policyAnswer(policy, head, 503, requestId), code: "no-origin", close: false, entry }
+  if (origin.prefix !== "" && leavesPrefix(head.target))
+    return { answer: policyAnswer(policy, head, 400, requestId), code: "path-above-origin", close: false, entry }
+  if (policy.proxyProtocol === undefined) return { entry, origin, policy }
+  return { entry, origin: { ...origin, preface: proxyPreface(policy.proxyProtocol, peer.address, peer.ends) }, policy }
 }

@@ -128,7 +128,7 @@ export class Http1Connection implements Watched {
     const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
     const key = `${head.host}:${head.port} ${connectionId}`
     if (this.forwarded.key !== key) this.forwarded = { key, lines: forwardedLines(this.peer, head.host, head.port, connectionId) }
-    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId })
+    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy })
     this.exchange = exchange
     const request = openOrigin(this.edge, head, decision, { requestId, forwarded: this.forwarded.lines, client: exchange })
     this.origin = request

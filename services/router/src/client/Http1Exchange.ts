@@ -7,12 +7,22 @@ import type { Duplex } from "node:stream"
 import type { ExchangeClient, Failure, ResponseBody } from "../exchange/Exchange.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
-import { errorAnswer, reasons, writeAnswer } from "./answers.ts"
+import { policyAnswer } from "../policy/errorPage.ts"
+import { withHsts } from "../policy/hsts.ts"
+import type { Policy } from "../policy/Policy.ts"
+import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 
 /** Up to this many bytes are copied together. */
 const maxJoined = 32 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
+
+/** Whose request it is; ids are "" while that is not known. */
+export interface ExchangeOwner {
+  readonly connectionId: string
+  readonly tenantId: string
+  readonly policy: Policy
+}
 
 export class Http1Exchange implements ExchangeClient {
   readonly head: RequestHead
@@ -20,6 +30,7 @@ export class Http1Exchange implements ExchangeClient {
   readonly startedAt = performance.now()
   readonly connectionId: string
   readonly tenantId: string
+  readonly policy: Policy
   status = 0
   code = ""
   bytesIn = 0
@@ -31,12 +42,13 @@ export class Http1Exchange implements ExchangeClient {
   private corked = false
   private continued = false
 
-  constructor(connection: Http1Connection, head: RequestHead, requestId: string, owner: { connectionId: string; tenantId: string }) {
+  constructor(connection: Http1Connection, head: RequestHead, requestId: string, owner: ExchangeOwner) {
     this.connection = connection
     this.head = head
     this.requestId = requestId
     this.connectionId = owner.connectionId
     this.tenantId = owner.tenantId
+    this.policy = owner.policy
   }
 
   cork(): void {
@@ -98,7 +110,8 @@ export class Http1Exchange implements ExchangeClient {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}${framing}${close}\r\n`)
+    const kept = this.policy.hsts === "" ? head.kept : withHsts(head.kept, this.policy.hsts)
+    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${kept}${framing}${close}\r\n`)
   }
 
   data(piece: Buffer): boolean {
@@ -135,7 +148,7 @@ export class Http1Exchange implements ExchangeClient {
     }
     this.status = failure.status
     if (!connection.requestComplete || connection.edge.draining) connection.closeAfter = true
-    const answer = errorAnswer(failure.status, this.head.accept, this.requestId)
+    const answer = policyAnswer(this.policy, this.head, failure.status, this.requestId)
     this.put(writeAnswer(answer, { head: this.head.method === "HEAD", close: connection.closeAfter }))
     this.uncork()
     connection.exchangeDone(this)

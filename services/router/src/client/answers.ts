@@ -15,7 +15,8 @@ export interface Answer {
 }
 
 export const reasons: Readonly<Record<number, string>> = {
-  ...{ 100: "Continue", 101: "Switching Protocols", 103: "Early Hints", 200: "OK", 301: "Moved Permanently", 308: "Permanent Redirect" },
+  ...{ 100: "Continue", 101: "Switching Protocols", 103: "Early Hints", 200: "OK", 301: "Moved Permanently" },
+  ...{ 302: "Found", 307: "Temporary Redirect", 308: "Permanent Redirect" },
   ...{ 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large" },
   ...{ 417: "Expectation Failed", 421: "Misdirected Request", 429: "Too Many Requests", 431: "Request Header Fields Too Large" },
   ...{ 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout" },
@@ -49,11 +50,24 @@ const style =
   "body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;color:#222;background:#fff}" +
   "small{color:#667}@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}}"
 
+/** What an answer says instead of its status's own words. */
+export interface Saying {
+  readonly title?: string
+  readonly message?: string
+  /** Seconds. */
+  readonly retryAfter?: number
+}
+
+export const sayingOf = (status: number, say: Saying): { readonly title: string; readonly message: string } => {
+  const title = say.title ?? reasons[status] ?? "Error"
+  return { title, message: say.message ?? sentences[status] ?? title }
+}
+
 /** An error page by what the client accepts. The request id finds the line in the access log. */
-export const errorAnswer = (status: number, accept: string, requestId: string): Answer => {
-  const title = reasons[status] ?? "Error"
-  const sentence = sentences[status] ?? title
-  const headers = status === 503 ? "Retry-After: 5\r\nCache-Control: no-store\r\n" : "Cache-Control: no-store\r\n"
+export const errorAnswer = (status: number, accept: string, requestId: string, say: Saying = {}): Answer => {
+  const { title, message: sentence } = sayingOf(status, say)
+  const retryAfter = say.retryAfter ?? (status === 503 ? 5 : undefined)
+  const headers = `${retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`}Cache-Control: no-store\r\n`
   if (prefersJson(accept)) {
     const code = title.toLowerCase().replace(/[^a-z]+/g, "_")
     const body = `${JSON.stringify({ error: { code, message: sentence, request_id: requestId } })}\n`
@@ -69,8 +83,8 @@ export const refusalAnswer = (refusal: Refusal, accept: string, requestId: strin
 
 export const textAnswer = (status: number, body: string): Answer => ({ status, contentType: "text/plain", body, headers: "" })
 
-export const redirectAnswer = (location: string): Answer => ({
-  status: 308,
+export const redirectAnswer = (location: string, status = 308): Answer => ({
+  status,
   contentType: "text/plain",
   body: `${location}\n`,
   headers: `Location: ${location}\r\n`

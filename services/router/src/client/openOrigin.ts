@@ -15,7 +15,7 @@ export interface OpenOptions {
 /** Not started yet: `start` is the caller's, once it is ready to be called back. */
 export const openOrigin = (edge: Edge, head: RequestHead, decision: ProxyDecision, options: OpenOptions): OriginRequest => {
   const traced = edge.traces?.begin(head, options.requestId) ?? head
-  const headText = forwardHead(traced, decision.entry, options.forwarded, options.requestId)
+  const headText = forwardHead(traced, decision, options.forwarded, options.requestId)
   const use = edge.gate.useOf(decision.entry)
   const outgoing = { method: head.method, headText, framing: framingOf(head), websocket: head.websocket, use }
   return edge.pool.open(decision.origin, outgoing, options.client)

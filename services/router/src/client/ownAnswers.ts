@@ -6,20 +6,19 @@
  */
 import type { Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
-import { type Answer, errorAnswer, writeAnswer } from "./answers.ts"
+import { nobody, policyAnswer } from "../policy/errorPage.ts"
+import { noPolicy } from "../policy/Policy.ts"
+import { writeAnswer } from "./answers.ts"
+import type { OwnDecision } from "./Edge.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 import { Http1Exchange } from "./Http1Exchange.ts"
 import { recordOfRefusal } from "./recordOf.ts"
 
-export interface OwnDecision {
-  readonly answer: Answer
-  readonly code: string
-  readonly close: boolean
-}
-
 /** Answers a request that goes no further. */
 export const answerHere = (connection: Http1Connection, head: RequestHead, requestId: string, decision: OwnDecision): void => {
-  const exchange = new Http1Exchange(connection, head, requestId, { connectionId: "", tenantId: "" })
+  const { entry } = decision
+  const owner = { connectionId: entry?.connection_id ?? "", tenantId: entry?.tenant_id ?? "", policy: noPolicy }
+  const exchange = new Http1Exchange(connection, head, requestId, owner)
   exchange.status = decision.answer.status
   exchange.code = decision.code
   if (!connection.requestComplete || decision.close || connection.edge.draining) connection.closeAfter = true
@@ -40,7 +39,8 @@ export const refuseMessage = (connection: Http1Connection, refusal: Refusal): vo
     return
   }
   const requestId = exchange?.requestId ?? edge.newRequestId()
-  const answer = errorAnswer(refusal.status, exchange?.head.accept ?? "", requestId)
+  const asked = exchange?.head ?? nobody
+  const answer = policyAnswer(exchange?.policy ?? noPolicy, asked, refusal.status, requestId)
   connection.socket.write(writeAnswer(answer, { head: false, close: true }), "latin1")
   if (exchange === undefined) {
     edge.observer.requestStarted()

@@ -4,8 +4,10 @@
  * Owns: what the edge writes anew: request line, Host, forwarded fields, framing. Leaves to the readers of requests: which of the client's lines
  * are left to pass. Built against: a client that claims another address, scheme or host, and framing fields copied from one hop to the next.
  */
-import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import type { Origin } from "../origin/Origin.ts"
+import { joinPath } from "../policy/originPath.ts"
+import type { Policy } from "../policy/Policy.ts"
 import type { BodyFraming } from "./Exchange.ts"
 
 export interface Peer {
@@ -32,18 +34,26 @@ export const framingOf = (head: RequestHead): BodyFraming => (head.chunked ? "ch
 const framingLine = (head: RequestHead) =>
   head.chunked ? "Transfer-Encoding: chunked\r\n" : head.length >= 0 ? `Content-Length: ${head.length}\r\n` : ""
 
-/** The Host that the origin sees: the client's, unless the entry's flag `host_header` is `origin`. */
-const hostLine = (head: RequestHead, entry: HostnameEntry): string => {
-  if (entry.flags.host_header === "origin" && entry.origin !== null) return new URL(entry.origin).host
+/** What of the way to the origin shows in the head. */
+export interface Way {
+  readonly origin: Pick<Origin, "authority" | "prefix">
+  readonly policy: Pick<Policy, "hostOfOrigin">
+}
+
+/** The Host that the origin sees: the client's, unless the vendor wants the origin's own. */
+const hostLine = (head: RequestHead, { origin, policy }: Way): string => {
+  if (policy.hostOfOrigin) return origin.authority
   return head.port === "" ? head.host : `${head.host}:${head.port}`
 }
 
+const targetOf = (head: RequestHead, { origin }: Way): string => (origin.prefix === "" ? head.target : joinPath(origin.prefix, head.target))
+
 /** The whole head, latin1. `forwarded` comes from `forwardedLines`; `requestId` is named in error pages and the access log too. */
-export const forwardHead = (head: RequestHead, entry: HostnameEntry, forwarded: string, requestId: string): string => {
+export const forwardHead = (head: RequestHead, way: Way, forwarded: string, requestId: string): string => {
   const upgrade = head.websocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
   const expect = head.expectContinue ? "Expect: 100-continue\r\n" : ""
   return (
-    `${head.method} ${head.target} HTTP/1.1\r\nHost: ${hostLine(head, entry)}\r\n${head.kept}${forwarded}X-CD-Request-Id: ${requestId}\r\n` +
+    `${head.method} ${targetOf(head, way)} HTTP/1.1\r\nHost: ${hostLine(head, way)}\r\n${head.kept}${forwarded}X-CD-Request-Id: ${requestId}\r\n` +
     `${upgrade}${expect}${framingLine(head)}\r\n`
   )
 }

@@ -2,6 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { forwardedLines, forwardHead, framingOf } from "../exchange/forwardHead.ts"
+import { noPolicy } from "../policy/Policy.ts"
 import { hostnameEntry } from "../testing/TestEdge.ts"
 import { corpus } from "./corpus/corpus.ts"
 import { judge } from "./corpus/judge.ts"
@@ -10,12 +11,13 @@ import { isRefusal } from "./Refusal.ts"
 import { readResponseHead } from "./responseHead.ts"
 
 const entry = hostnameEntry(host, { connection_id: "c-1" })
+const way = { origin: { authority: "origin.test", prefix: "" }, policy: noPolicy }
 const peer = { address: "2001:db8::9", scheme: "https" } as const
 
 const checkForwarded = (bytes: string): void => {
   const read = judge(bytes)
   if (read === "unfinished" || isRefusal(read)) return
-  const head = forwardHead(read.head, entry, forwardedLines(peer, read.head.host, read.head.port, entry.connection_id), "id")
+  const head = forwardHead(read.head, way, forwardedLines(peer, read.head.host, read.head.port, entry.connection_id), "id")
   const chunked = framingOf(read.head) === "chunked"
   const piece = read.body === "" ? "" : `${read.body.length.toString(16)}\r\n${read.body}\r\n`
   const again = judge(head + (chunked ? `${piece}0\r\n${read.trailers}\r\n` : read.body))

@@ -15,6 +15,9 @@ import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { withoutQuery } from "../observe/RequestRecord.ts"
+import { nobody, policyAnswer } from "../policy/errorPage.ts"
+import { withHsts } from "../policy/hsts.ts"
+import { noPolicy, type Policy } from "../policy/Policy.ts"
 import { readHttp2Fields } from "./readFields.ts"
 
 /** What a codec offers for one stream. */
@@ -49,6 +52,7 @@ export class Http2Request implements ExchangeClient {
   private head: RequestHead | undefined
   private origin: OriginExchange | undefined
   private entry: ProxyDecision["entry"] | undefined
+  private policy: Policy = noPolicy
   private received = 0
   private sent = 0
   private status = 0
@@ -76,6 +80,7 @@ export class Http2Request implements ExchangeClient {
     const decision: Decision = decideTls(this.edge, this.peer, head, this.requestId)
     if ("answer" in decision) {
       this.code = decision.code
+      this.entry = decision.entry
       this.answer(decision.answer, head.method)
       return
     }
@@ -85,6 +90,7 @@ export class Http2Request implements ExchangeClient {
   private forward(asked: RequestHead, decision: ProxyDecision): void {
     const { entry } = decision
     this.entry = entry
+    this.policy = decision.policy
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
     const withKey = () => `${asked.kept}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n`
     const head = asked.websocket ? { ...asked, kept: withKey() } : asked
@@ -156,7 +162,8 @@ export class Http2Request implements ExchangeClient {
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
     const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
-    this.stream.respond(head.status, head.kept + length, body === "none" || (body === "length" && head.length === 0))
+    const kept = this.policy.hsts === "" ? head.kept : withHsts(head.kept, this.policy.hsts)
+    this.stream.respond(head.status, kept + length, body === "none" || (body === "length" && head.length === 0))
   }
 
   data(piece: Buffer): boolean {
@@ -193,7 +200,7 @@ export class Http2Request implements ExchangeClient {
     if (this.over) return
     this.code = failure.code
     if (this.status === 0) {
-      this.answer(errorAnswer(failure.status, this.head?.accept ?? "", this.requestId), this.head?.method ?? "")
+      this.answer(policyAnswer(this.policy, this.head ?? nobody, failure.status, this.requestId), this.head?.method ?? "")
       return
     }
     this.finish()

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest"
 import { forwardHead } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
-import { hostnameEntry } from "../testing/TestEdge.ts"
+import { noPolicy } from "../policy/Policy.ts"
 import { fieldCorpus } from "./fieldCorpus.ts"
 import { readHttp2Fields } from "./readFields.ts"
 
@@ -11,7 +11,7 @@ describe("E3: field lists", () => {
     const verdict = readHttp2Fields(fields, true)
     if (isRefusal(verdict)) return expect(verdict.status).toBe(wanted)
     expect(wanted).toBe("served")
-    const head = forwardHead(verdict, hostnameEntry("shop.example.org"), "", "id")
+    const head = forwardHead(verdict, { origin: { authority: "origin.test", prefix: "" }, policy: noPolicy }, "", "id")
     for (const line of forwarded ?? []) expect(head).toContain(`${line}\r\n`)
     expect(head).not.toContain("6.6.6.6")
     expect(head.split("\r\n\r\n")).toHaveLength(2)

@@ -1,13 +1,21 @@
 /**
  * Where requests of a hostname go.
  *
- * Owns: reading a registry entry's origin. Leaves to the gateway: telling the vendor what is wrong with one.
+ * Owns: reading an origin, prefix included. Leaves to the gateway: telling the vendor what is wrong with one.
  */
+import { readPrefix } from "../policy/originPath.ts"
+
 export interface Origin {
   readonly secure: boolean
   /** Host name or address, without brackets. */
   readonly host: string
   readonly port: number
+  /** As a Host line names it. */
+  readonly authority: string
+  /** In front of every request's path; "" for none. */
+  readonly prefix: string
+  /** First bytes of a connection. They speak of one client, so such a connection serves one exchange and is never kept. */
+  readonly preface?: Buffer
   /** Connections are shared among requests with the same key only: tenant, origin and TLS policy (E4, E11). */
   readonly poolKey: string
 }
@@ -22,7 +30,9 @@ const read = (tenant: string, url: string): Origin | undefined => {
   const secure = parsed.protocol === "https:"
   const host = parsed.hostname.startsWith("[") ? parsed.hostname.slice(1, -1) : parsed.hostname
   const port = parsed.port === "" ? (secure ? 443 : 80) : Number(parsed.port)
-  return { secure, host, port, poolKey: `${tenant} ${parsed.protocol}//${host} ${port}` }
+  const prefix = parsed.search === "" && parsed.hash === "" ? readPrefix(parsed.pathname) : undefined
+  if (prefix === undefined) return undefined
+  return { secure, host, port, authority: parsed.host, prefix, poolKey: `${tenant} ${parsed.protocol}//${host} ${port}` }
 }
 
 /** The origin of a registry entry; undefined when it has none that can be read. */

@@ -55,6 +55,7 @@ export class OriginPool implements ConnectionOwner {
   }
 
   take(origin: Origin, repeatable: boolean): OriginConnection | undefined {
+    if (origin.preface !== undefined) return undefined
     const bucket = this.buckets.get(origin.poolKey)
     const connection = bucket?.idle.at(-1)
     if (bucket === undefined || connection === undefined) return undefined
@@ -99,7 +100,8 @@ export class OriginPool implements ConnectionOwner {
     const key = connection.origin.poolKey
     const bucket = this.buckets.get(key)
     if (this.inUse.delete(connection)) {
-      const room = reusable && bucket !== undefined && bucket.idle.length < this.limits.idlePerOrigin && connection.keepMillis > 0
+      const shared = connection.origin.preface === undefined
+      const room = shared && reusable && bucket !== undefined && bucket.idle.length < this.limits.idlePerOrigin && connection.keepMillis > 0
       if (room) bucket.idle.push(connection)
       this.leave(key)
       if (reusable && !room) connection.destroy()

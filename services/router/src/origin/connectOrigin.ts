@@ -9,6 +9,7 @@ import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { checkedConnect } from "@connect-domain/egress/checkedConnect.ts"
 import type { EgressError } from "@connect-domain/egress/EgressError.ts"
 import type { Failure } from "../exchange/Exchange.ts"
+import { connectProxied } from "../policy/connectProxied.ts"
 import type { Connect } from "./OriginPool.ts"
 
 const toFailure = (error: EgressError): Failure => {
@@ -27,12 +28,14 @@ export const connectOrigin =
       ...(options.ca === undefined ? {} : { ca: [...options.ca] })
     }
     const target = { host: origin.host, port: origin.port, timeoutMillis: options.timeoutMillis, ...(origin.secure ? { tls } : {}) }
-    checkedConnect(policy, target, (error, socket) => {
-      if (abandoned) return void (socket as Socket | null)?.on("error", () => {}).destroy()
+    const connected = (error: EgressError | null, socket: Socket | null) => {
+      if (abandoned) return void socket?.on("error", () => {}).destroy()
       if (error === null && socket !== null) return done(socket)
       const failure = toFailure(error!)
       setImmediate(() => abandoned || done(failure)) // a literal address is refused at once; nobody expects an answer that early
-    })
+    }
+    if (origin.preface === undefined) checkedConnect(policy, target, connected)
+    else connectProxied(policy, { ...target, preface: origin.preface }, connected)
     return () => {
       abandoned = true
     }

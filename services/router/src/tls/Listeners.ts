@@ -136,7 +136,7 @@ export class Listeners {
         ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis, first },
         onSecure: (secured, serverName) => {
           this.unserved.delete(socket)
-          this.onSecure(secured, { address, scheme: "https", serverName })
+          this.onSecure(secured, { address, scheme: "https", serverName, ends: socket })
         },
         onValidated: () => this.handshakes.validation++,
         onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
