@@ -5,6 +5,7 @@
  * getting the answer to every edge; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
  * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { Clock, Effect, Semaphore } from "effect"
 import type { Accounts } from "./Accounts.ts"
 import { AcmeError, RateLimited, Unavailable } from "./acme/AcmeError.ts"
@@ -13,6 +14,7 @@ import type { Account } from "./acme/accounts.ts"
 import { mismatchOf, readCertificateFacts } from "./acme/certificateFacts.ts"
 import { keyAuthorization } from "./acme/jws.ts"
 import * as orders from "./acme/orders.ts"
+import { downloadPreferred } from "./acme/preferredChain.ts"
 import { readRenewalInfo } from "./acme/renewalInfo.ts"
 import { makeKey, makeSigningRequest } from "./acme/signingRequest.ts"
 import type { Budgets } from "./Budgets.ts"
@@ -24,7 +26,12 @@ export interface AcmeAuthorityOptions {
   readonly directory: string
   readonly session: AcmeSession
   readonly profile: string | undefined
-  readonly accounts: Accounts["Service"]
+  /** The root's name; see `acme/preferredChain.ts`. */
+  readonly preferredChain?: string | undefined
+  readonly accounts: {
+    readonly at: (directory: string, session: AcmeSession) => Effect.Effect<Account, AcmeError | DatabaseError>
+    readonly forget: Accounts["Service"]["forget"]
+  }
   readonly budgets: Budgets["Service"]
   readonly challenges: Challenges["Service"]
   /** How many orders are being placed at this CA at a time. */
@@ -103,7 +110,7 @@ const issueAs = Effect.fnUntraced(function* <E, R>(
   const proofs = yield* Effect.forEach(order.authorizations, (url) => prove(options, account, url), { concurrency: 8 })
   const done = order.status === "valid" ? order : yield* finalize(session, account, order, request.hostname, keyPem)
   if (done.certificate === undefined) return yield* malformed("order", "a valid order without a certificate")
-  const { chain } = yield* orders.downloadChain(session, account, done.certificate)
+  const { chain } = yield* downloadPreferred(session, account, done.certificate, options.preferredChain)
   const facts = yield* Effect.try({
     try: () => readCertificateFacts(chain),
     catch: (cause) => malformed("certificate", String(cause))

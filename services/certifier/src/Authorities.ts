@@ -4,20 +4,29 @@
  * Owns: building one authority per directory. Leaves to `acmeDirectories.ts`: which there are; to `AcmeAuthority` and `InternalAuthority`:
  * issuing. `live` and `test` may name the same directory: then they share its account.
  */
-import { Config, Context, Effect, Layer, Option, Semaphore } from "effect"
+import { Config, Context, Effect, Layer, Semaphore } from "effect"
 import { Accounts } from "./Accounts.ts"
 import { makeAcmeAuthority } from "./AcmeAuthority.ts"
-import { makeAcmeSession } from "./acme/AcmeSession.ts"
+import { type AcmeSession, makeAcmeSession } from "./acme/AcmeSession.ts"
 import { egressTransport } from "./acme/egressTransport.ts"
-import { acmeDirectories, acmeHttpClient, type Environment, nameOf } from "./acmeDirectories.ts"
+import { acmeDirectories, acmeHttpClient, type Environment, nameOf, perDirectory } from "./acmeDirectories.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
 import { Challenges } from "./Challenges.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 
-/** Certificate profile to ask for (`tlsserver`, `shortlived` …). Default: the CA's. */
-export const AcmeProfile = Config.option(Config.String("CD_ACME_PROFILE"))
+/**
+ * Certificate profile to ask for (`tlsserver`, `shortlived` …): one for every CA, or one for each, comma-separated in the order of
+ * CD_ACME_DIRECTORY (empty for the CA's own). Default: the CA's.
+ */
+export const AcmeProfile = Config.String("CD_ACME_PROFILE").pipe(Config.withDefault(""))
+
+/**
+ * Which of a CA's chains to serve, when it offers several: the common name of the issuer of the chain's last certificate (`ISRG Root X1`);
+ * one for every CA, or one for each, as CD_ACME_PROFILE. Default: the CA's own; that also where none has the name.
+ */
+export const AcmePreferredChain = Config.String("CD_ACME_PREFERRED_CHAIN").pipe(Config.withDefault(""))
 
 /**
  * How many orders one certifier places at one CA at a time. A test CA that can't take two at once (Pebble 2.10 deadlocks: a new order's
@@ -30,6 +39,9 @@ export class Authorities extends Context.Service<
   {
     /** In order of preference, at least one. */
     readonly of: (environment: Environment) => ReadonlyArray<CertificateAuthority>
+    /** Those that speak ACME, for what an operator asks of them. */
+    readonly acme: ReadonlyArray<{ readonly name: string; readonly directory: string; readonly session: AcmeSession }>
+    readonly sessionOf: (directory: string) => AcmeSession | undefined
   }
 >()("certifier/Authorities") {
   static readonly layer = Layer.effect(
@@ -37,28 +49,37 @@ export class Authorities extends Context.Service<
     Effect.gen(function* () {
       const directories = yield* acmeDirectories
       const client = yield* acmeHttpClient
-      const profile = Option.getOrUndefined(yield* AcmeProfile)
+      const profileOf = perDirectory(yield* AcmeProfile, directories.live)
+      const chainOf = perDirectory(yield* AcmePreferredChain, directories.live)
+      const sessions = new Map<string, AcmeSession>()
       const [accounts, budgets, challenges, vanished] = [yield* Accounts, yield* Budgets, yield* Challenges, yield* VanishedIssuers]
       const newOrders = yield* NewOrders
       const make = (directory: string) =>
         directory === "internal"
           ? makeInternalAuthority
-          : Effect.map(Semaphore.make(newOrders), (slots) =>
-              makeAcmeAuthority({
+          : Effect.map(Semaphore.make(newOrders), (slots) => {
+              const session = makeAcmeSession(directory, egressTransport(client))
+              sessions.set(directory, session)
+              return makeAcmeAuthority({
                 name: nameOf(directory),
                 directory,
-                session: makeAcmeSession(directory, egressTransport(client)),
-                profile,
+                session,
+                profile: profileOf(directory),
+                preferredChain: chainOf(directory),
                 accounts,
                 budgets,
                 challenges,
                 newOrders: slots,
                 onForgotten: vanished.look
               })
-            )
+            })
       const authorities = new Map<string, CertificateAuthority>()
       for (const directory of new Set([...directories.live, ...directories.test])) authorities.set(directory, yield* make(directory))
-      return Authorities.of({ of: (environment) => directories[environment].map((directory) => authorities.get(directory)!) })
+      return Authorities.of({
+        of: (environment) => directories[environment].map((directory) => authorities.get(directory)!),
+        acme: [...sessions].map(([directory, session]) => ({ name: nameOf(directory), directory, session })),
+        sessionOf: (directory) => sessions.get(directory)
+      })
     })
   )
 }

@@ -37,7 +37,7 @@ export class Claims extends Context.Service<
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
     /**
      * Leases up to `limit` claims that are due; those without a certificate first: somebody is waiting for them, unless
-     * no CA of their environment takes orders (`paused`). */
+     * no CA of their environment takes orders (`paused`). None while an account's key is being changed. */
     readonly lease: (limit: number, paused: ReadonlyArray<Environment>) => Effect.Effect<ReadonlyArray<Claim>, DatabaseError>
     /** Milliseconds until a claim is due or a crashed worker's lease ends; undefined when none ever is. */
     readonly nextDue: (paused: ReadonlyArray<Environment>) => Effect.Effect<number | undefined, DatabaseError>
@@ -112,11 +112,13 @@ function make(database: Database["Service"]): Claims["Service"] {
     lease: (limit, paused) =>
       query<Claim>(
         (sql) => sql`
-          with waiting as (
-            select claim_id from certifier.claims where due_at <= now() and state = 'wanted' and not (environment = any(${sql.array([...paused])}::text[]))
+          with rolling as (
+            select 1 from certifier.accounts where rolling_until > now()
+          ), waiting as (
+            select claim_id from certifier.claims where not exists (select from rolling) and due_at <= now() and state = 'wanted' and not (environment = any(${sql.array([...paused])}::text[]))
             order by due_at limit ${limit} for update skip locked
           ), others as (
-            select claim_id from certifier.claims where due_at <= now() and state <> 'wanted'
+            select claim_id from certifier.claims where not exists (select from rolling) and due_at <= now() and state <> 'wanted'
             order by due_at limit greatest(0, ${limit} - (select count(*) from waiting)) for update skip locked
           ), due as (select * from waiting union all select * from others)
           update certifier.claims c set

@@ -47,7 +47,9 @@ export const scheduler = Layer.effectDiscard(
       if (leased.length > 0 && leased.length === free) return yield* wake.wait(longestSleep)
       if (leased.length > 0) return
       const next = free > 0 ? yield* claims.nextDue(environments) : undefined
-      yield* wake.wait(Math.min(Math.max(Math.min(next ?? longestSleep, until), 5), longestSleep))
+      // Due and yet not leased: somebody holds the row, or an account's key is being changed.
+      const soon = next !== undefined && next <= 0 ? 250 : 5
+      yield* wake.wait(Math.min(Math.max(Math.min(next ?? longestSleep, until), soon), longestSleep))
     })
     yield* forEver("claims", round)
   })

@@ -58,3 +58,9 @@ export const acmeHttpClient = Effect.gen(function* () {
   const ca = Option.map(caFile, (file) => [readFileSync(file, "utf8"), ...rootCertificates].join("\n"))
   return yield* HttpClient.make(policy, Option.isSome(ca) ? { ca: ca.value } : {})
 })
+
+/** A setting with one value for every CA, or one for each in the order of CD_ACME_DIRECTORY; empty: undefined. */
+export const perDirectory = (text: string, live: ReadonlyArray<string>) => {
+  const values = text.split(",").map((value) => value.trim())
+  return (directory: string): string | undefined => (values.length === 1 ? values[0] : values[live.indexOf(directory)]) || undefined
+}

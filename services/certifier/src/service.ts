@@ -25,6 +25,8 @@ import { LiveEdges } from "./LiveEdges.ts"
 import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { Ordering } from "./Ordering.ts"
+import { Revocations } from "./operations/Revocations.ts"
+import { serveOperations } from "./operations/serveOperations.ts"
 import { Preflight } from "./Preflight.ts"
 import { Replacements } from "./Replacements.ts"
 import { readiness } from "./readiness.ts"
@@ -41,7 +43,7 @@ const tables = Layer.mergeAll(
   Outbox.layer("certifier")
 )
 const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
-const parts = ClaimAttendant.layer.pipe(
+const parts = Layer.mergeAll(ClaimAttendant.layer, Revocations.layer).pipe(
   Layer.provideMerge(Ordering.layer),
   Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer, Preflight.layer)),
   Layer.provideMerge(Layer.mergeAll(VanishedIssuers.layer, Imports.layer)),
@@ -51,6 +53,8 @@ const parts = ClaimAttendant.layer.pipe(
 export const layer = Layer.mergeAll(
   handleRequests,
   serveImports,
+  serveOperations,
+  Revocations.worker,
   scheduler,
   retirement,
   CertificateBucket.restorer,

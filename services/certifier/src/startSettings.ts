@@ -9,7 +9,7 @@ import { telemetrySettings } from "@connect-domain/telemetry/checkSettings.ts"
 import { fileSetting } from "@connect-domain/telemetry/fileSetting.ts"
 import { Duration, Effect, Option, Redacted } from "effect"
 import { AcmeContact, AcmeEabHmacKey, AcmeEabKid } from "./Accounts.ts"
-import { AcmeProfile, NewOrders } from "./Authorities.ts"
+import { AcmePreferredChain, AcmeProfile, NewOrders } from "./Authorities.ts"
 import { AcmeCaFile, AcmeDirectory, AcmeDirectoryTest, directoriesOf } from "./acmeDirectories.ts"
 import { AriPollSeconds, PauseDays } from "./attendClaim.ts"
 import { limitsOf } from "./caLimits.ts"
@@ -54,7 +54,8 @@ export const settings: ReadonlyArray<Setting> = [
   setting("CD_ACME_CONTACT", readContact, "e-mail addresses, separated by commas, or nothing"),
   setting("CD_ACME_EAB_KID", AcmeEabKid, "the key ids that the CAs handed out, separated by commas"),
   secretSetting("CD_ACME_EAB_HMAC_KEY", readHmacKeys, "the keys as the CAs handed them out, base64url, separated by commas"),
-  setting("CD_ACME_PROFILE", AcmeProfile, "a certificate profile of the CA, or nothing"),
+  setting("CD_ACME_PROFILE", AcmeProfile, "certificate profiles of the CAs, separated by commas, or nothing"),
+  setting("CD_ACME_PREFERRED_CHAIN", AcmePreferredChain, "names of the CAs' roots, separated by commas, or nothing"),
   numberSetting("CD_ACME_NEW_ORDERS", NewOrders, { least: 1, most: 10_000, unit: "requests" }),
   setting("CD_ACME_LIMITS", limitsOf, "auto, none, letsencrypt or the path of a JSON file with limits"),
   setting("CD_ACME_ROOTS_URL", readRootsUrl, "the URL where a test CA shows its roots, or nothing"),

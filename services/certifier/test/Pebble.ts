@@ -6,7 +6,7 @@
  * Built against: a stand-in that agrees with our mistakes. Pebble refuses nonces, shuffles lists and forgets everything when restarted.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { webcrypto } from "node:crypto"
+import { webcrypto, X509Certificate } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -86,6 +86,8 @@ export interface PebbleOptions {
   readonly httpPort?: number
   /** Use the HTTPS root and certificate of this one, so that one file makes both trusted. */
   readonly trust?: Pebble
+  /** How many chains under other roots it offers besides its own (default none). */
+  readonly alternateRoots?: number
   /** Sleep up to this many seconds before validating (default: no sleep). */
   readonly sleepSeconds?: number
 }
@@ -157,6 +159,18 @@ export class Pebble {
     return await (await fetch(`${this.management}/roots/${index}`, { dispatcher: this.#agent })).text()
   }
 
+  /** Common names of its first `count` roots. */
+  async rootNames(count: number): Promise<ReadonlyArray<string>> {
+    const pems = await Promise.all(Array.from({ length: count }, (_, index) => this.root(index)))
+    return pems.map((pem) => /CN=(.+)/.exec(new X509Certificate(pem).subject)![1]!)
+  }
+
+  /** `Valid` or `Revoked`. */
+  async certificateStatus(serial: string): Promise<string> {
+    const response = await fetch(`${this.management}/cert-status-by-serial/${serial}`, { dispatcher: this.#agent })
+    return ((await response.json()) as { Status: string }).Status
+  }
+
   /** Moves the renewal window of the certificate `pem`. */
   async setRenewalWindow(pem: string, start: Date, end: Date): Promise<void> {
     const ARIResponse = JSON.stringify({ suggestedWindow: { start: start.toISOString(), end: end.toISOString() } })
@@ -202,10 +216,11 @@ export class Pebble {
   }
 
   async #startCa(): Promise<void> {
-    const { sleepSeconds, nonceReject = 5 } = this.#options
+    const { sleepSeconds, nonceReject = 5, alternateRoots = 0 } = this.#options
+    const alternates = alternateRoots === 0 ? {} : { PEBBLE_ALTERNATE_ROOTS: String(alternateRoots) }
     const sleep = sleepSeconds === undefined ? { PEBBLE_VA_NOSLEEP: "1" } : { PEBBLE_VA_SLEEPTIME: String(sleepSeconds) }
     const child = spawn(join(bin, "pebble"), ["-config", join(this.#folder, "config.json"), "-dnsserver", `127.0.0.1:${this.#ports[4]}`], {
-      env: { PATH: process.env.PATH, PEBBLE_WFE_NONCEREJECT: String(nonceReject), PEBBLE_AUTHZREUSE: "0", ...sleep }
+      env: { PATH: process.env.PATH, PEBBLE_WFE_NONCEREJECT: String(nonceReject), PEBBLE_AUTHZREUSE: "0", ...alternates, ...sleep }
     })
     child.stdout.on("data", (data: Buffer) => {
       this.log += data.toString()

@@ -24,6 +24,8 @@ export const Directory = Schema.Struct({
     Schema.Struct({
       externalAccountRequired: Schema.optionalKey(Schema.Boolean),
       caaIdentities: Schema.optionalKey(Schema.Array(Schema.String)),
+      /** Lasting DNS records name a hash of our account under this prefix (draft-ietf-acme-dns-persist-02 §4.1). */
+      accountHashPrefix: Schema.optionalKey(Schema.String),
       profiles: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
     })
   )
@@ -130,11 +132,22 @@ export const makeAcmeSession = (directoryUrl: string, transport: Transport): Acm
   const refusedNonce = (response: TransportResponse) =>
     response.status >= 400 && readProblem(parseJson(response.body), response.status).type === "badNonce"
 
+  const refusedSignature = (response: TransportResponse) =>
+    response.status >= 400 &&
+    response.status < 500 &&
+    ["malformed", "unauthorized"].includes(readProblem(parseJson(response.body), response.status).type)
+
   const post: AcmeSession["post"] = Effect.fnUntraced(function* (operation, url, signer, payload, acceptType) {
+    let reread = false
     for (let attempt = 1; ; attempt++) {
       const body = JSON.stringify(signJws(signer, url, payload, yield* nonce))
       const headers = { "content-type": "application/jose+json", ...(acceptType === undefined ? {} : { accept: acceptType }) }
       const response = yield* send({ method: "POST", url, headers, body })
+      // Another process changed the account's key: what was signed with the old one is signed again, once.
+      if (!reread && signer.reread !== undefined && refusedSignature(response)) {
+        reread = true
+        if (yield* signer.reread) continue
+      }
       if (attempt >= nonceAttempts || !refusedNonce(response)) return yield* accept(operation, response)
       // The refusal brought a fresh nonce (RFC 8555 §6.5). After a few, the CA may be several servers out of step: slow down.
       if (attempt > 10) yield* Effect.sleep("20 millis")

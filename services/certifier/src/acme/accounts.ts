@@ -6,12 +6,14 @@
 import { Effect } from "effect"
 import type { AcmeError } from "./AcmeError.ts"
 import { type AcmeSession, malformed } from "./AcmeSession.ts"
-import { type AccountKey, bindExternalAccount, type ExternalAccount, signJws } from "./jws.ts"
+import { type AccountKey, bindExternalAccount, type ExternalAccount, type Signer, signJws } from "./jws.ts"
 
 /** Who signs requests after registration: the key and the account's URL at the CA. */
 export interface Account {
   readonly key: AccountKey
   readonly kid: string
+  /** As in `Signer`. */
+  readonly reread?: Signer["reread"]
 }
 
 export interface Registration {
@@ -36,6 +38,18 @@ export const registerAccount = Effect.fn("acme.registerAccount")(function* (
   const response = yield* session.post("newAccount", newAccount, { key }, payload)
   if (response.location === undefined) return yield* malformed("newAccount", "answer has no account URL")
   return { key, kid: response.location } satisfies Account
+})
+
+/** The account that has this key, if one does; never makes one (RFC 8555 §7.3.1). */
+export const findAccount = Effect.fn("acme.findAccount")(function* (session: AcmeSession, key: AccountKey) {
+  const { newAccount } = yield* session.directory
+  const response = yield* session.post("newAccount", newAccount, { key }, { onlyReturnExisting: true }).pipe(
+    Effect.catchIf(
+      (error) => error.reason._tag === "AccountUnknown",
+      () => Effect.undefined
+    )
+  )
+  return response?.location === undefined ? undefined : ({ key, kid: response.location } satisfies Account)
 })
 
 /** Rolls the account over to `next` (RFC 8555 §7.3.5). Orders under way stay valid. Returns the account with its new key. */

@@ -5,6 +5,7 @@
  * Built against: a JOSE dependency on the hot path; one certificate costs about seven signatures.
  */
 import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import type { Effect } from "effect"
 
 /** An EC P-256 public key as a JWK, its members in the order a thumbprint needs. */
 export interface PublicJwk {
@@ -49,7 +50,12 @@ export const generateKeyPem = (): string =>
   generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString()
 
 /** What names the signer: the account's URL once there is one, before that the key itself (RFC 8555 §6.2). */
-export type Signer = { readonly key: AccountKey; readonly kid?: string }
+export type Signer = {
+  readonly key: AccountKey
+  readonly kid?: string
+  /** The CA did not take the signature: has the account another key by now? Afterwards `key` is that one. */
+  readonly reread?: Effect.Effect<boolean> | undefined
+}
 
 /** Signs `payload` for `url`; undefined is POST-as-GET (an empty payload, RFC 8555 §6.3). Without a nonce: the inner JWS of keyChange. */
 export const signJws = (signer: Signer, url: string, payload: unknown, nonce?: string): Jws => {
