@@ -1,5 +1,6 @@
 /**
- * The DNS servers against which integration tests run: taken from Debian's stable packages when they are missing and this is root.
+ * The servers and clients of others that integration tests run against (DNS, a PROXY sender, TLS clients): taken from Debian's stable
+ * packages when they are missing and this is root.
  *
  * Owns: installing them without starting a service (they would take port 53). Leaves to the tests: starting them on free ports, and
  * failing with a sentence when one is missing.
@@ -13,7 +14,10 @@ const run = promisify(execFile)
 
 const wanted = [
   { program: "pdns_server", packages: ["pdns-server", "pdns-backend-sqlite3"] },
-  { program: "named", packages: ["bind9", "bind9-dnsutils"] }
+  { program: "named", packages: ["bind9", "bind9-dnsutils"] },
+  { program: "haproxy", packages: ["haproxy"] },
+  { program: "openssl", packages: ["openssl"] },
+  { program: "gnutls-cli", packages: ["gnutls-bin"] }
 ]
 
 const isThere = (program: string): boolean =>
