@@ -31,6 +31,8 @@ export type Event =
   | { readonly type: "RecordsWritten" }
   | { readonly type: "ChallengeGone" }
   | { readonly type: "CertificateStored"; readonly certificate_id: string; readonly certificate: Certificate; readonly renewed: boolean }
+  /** A certificate before the domain leads to us, or a new attempt because the DNS changed for the better. */
+  | { readonly type: "CertificateWanted"; readonly why: "early" | "recovered"; readonly attempt: number }
   | { readonly type: "CertificateRefused"; readonly certificate: Certificate }
   | { readonly type: "CertificateMirrored"; readonly certificate: Certificate; readonly destroyed: boolean }
   | { readonly type: "WentLive" | "Recovered" }

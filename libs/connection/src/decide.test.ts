@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { Command } from "./Command.ts"
 import { type Decision, decide } from "./decide.ts"
 import { publicEvents } from "./publicEvents.ts"
+import type { Reaction } from "./reactions.ts"
 import { type Connection, noCertificate } from "./State.ts"
 import { failedAfter, stalledAfter } from "./schedule.ts"
 import { answer, born, certificate, circumstancesAt, reactionsTo, seen, start } from "./testing.ts"
@@ -16,15 +17,16 @@ const told = (decision: Decision): ReadonlyArray<string> =>
 const walk = (first: Decision): { states: Array<string>; events: Array<string>; connection: Connection } => {
   const states: Array<string> = []
   const events: Array<string> = []
+  const asked: Array<Reaction> = []
   let decision = first
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 40; round++) {
     for (const event of decision.events) if (event.type === "StateEntered") states.push(event.state)
     events.push(...told(decision))
-    const next = reactionsTo(decision.connection, decision.events)
-      .map((reaction) => answer(decision.connection, reaction))
-      .find((command) => command !== undefined)
+    asked.push(...reactionsTo(decision.connection, decision.events))
+    const next = asked.shift()
     if (next === undefined) break
-    decision = tell(decision.connection, next)
+    const command = answer(decision.connection, next)
+    decision = command === undefined ? { connection: decision.connection, events: [] } : tell(decision.connection, command)
   }
   return { states, events, connection: decision.connection }
 }

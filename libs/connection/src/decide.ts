@@ -6,7 +6,9 @@
  * Pure: the clock, chance and the holder of the claim are given.
  * Built against: an answer that arrives twice, late, or about a question that has been asked anew since. Such answers change nothing.
  */
+
 import type { Command } from "./Command.ts"
+import { wantsEarly } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"
 import { evolve, evolveAll } from "./evolve.ts"
 import { type Circumstances, holds } from "./guards.ts"
@@ -92,8 +94,14 @@ const enter = (decision: Decision, state: StateName, circumstances: Circumstance
 
 /** What the world is told on the way into a state. */
 const milestones = (from: Connection, to: StateName): ReadonlyArray<Event> => {
-  if (to === "verified") return [{ type: "OwnershipProven" }]
-  if (to === "live") return [{ type: from.state === "drifted" ? "Recovered" : "WentLive" }]
+  if (to === "verified") {
+    const early: ReadonlyArray<Event> = wantsEarly(from) ? [{ type: "CertificateWanted", why: "early", attempt: from.attempt }] : []
+    return [{ type: "OwnershipProven" }, ...early]
+  }
+  if (to === "live") {
+    if (from.state !== "drifted") return [{ type: "WentLive" }]
+    return [{ type: "Recovered" }, { type: "CertificateWanted", why: "recovered", attempt: from.attempt }]
+  }
   if (to === "archived") return [{ type: "Ended", error_code: from.error_code, claim_released: from.claimed }]
   if (to !== "failed") return []
   const waitedFor = from.interrupted ?? from.state

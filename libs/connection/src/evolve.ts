@@ -60,6 +60,7 @@ export const evolve = (connection: Connection, event: Event): Connection => {
     case "Recovered":
       return { ...connection, error_code: null }
     case "RoutingChanged":
+    case "CertificateWanted":
       return connection
     case "Ended":
       return { ...connection, claimed: false, open_write: null, next_check_at: null, error_code: event.error_code }

@@ -3,7 +3,9 @@
  *
  * Owns: what each condition means. Leaves to `transitions.ts`: what follows from it.
  */
+
 import type { Command, SeenRecord } from "./Command.ts"
+import { requiredSeen } from "./certificateRecords.ts"
 import type { Connection } from "./State.ts"
 import { isDeparted, isIdle, isOverdue, type Timing } from "./schedule.ts"
 
@@ -30,12 +32,9 @@ const hasCredential: Condition = (_, command) => command.name === "ApplyRecords"
 const leftBeforeProof = (connection: Connection): boolean =>
   connection.interrupted === "pending_ownership" || connection.interrupted === "verifying"
 
-const propagated = (records: ReadonlyArray<{ readonly propagated: boolean }>): number =>
-  records.filter((record) => record.propagated).length
-
-/** More of the records are right than at the look before. */
-export const isProgress = (connection: Connection, records: ReadonlyArray<SeenRecord>): boolean =>
-  propagated(records) > propagated(connection.observed_records)
+/** More of the records that going live waits for are right than at the look before. */
+export const isProgress = ({ desired_records, observed_records }: Connection, records: ReadonlyArray<SeenRecord>): boolean =>
+  requiredSeen(desired_records, records) > requiredSeen(desired_records, observed_records)
 
 const conditions = {
   automatic: (connection) => connection.automatic,

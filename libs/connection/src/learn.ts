@@ -3,11 +3,15 @@
  *
  * Owns: turning a command's content into facts. Leaves to `decide.ts`: staleness, the way on, and what is asked next.
  */
+
 import type { Command, SeenRecord, Verdict } from "./Command.ts"
+import { certificateRecordSeen } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"
 import { type Circumstances, isProgress } from "./guards.ts"
 import type { Certificate, Connection, ObservedRecord } from "./State.ts"
 import type { Transition } from "./transitions.ts"
+
+type Seen = Extract<Command, { readonly name: "RecordsObserved" }>
 
 export const learn = (connection: Connection, command: Command, row: Transition, { now }: Circumstances): ReadonlyArray<Event> => {
   switch (command.name) {
@@ -17,7 +21,8 @@ export const learn = (connection: Connection, command: Command, row: Transition,
       const misses = connection.state === "live" ? countMiss(connection, command.verdict) : 0
       const progress_at = connection.state === "propagating" && isProgress(connection, command.records) ? now : connection.progress_at
       const records = besideDesired(connection, command.records)
-      return connection.state === "archived" ? [] : [{ type: "RecordsSeen", records, misses, progress_at }]
+      if (connection.state === "archived") return []
+      return [{ type: "RecordsSeen", records, misses, progress_at }, ...wanted(connection, command, row)]
     }
     case "RecordsApplied":
       return learnWrite(connection, command)
@@ -36,6 +41,17 @@ export const learn = (connection: Connection, command: Command, row: Transition,
     default:
       return []
   }
+}
+
+/** A certificate record has come into sight before the others; or a served domain, whose certificate is in trouble, is right again. */
+const wanted = (connection: Connection, { verdict, records }: Seen, row: Transition): ReadonlyArray<Event> => {
+  const { claimed, certificate_id, certificate, attempt, observed_records, state } = connection
+  if (!claimed) return []
+  const asked = (why: "early" | "recovered"): ReadonlyArray<Event> => [{ type: "CertificateWanted", why, attempt }]
+  const isNew = certificateRecordSeen(records) && !certificateRecordSeen(observed_records)
+  if (isNew && certificate_id === null && row.to === "stay" && state !== "issuing_cert") return asked("early")
+  const troubled = certificate.last_error !== undefined
+  return state === "live" && connection.misses > 0 && verdict === "match" && troubled ? asked("recovered") : []
 }
 
 /** What is unknown neither confirms a miss nor clears it. */

@@ -12,7 +12,8 @@ export type Reaction =
   | { readonly to: "observer"; readonly look: "ownership" | "records"; readonly id: string }
   /** To the actor of the connection's DNS provider; `cleanup` removes the challenge. */
   | { readonly to: "provider"; readonly purpose: "challenge" | "records" | "cleanup"; readonly id: string }
-  | { readonly to: "certifier"; readonly what: "ensure" | "release"; readonly id: string }
+  /** `reason`: the DNS changed for the better, so a back-off or a pause ends. */
+  | { readonly to: "certifier"; readonly what: "ensure" | "release"; readonly id: string; readonly reason?: "records_changed" }
   /** The hostname's registry entry is out of date: written anew in the same transaction. */
   | { readonly to: "registry"; readonly what: "hold" | "release" }
   /** The entry stands; ask once more whether the edges have it. */
@@ -22,7 +23,20 @@ export const reactions = (event: Event, connection: Connection): ReadonlyArray<R
   const id = (what: string): string => `${connection.id}.${what}`
   switch (event.type) {
     case "QuestionAsked":
-      return event.by === "caller" ? [] : event.questions.map((question) => questionTo(question, id(`${question}.${event.attempt}`)))
+      if (event.by === "caller") return []
+      return event.questions.map((question) => ({
+        ...questionTo(question, id(`${question}.${event.attempt}`)),
+        ...hurry(question, event, connection)
+      }))
+    case "CertificateWanted":
+      return [
+        {
+          to: "certifier",
+          what: "ensure",
+          id: id(`${event.why}.${event.attempt}`),
+          ...(event.why === "early" ? {} : { reason: "records_changed" })
+        }
+      ]
     case "OwnershipProven":
     case "CertificateStored":
     case "RoutingChanged":
@@ -39,6 +53,10 @@ export const reactions = (event: Event, connection: Connection): ReadonlyArray<R
       return []
   }
 }
+
+/** On the way into the state all records are right, which they were not when it failed. */
+const hurry = (question: Question, { step }: { readonly step: number }, { certificate }: Connection) =>
+  question === "certificate" && step === 1 && certificate.last_error !== undefined ? { reason: "records_changed" as const } : {}
 
 const questionTo = (question: Question, id: string): Reaction => {
   switch (question) {

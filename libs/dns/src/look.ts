@@ -4,6 +4,7 @@
  * Owns: which questions are asked, each once in a look; the time limit. Leaves to `Resolver` the servers, to the matchers the judgement, to
  * the caller when to look and what follows. A look never fails: what could not be learned is `unknown`.
  */
+import { randomBytes } from "node:crypto"
 import { type DnsRecord, normaliseValue } from "@connect-domain/domain/DnsRecord.ts"
 import { kindOf } from "@connect-domain/domain/Hostname.ts"
 import { Clock, Effect } from "effect"
@@ -70,21 +71,44 @@ const validated = (resolver: (typeof Resolver)["Service"], name: string, servers
         error === null ? servers : servers.map((server): ServerVerdict => ({ ...server, verdict: "unknown", error }))
       )
 
-/** Each record by itself, and the verdict over those with `required` not false. */
+/** Each record by itself, and the verdict over those with `required` not false. A wildcard is looked at through a random label under it. */
 export const lookRecords = Effect.fn("dns.lookRecords")(function* (records: ReadonlyArray<DnsRecord>) {
   const looked_at = yield* now
   const questions = makeQuestions(yield* Resolver)
-  const one = (record: DnsRecord) =>
-    serversFor(record, records, questions).pipe(
+  const probes = records.map(probeOf(randomLabel()))
+  const found = (record: DnsRecord, among: ReadonlyArray<DnsRecord>) =>
+    serversFor(record, among, questions).pipe(
       Effect.catchTag("NoAuthority", (error) => Effect.succeed(unlearned(nobody(error.message)))),
-      Effect.timeoutOrElse({ duration: longestLook, orElse: () => Effect.succeed(unlearned(tooSlow)) }),
-      Effect.map((found) => recordLook(record, found))
+      Effect.timeoutOrElse({ duration: longestLook, orElse: () => Effect.succeed(unlearned(tooSlow)) })
     )
+  const one = (record: DnsRecord, at: number) => {
+    const itself = found(record, records)
+    if (!isWildcard(record.host)) return Effect.map(itself, (servers) => recordLook(record, servers))
+    return Effect.map(Effect.all([found(probes[at]!, probes), itself], { concurrency: 2 }), ([probe, literal]) =>
+      recordLook(record, { ...probe, servers: withLiteral(probe.servers, literal.servers) })
+    )
+  }
   const looks = yield* Effect.forEach(records, one, { concurrency: "unbounded" })
   const needed = looks.filter((_, at) => records[at]!.required !== false)
   const look: RecordsLook = { verdict: combineAll(needed.map((record) => record.verdict)), records: looks, looked_at }
   return look
 })
+
+const isWildcard = (host: string): boolean => host.startsWith("*.")
+/** Nobody can have put a record of its own there. */
+const randomLabel = (): string => `cd-probe-${randomBytes(10).toString("hex")}`
+const probeOf =
+  (label: string) =>
+  (record: DnsRecord): DnsRecord =>
+    isWildcard(record.host) ? { ...record, host: `${label}${record.host.slice(1)}` } : record
+
+/** A wildcard is what a name that nobody could guess shows (RFC 4592); if `*` itself shows something else, a change is still spreading. */
+const withLiteral = (probe: ReadonlyArray<ServerVerdict>, literal: ReadonlyArray<ServerVerdict>): ReadonlyArray<ServerVerdict> =>
+  probe.map((seen) => {
+    const itself = literal.find(({ server }) => server === seen.server)
+    const differs = itself !== undefined && itself.error === null && itself.values.length > 0 && itself.verdict === "mismatch"
+    return differs && seen.error === null ? { ...seen, values: itself.values, verdict: "mismatch" } : seen
+  })
 
 type Found = { readonly servers: ReadonlyArray<ServerVerdict>; readonly ttl: number | null }
 const unlearned = (servers: ReadonlyArray<ServerVerdict>): Found => ({ servers, ttl: null })

@@ -172,7 +172,7 @@ export const listFailing = call({
  */
 export const persistRecord = call({
   subject: "cd.call.v1.certifier.persist-record",
-  from: ["lifecycle"],
+  from: ["lifecycle", "gateway"],
   to: "certifier",
   timeoutMillis: 2_000,
   payload: Schema.Struct({

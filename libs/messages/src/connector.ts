@@ -200,7 +200,9 @@ export const checkDomain = call({
     /** What would be asked for, so that conflicts with existing records can be named. */
     planned: Schema.Array(DesiredRecord),
     /** Provider keys of the application's credentials. */
-    credentials: Schema.Array(Schema.String)
+    credentials: Schema.Array(Schema.String),
+    /** A CA would accept a lasting TXT record (DNS-PERSIST-01); absent: not known, taken for no. */
+    lasting: Schema.optionalKey(Schema.Boolean)
   }),
   success: Schema.Struct({
     hostname: Schema.String,
@@ -211,6 +213,8 @@ export const checkDomain = call({
     provider: Schema.NullOr(Schema.Struct({ key: Schema.String, name: Schema.String, detected_by: Schema.String })),
     setup_types: Schema.Array(Schema.Struct({ type: SetupType, offered: Schema.Boolean, reason: Schema.String })),
     capabilities: Schema.Record(Schema.String, Schema.Boolean),
+    /** Why a capability is there or not, in a sentence, for those that need one. */
+    capability_reasons: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
     apex_flattening: Schema.Boolean,
     www_redirect_recommended: Schema.Boolean,
     conflicts: Schema.Array(Schema.Struct({ host: Schema.String, type: RecordType, value: Schema.String, reason: Schema.String })),

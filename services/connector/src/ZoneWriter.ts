@@ -7,7 +7,7 @@
  */
 import { type Change, planChanges, planRemoval } from "@connect-domain/dns-provider/ChangePlan.ts"
 import { type DnsProvider, DnsProviderError, type Reason, Unsupported } from "@connect-domain/dns-provider/DnsProvider.ts"
-import type { Zone } from "@connect-domain/dns-provider/RecordSet.ts"
+import { isInZone, type RecordSet, type Zone } from "@connect-domain/dns-provider/RecordSet.ts"
 import type { DnsRecord } from "@connect-domain/domain/DnsRecord.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
 import { Lease, type LeaseError } from "@connect-domain/nats/Lease.ts"
@@ -107,9 +107,7 @@ const writeInZone = (holder: Holder, order: WriteOrder) =>
 
 const planAndApply = Effect.fnUntraced(function* ({ key, provider, zone }: Holder, order: WriteOrder) {
   const current = yield* provider.read(zone, [...new Set(order.records.map((record) => record.host))])
-  const plan: Result.Result<ReadonlyArray<Change>, Reason> = order.purpose === "cleanup"
-    ? Result.succeed(planRemoval(current, order.records))
-    : planChanges(current, order.records, { replaceForeign: order.replace && order.purpose === "records" })
+  const plan = planOrder(current, order, zone)
   if (Result.isFailure(plan))
     return yield* new DnsProviderError({ provider: key, operation: "read", zone: "unchanged", reason: plan.failure })
   if (plan.success.length === 0) return false
@@ -118,3 +116,16 @@ const planAndApply = Effect.fnUntraced(function* ({ key, provider, zone }: Holde
   yield* provider.apply(zone, plan.success)
   return true
 })
+
+/** What is merely useful is written where nothing stands in its way, replaces nothing, and stops nothing. */
+const planOrder = (current: ReadonlyArray<RecordSet>, order: WriteOrder, zone: Zone): Result.Result<ReadonlyArray<Change>, Reason> => {
+  if (order.purpose === "cleanup") return Result.succeed(planRemoval(current, order.records))
+  const [needed, useful] = [order.records.filter(isNeeded), order.records.filter((record) => !isNeeded(record))]
+  const extra = [...Map.groupBy(useful, ({ host }) => host)].flatMap(([host, records]) => {
+    const planned = planChanges(current, records, { replaceForeign: false })
+    return Result.isSuccess(planned) && isInZone(host, zone.name) && !needed.some((record) => record.host === host) ? planned.success : []
+  })
+  const plan = planChanges(current, needed, { replaceForeign: order.replace && order.purpose === "records" })
+  return Result.map(plan, (changes) => [...changes, ...extra])
+}
+const isNeeded = ({ required }: DnsRecord): boolean => required !== false

@@ -12,7 +12,7 @@ import type { Reason } from "@connect-domain/dns-provider/DnsProvider.ts"
 import { acmeChallengeName, delegationTarget } from "@connect-domain/domain/acmeNames.ts"
 import type { presentChallenge } from "@connect-domain/messages/connector.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import type { OwnZone } from "./AcmeZone.ts"
 import { toFailure } from "./applyChanges.ts"
 import { findPlace } from "./challengePlace.ts"
@@ -57,15 +57,23 @@ const shown = Effect.fnUntraced(function* (name: string, value: string) {
   }
 })
 
-const write = Effect.fn("connector.presentChallenge")(function* (answer: Answer, own: OwnZone | null) {
+/** Our own alias was put there a moment ago, and not every server shows it yet: its target is the place then. */
+const aliased = new CallError({ code: "not_yet", message: "the name has just become an alias" })
+const becameAlias = (reason: Reason, target: string | null): boolean =>
+  reason._tag === "Conflict" && target !== null && reason.found.includes(`CNAME ${target}`)
+
+const write = (answer: Answer, own: OwnZone | null) =>
+  Effect.retry(writeOnce(answer, own), { while: (error) => error === aliased, schedule: Schedule.spaced("500 millis") })
+
+const writeOnce = Effect.fn("connector.presentChallenge")(function* (answer: Answer, own: OwnZone | null) {
   const writer = yield* ZoneWriter
   const { tenant_id, hostname, value, credentials } = answer
+  const target = own === null ? null : delegationTarget(tenant_id, hostname, own.zone)
   const place = yield* findPlace(tenant_id, hostname, own?.zone ?? null)
   if (place.kind === "anothers") {
-    const wanted = own === null ? "" : delegationTarget(tenant_id, hostname, own.zone)
     return yield* new CallError({
       code: "invalid",
-      message: `${place.name} is an alias of ${place.cname}, which is not this connection's; make it an alias of ${wanted}`,
+      message: `${place.name} is an alias of ${place.cname}, which is not this connection's; make it an alias of ${target}`,
       details: { code: "conflict" }
     })
   }
@@ -77,7 +85,7 @@ const write = Effect.fn("connector.presentChallenge")(function* (answer: Answer,
       ? writer.writeOwn(own.through, order(name, value, "challenge"))
       : writer.write({ ...order(name, value, "challenge"), credentials })
   )
-  if (outcome.failure !== null) return yield* refusal(outcome.failure)
+  if (outcome.failure !== null) return yield* becameAlias(outcome.failure, target) ? aliased : refusal(outcome.failure)
   yield* shown(name, value)
   return { where, name, provider: outcome.provider ?? "" }
 })

@@ -8,9 +8,11 @@ import { apexOf, kindOf } from "@connect-domain/domain/Hostname.ts"
 import { checkDomain } from "@connect-domain/messages/connector.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Layer } from "effect"
+import { AcmeZone } from "./AcmeZone.ts"
 import { detectProvider, type KnownProvider } from "./knownProviders.ts"
 import { CaaIssuers, preflight } from "./preflight.ts"
 import { descriptorOf } from "./providers/registry.ts"
+import { wildcardCapability, wildcardFinding } from "./wildcardCapability.ts"
 
 type Question = (typeof checkDomain)["payload"]["Type"]
 type Answer = (typeof checkDomain)["success"]["Type"]
@@ -21,11 +23,12 @@ export const domainCheck = Layer.effectDiscard(
   Effect.gen(function* () {
     const calls = yield* Calls
     const issuers = yield* CaaIssuers
-    yield* calls.serve(checkDomain, (question) => check(question, issuers))
+    const { own } = yield* AcmeZone
+    yield* calls.serve(checkDomain, (question) => check(question, issuers, own?.zone ?? null))
   })
 )
 
-const check = Effect.fn("connector.checkDomain")(function* (question: Question, issuers: ReadonlyArray<string>) {
+const check = Effect.fn("connector.checkDomain")(function* (question: Question, issuers: ReadonlyArray<string>, ownZone: string | null) {
   const { hostname, planned, credentials } = question
   const resolver = yield* Resolver
   const { zone, nameServers } = yield* Effect.mapError(resolver.zone(hostname.replace(/^\*\./, "")), (error) => noServer(error.message))
@@ -33,6 +36,8 @@ const check = Effect.fn("connector.checkDomain")(function* (question: Question, 
   const registered = zone === apex || zone.endsWith(`.${apex}`)
   const { conflicts, findings } = yield* preflight(hostname, zone, planned, issuers)
   const provider = registered ? detectProvider(nameServers) : undefined
+  const usable = credentials.filter((key) => descriptorOf(key) !== undefined)
+  const wildcard = yield* wildcardCapability({ hostname, provider, usable, ownZone, lasting: question.lasting === true })
   const missing = {
     code: "zone_not_found",
     severity: "error" as const,
@@ -45,19 +50,19 @@ const check = Effect.fn("connector.checkDomain")(function* (question: Question, 
     zone: registered ? zone : null,
     name_servers: registered ? nameServers : [],
     provider: provider === undefined ? null : { key: provider.key, name: provider.name, detected_by: "name_servers" },
-    setup_types: setupTypes(provider, credentials),
-    capabilities: { wildcard: provider?.wildcard ?? true, apex_alias: provider?.apexAlias ?? false, automatic: credentials.length > 0 },
+    setup_types: setupTypes(provider, usable),
+    capabilities: { wildcard: wildcard.possible, apex_alias: provider?.apexAlias ?? false, automatic: credentials.length > 0 },
+    capability_reasons: { wildcard: wildcard.why },
     apex_flattening: provider?.apexAlias ?? false,
     www_redirect_recommended: kindOf(hostname) === "apex" && !(provider?.apexAlias ?? false),
     conflicts,
-    findings: registered ? findings : [missing, ...findings]
+    findings: [...(registered ? [] : [missing]), ...(hostname.startsWith("*.") ? wildcardFinding(wildcard) : []), ...findings]
   }
   return answer
 })
 
 /** Each way with the reason why it is offered or not. */
-const setupTypes = (provider: KnownProvider | undefined, credentials: ReadonlyArray<string>): Answer["setup_types"] => {
-  const usable = credentials.filter((key) => descriptorOf(key) !== undefined)
+const setupTypes = (provider: KnownProvider | undefined, usable: ReadonlyArray<string>): Answer["setup_types"] => {
   const named = provider?.name ?? "this domain's DNS provider"
   const tokens = provider !== undefined && descriptorOf(provider.key) !== undefined
   const automatic = usable.length > 0

@@ -34,8 +34,9 @@ const makeWorld = (sets: ReadonlyArray<RecordSet> = [], lag = 0) => {
   ])
   const memory = makeMemoryProvider(zones)
   const looks = new Map<string, number>()
+  const hidden = new Set<string>()
   const seen = (name: string): Answered => {
-    const at = [...zones.values()].flat().filter((set) => set.name === name)
+    const at = [...zones.values()].flat().filter((set) => set.name === name && !hidden.has(name))
     const alias = at.find((set) => set.type === "CNAME")?.values[0] ?? null
     return { kind: "answered", exists: at.length > 0, alias, values: at.find((set) => set.type === "TXT")?.values ?? [], ttl: 60 }
   }
@@ -64,9 +65,12 @@ const makeWorld = (sets: ReadonlyArray<RecordSet> = [], lag = 0) => {
     Credentials.of({ open: () => Effect.succeed({ descriptor: {} as never, provider: memory.provider }) })
   )
   const own = { zone: ownZone, through: { key: "memory", provider: memory.provider } }
-  const layer = Layer.provideMerge(ZoneWriter.layer, Layer.mergeAll(unleased, opened, resolver, Layer.succeed(References.MinimumLogLevel, "None")))
+  const layer = Layer.provideMerge(
+    ZoneWriter.layer,
+    Layer.mergeAll(unleased, opened, resolver, Layer.succeed(References.MinimumLogLevel, "None"))
+  )
   const run = <A>(effect: Effect.Effect<A, CallError, ZoneWriter | Resolver>) => Effect.runPromiseExit(Effect.provide(effect, layer))
-  return { zones, memory, own, layer, run, looks }
+  return { zones, memory, own, layer, run, looks, hidden }
 }
 const values = (zones: MemoryZones, name: string) =>
   [...zones.values()].flat().find((set) => set.name === name && set.type === "TXT")?.values ?? []
@@ -125,6 +129,25 @@ test("D8: a CNAME to another tenant's label, or to another name's, is never foll
   expect(delegationLabel("t1", "*.acme.test")).toBe(delegationLabel("t1", "acme.test"))
   expect(delegationLabel("t1", "acme.test")).toMatch(/^[a-z2-7]{26}$/)
 })
+
+it.effect("an alias of ours that is put there meanwhile is followed once every server shows it", () =>
+  Effect.gen(function* () {
+    const name = acmeChallengeName("shop.acme.test")
+    const target = delegationTarget("t1", "shop.acme.test", ownZone)
+    const world = makeWorld()
+    // In the zone already, and not yet at its servers.
+    const hidden: RecordSet = { name, type: "CNAME", ttl: 60, values: [target] }
+    const zone = world.zones.get("acme.test")!
+    world.hidden.add(name)
+    zone.push(hidden)
+    const writing = yield* Effect.forkChild(Effect.provide(present(ask("shop.acme.test"), world.own), world.layer))
+    yield* TestClock.adjust("2 seconds")
+    assert.isUndefined(writing.pollUnsafe())
+    world.hidden.delete(name)
+    yield* TestClock.adjust("2 seconds")
+    assert.deepInclude(yield* Fiber.join(writing), { where: "delegated", name: target })
+  })
+)
 
 test("who must act: nobody's zone, a refused credential, somebody's alias, servers that are away", async () => {
   const alias = makeWorld([{ name: acmeChallengeName("shop.acme.test"), type: "CNAME", ttl: 60, values: ["dns.customer.gone"] }])

@@ -6,7 +6,7 @@ import type { DnsProvider } from "@connect-domain/dns-provider/DnsProvider.ts"
 import { startBind } from "@connect-domain/dns-provider/testing/startBind.ts"
 import { startPowerDns } from "@connect-domain/dns-provider/testing/startPowerDns.ts"
 import { delegationTarget } from "@connect-domain/domain/acmeNames.ts"
-import { lookChallenge, presentChallenge, removeChallenge } from "@connect-domain/messages/connector.ts"
+import { lookChallenge, observeRecords, presentChallenge, removeChallenge } from "@connect-domain/messages/connector.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
@@ -155,6 +155,25 @@ for (const [name, start] of [
         yield* calls.request(removeChallenge, ask(`moved.${customer}`, "plain"))
         yield* calls.request(removeChallenge, ask(`*.moved.${customer}`, "wild"))
         assert.deepStrictEqual(yield* Effect.promise(() => dig(target)), [])
+      })
+    )
+
+    it.effect("D8: a wildcard's record is what a name that nobody could guess shows; an exact name below it proves nothing", () =>
+      Effect.gen(function* () {
+        const calls = yield* Calls
+        const record = { host: `*.wild.${customer}`, type: "CNAME" as const, value: "edge.connect.test", ttl: 300 }
+        const look = Effect.map(
+          calls.request(observeRecords, { hostname: `*.wild.${customer}`, records: [record] }),
+          ({ verdict, records }) => [verdict, records[0]?.observed_value]
+        )
+        yield* put(`www.wild.${customer}`, "CNAME", "edge.connect.test")
+        assert.deepStrictEqual(yield* look, ["mismatch", null])
+        yield* put(`*.wild.${customer}`, "CNAME", "edge.connect.test")
+        assert.deepStrictEqual(yield* look, ["match", "edge.connect.test"])
+        yield* put(`*.away.${customer}`, "CNAME", "elsewhere.test")
+        const away = { ...record, host: `*.away.${customer}` }
+        const elsewhere = yield* calls.request(observeRecords, { hostname: away.host, records: [away] })
+        assert.deepInclude(elsewhere.records[0], { verdict: "mismatch", observed_value: "elsewhere.test" })
       })
     )
 

@@ -3,6 +3,7 @@
  *
  * Owns: reading and checking it once, at start. Built against: a handler that reads the environment, and a default secret in production.
  */
+import { readAcmeZone } from "@connect-domain/domain/acmeZone.ts"
 import { readEdgeAddresses, readEdgeHostname } from "@connect-domain/domain/edgeSettings.ts"
 import { apexOf, type HostnamePolicy } from "@connect-domain/domain/Hostname.ts"
 import { Mode } from "@connect-domain/domain/Mode.ts"
@@ -32,10 +33,15 @@ export class Settings extends Context.Service<
     Effect.gen(function* () {
       const mode = yield* Mode
       const edge = yield* readEdgeHostname
+      const acmeZone = yield* readAcmeZone
       const tokenRing = yield* keyRing("CD_TOKEN_KEY")
       return Settings.of({
         sandbox: mode === "sandbox",
-        hostnamePolicy: { allowTest: mode === "sandbox", ownNames: [edge, apexOf(edge) ?? edge] },
+        hostnamePolicy: {
+          allowTest: mode === "sandbox",
+          ownNames: [edge, apexOf(edge) ?? edge, ...(acmeZone === null ? [] : [acmeZone])],
+          allowWildcard: true
+        },
         edge,
         edgeAddresses: yield* readEdgeAddresses,
         addresses: yield* addressPolicy,

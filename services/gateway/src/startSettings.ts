@@ -1,5 +1,6 @@
 /** Everything that the gateway reads from the environment, to be checked before it starts. The declarations stand in the files of what they configure. */
 import { databaseSettings } from "@connect-domain/database/Database.ts"
+import { acmeZoneSettings } from "@connect-domain/domain/acmeZone.ts"
 import { edgeSettings } from "@connect-domain/domain/edgeSettings.ts"
 import { modeSettings } from "@connect-domain/domain/Mode.ts"
 import { numberSetting, type Setting, setting } from "@connect-domain/domain/Setting.ts"
@@ -18,6 +19,7 @@ export const settings: ReadonlyArray<Setting> = [
   ...databaseSettings,
   ...natsSettings("gateway"),
   ...edgeSettings,
+  ...acmeZoneSettings,
   ...keyRingSettings("CREDENTIAL_ENC_KEY", "CD_TOKEN_KEY"),
   ...networkAllowSettings,
   numberSetting("CD_RATE_LIMIT", RateLimit, { least: 0, most: 1_000_000_000, unit: "requests per minute" }),

@@ -141,7 +141,7 @@ const headersOf = ({ state, made_by }: ConnectionRow): Headers =>
   made_by !== null && state !== "live" && state !== "drifted" && state !== "stalled" ? made_by : {}
 
 /** Looks come and go without a change that a caller's precondition should fail for. */
-const lookKeeping: ReadonlySet<Event["type"]> = new Set(["QuestionAsked", "LookScheduled", "RecordsSeen"])
+const lookKeeping: ReadonlySet<Event["type"]> = new Set(["QuestionAsked", "LookScheduled", "RecordsSeen", "CertificateWanted"])
 
 const notFound = Exit.fail(new CallError({ code: "not_found", message: "no such connection" }))
 

@@ -5,11 +5,12 @@
  * the connector: looking; to the connection actor: what the look means; no lock is held while the look runs.
  * Built against: 200 callers that each ask a zone's servers, and a look that is overtaken by one that was asked for later.
  */
+import { watchedRecords } from "@connect-domain/connection/certificateRecords.ts"
 import type { Question } from "@connect-domain/connection/State.ts"
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
 import { observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
-import type { RecordsLook } from "@connect-domain/messages/record.ts"
+import type { DesiredRecord, RecordsLook } from "@connect-domain/messages/record.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Fiber, FiberSet } from "effect"
 import { ConnectionActor } from "./ConnectionActor.ts"
@@ -73,10 +74,11 @@ export const makeLooks = Effect.gen(function* () {
 
   const lookAtRecords = Effect.fnUntraced(function* (row: ConnectionRow) {
     const asked = yield* begin(row, "records")
-    const { hostname, desired_records: records } = asked
+    const records = watchedRecords(asked)
+    const { hostname } = asked
     const look = yield* calls.request(observeRecords, { hostname, records }, { timeoutMillis })
     const { row: after } = yield* actor.tell({ id: row.id, command: heardRecords(asked.attempt, look) })
-    return { connection: toView(after), look, eta: etaOf(look) }
+    return { connection: toView(after), look, eta: etaOf(look, records) }
   })
 
   return {
@@ -102,7 +104,8 @@ const held = (row: ConnectionRow) =>
   Effect.fail(new CallError({ code: "HostnameConflict", message: `${row.hostname} was proven by another connection first` }))
 
 /** When caches that still hold what is wrong now will have dropped it, should the records be right from now on. */
-const etaOf = (look: RecordsLook): string | null => {
-  const ttls = look.records.flatMap(({ verdict, observed_ttl }) => (verdict === "match" || observed_ttl === null ? [] : [observed_ttl]))
+const etaOf = (look: RecordsLook, asked: ReadonlyArray<DesiredRecord>): string | null => {
+  const waitedFor = look.records.filter((_, at) => asked[at]?.required !== false)
+  const ttls = waitedFor.flatMap(({ verdict, observed_ttl }) => (verdict === "match" || observed_ttl === null ? [] : [observed_ttl]))
   return ttls.length === 0 ? null : new Date(Date.parse(look.looked_at) + Math.max(...ttls) * 1_000).toISOString()
 }

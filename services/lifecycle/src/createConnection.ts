@@ -6,6 +6,7 @@
  * Idempotent by connection id: the same create twice, also after a crash, is one row and the same answer. Creates that arrive together
  * share one statement.
  */
+import { certificateRecords } from "@connect-domain/connection/certificateRecords.ts"
 import { decide } from "@connect-domain/connection/decide.ts"
 import { checkRecords, planRecords, type Target } from "@connect-domain/connection/planRecords.ts"
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
@@ -18,6 +19,7 @@ import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
 import { Clock, Effect, Exit, Result } from "effect"
 import { type ConnectionRow, newRow } from "./ConnectionRow.ts"
+import { type CertificatePlan, makeCertificatePlan } from "./certificatePlan.ts"
 import { insertConnections, readConnection, sharing } from "./connectionStore.ts"
 import { Draft, type Headers, type Surroundings } from "./Draft.ts"
 import { groupCommit } from "./GroupCommit.ts"
@@ -40,6 +42,7 @@ export const makeCreate = Effect.gen(function* () {
   const settings = yield* timing
   const edge = yield* readEdgeHostname
   const edge_addresses = yield* readEdgeAddresses
+  const prepare = yield* makeCertificatePlan
 
   const insert = yield* groupCommit<Birth, ConnectionRow, CallError | DatabaseError, never>(sharing, (births) =>
     Effect.gen(function* () {
@@ -59,7 +62,8 @@ export const makeCreate = Effect.gen(function* () {
       const headers = contextHeaders(fiber.context) ?? {}
       return Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const row = yield* Effect.fromResult(plan(request, headers, edge, edge_addresses, now))
+        const certificate = yield* prepare(request)
+        const row = yield* Effect.fromResult(plan(request, headers, { edge, edge_addresses, certificate }, now))
         yield* checkRedirect(db, row, row.edge.redirect)
         return yield* insert(firstStep(row, request, headers, { now, random: Math.random, timing: settings }))
       })
@@ -92,8 +96,7 @@ const invalid = (field: string, message: string) =>
 const plan = (
   request: Request,
   made_by: Headers,
-  edge: string,
-  edge_addresses: ReadonlyArray<string>,
+  { edge, edge_addresses, certificate }: Pick<Target, "edge" | "edge_addresses"> & { readonly certificate: CertificatePlan },
   now: number
 ): Result.Result<ConnectionRow, CallError> => {
   const { hostname } = request
@@ -123,7 +126,7 @@ const plan = (
         origin: request.origin,
         application_origin: request.application_origin,
         edge: request.edge ?? {},
-        desired_records: records.success,
+        desired_records: [...records.success, ...certificateRecords(records.success, { ...certificate, hostname, credential: able })],
         challenge: { name: challengeName(hostname), type: "TXT", value: newChallengeValue() },
         made_by
       },

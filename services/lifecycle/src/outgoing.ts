@@ -3,6 +3,7 @@
  *
  * Owns: the wire form of each reaction. Leaves to libs/connection: when; to the outbox: sending after the commit.
  */
+import { judgedRecords } from "@connect-domain/connection/certificateRecords.ts"
 import type { Reaction } from "@connect-domain/connection/reactions.ts"
 import { commitConnect } from "@connect-domain/messages/billing.ts"
 import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
@@ -35,7 +36,7 @@ const toMessages = (row: ConnectionRow, reaction: Reaction, credentialsOf: Crede
   switch (reaction.to) {
     case "observer": {
       if (reaction.look === "records") {
-        return [message(lookRecords, { connection_id, version, hostname, records: row.desired_records }, reaction.id)]
+        return [message(lookRecords, { connection_id, version, hostname, records: judgedRecords(row) }, reaction.id)]
       }
       const { name, value } = row.challenge
       return [message(lookOwnership, { connection_id, version, hostname, name, value }, reaction.id)]
@@ -50,9 +51,9 @@ const toMessages = (row: ConnectionRow, reaction: Reaction, credentialsOf: Crede
     case "certifier": {
       const { tenant_id, environment } = row
       const claim = { connection_id, claim_id: connection_id, hostname }
-      return reaction.what === "ensure"
-        ? [message(ensureCertificate, { ...claim, tenant_id, environment, records: row.desired_records }, reaction.id)]
-        : [message(releaseCertificate, claim, reaction.id)]
+      if (reaction.what === "release") return [message(releaseCertificate, claim, reaction.id)]
+      const reason = reaction.reason === undefined ? {} : { reason: reaction.reason }
+      return [message(ensureCertificate, { ...claim, tenant_id, environment, records: row.desired_records, ...reason }, reaction.id)]
     }
     // Not messages: rows of the registry, written in the same transaction and relayed by `Registry.ts`.
     case "registry":

@@ -2,6 +2,7 @@
 import { planRecords } from "@connect-domain/connection/planRecords.ts"
 import { Database } from "@connect-domain/database/Database.ts"
 import { apexOf, canonicalise, kindOf } from "@connect-domain/domain/Hostname.ts"
+import { persistRecord } from "@connect-domain/messages/certifier.ts"
 import { checkDomain, listProviders } from "@connect-domain/messages/connector.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Result } from "effect"
@@ -18,6 +19,13 @@ const applicationFor = (caller: Caller, named: string | undefined) => {
   if (caller.kind === "key") return Effect.succeed(named)
   return named === undefined || named === caller.application_id ? Effect.succeed(caller.application_id) : Effect.fail(notFound)
 }
+
+/** Does a CA take a TXT record that is set once (DNS-PERSIST-01)? Nobody waits long for the answer: it only makes a reason better. */
+const takesLastingProof = (calls: Calls["Service"], environment: "test" | "live", hostname: string) =>
+  calls.request(persistRecord, { environment, hostname }, { timeoutMillis: 500 }).pipe(
+    Effect.map(({ values }) => values.length > 0),
+    Effect.orElseSucceed(() => false)
+  )
 
 export const domainHandlers = Effect.gen(function* () {
   const database = yield* Database
@@ -50,7 +58,8 @@ export const domainHandlers = Effect.gen(function* () {
           return yield* calls.request(checkDomain, {
             hostname,
             planned: planned.success,
-            credentials: credentials.map((row) => row.provider)
+            credentials: credentials.map((row) => row.provider),
+            lasting: yield* takesLastingProof(calls, application?.environment ?? "live", hostname)
           })
         })
     },

@@ -1,0 +1,71 @@
+/**
+ * Records that a customer sets once so that certificates need nothing further of him, and what follows from them.
+ *
+ * Owns: which of them belong to a plan, whether going live waits for them, that a live domain is never judged by them, and when a
+ * certificate may be had before the domain leads to us. Leaves to the certifier: which challenge is used in the end.
+ * Built against: a gap at cut-over where the DNS could prove the name beforehand, and a domain that counts as drifted, and in the end as
+ * departed, because of a record that no visitor needs.
+ */
+import type { DesiredRecord } from "./planRecords.ts"
+import type { Connection } from "./State.ts"
+
+export interface CertificateTarget {
+  readonly hostname: string
+  /** `_acme-challenge.…` and where it would lead in our own zone; null: there is none. */
+  readonly delegation: { readonly host: string; readonly target: string } | null
+  /** TXT values for DNS-PERSIST-01, one for each CA that accepts such records. */
+  readonly persist: { readonly host: string; readonly values: ReadonlyArray<string> }
+  /** The application has a DNS credential that we write with. */
+  readonly credential: boolean
+}
+
+const ttl = 300
+const hosts = ["_acme-challenge.", "_validation-persist."]
+export const isWildcard = (hostname: string): boolean => hostname.startsWith("*.")
+const isCertificateRecord = ({ host }: { readonly host: string }): boolean => hosts.some((prefix) => host.startsWith(prefix))
+const isRequired = ({ required }: { readonly required?: boolean }): boolean => required !== false
+
+/**
+ * The records beside `planned`. Useful, not waited for; but a wildcard without a credential has no other way to a certificate than the
+ * delegation. A name that the plan itself uses is left alone.
+ */
+export const certificateRecords = (planned: ReadonlyArray<DesiredRecord>, target: CertificateTarget): ReadonlyArray<DesiredRecord> => {
+  const { hostname, delegation, persist, credential } = target
+  const needed = isWildcard(hostname) && !credential ? {} : { required: false }
+  const alias: ReadonlyArray<DesiredRecord> =
+    delegation === null ? [] : [{ host: delegation.host, type: "CNAME", value: delegation.target, ttl, ...needed }]
+  const lasting = persist.values.map((value): DesiredRecord => ({ host: persist.host, type: "TXT", value, ttl, required: false }))
+  return [...alias, ...lasting].filter(({ host }) => !planned.some((record) => record.host === host))
+}
+
+/** What a look at a served domain is judged by: visitors' records. The others are shown, and never make it drift. */
+export const watchedRecords = ({ state, desired_records }: Pick<Connection, "state" | "desired_records">): ReadonlyArray<DesiredRecord> =>
+  state === "live" || state === "drifted"
+    ? desired_records.map((record) => (isCertificateRecord(record) ? { ...record, required: false } : record))
+    : desired_records
+
+/** The same, without what would only be shown: for looks that nobody waits for. */
+export const judgedRecords = (connection: Pick<Connection, "state" | "desired_records">): ReadonlyArray<DesiredRecord> =>
+  connection.state === "live" || connection.state === "drifted" ? watchedRecords(connection).filter(isRequired) : connection.desired_records
+
+/** How many of the records that going live waits for were seen. */
+export const requiredSeen = (
+  desired: ReadonlyArray<DesiredRecord>,
+  seen: ReadonlyArray<{ readonly host: string; readonly type: string; readonly value: string; readonly propagated: boolean }>
+): number =>
+  seen.filter(
+    (record) =>
+      record.propagated &&
+      desired.some((one) => one.host === record.host && one.type === record.type && one.value === record.value && isRequired(one))
+  ).length
+
+/** A certificate record stands in the DNS. */
+export const certificateRecordSeen = (records: ReadonlyArray<{ readonly host: string; readonly propagated: boolean }>): boolean =>
+  records.some((record) => record.propagated && isCertificateRecord(record))
+
+/**
+ * The moment ownership is proven: is a certificate to be asked for at once? With a credential the DNS can prove the name. A wildcard that
+ * has no way at all is asked for too, so that its customer learns early why it can't be had.
+ */
+export const wantsEarly = ({ hostname, automatic, desired_records }: Connection): boolean =>
+  automatic || (isWildcard(hostname) && !desired_records.some(isCertificateRecord))
