@@ -42,7 +42,9 @@ export class Servers extends Context.Service<
 }
 
 const quiet = Layer.succeed(References.MinimumLogLevel, "Error")
-const configured = Layer.unwrap(Effect.map(Servers, ({ environment }) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment))))
+const configuredWith = (more: Readonly<Record<string, string>>) =>
+  Layer.unwrap(Effect.map(Servers, ({ environment }) => ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...environment, ...more }))))
+const configured = configuredWith({})
 const world = Layer.unwrap(Effect.map(Servers, (servers) => servers.world.layer))
 
 export const service = Layer.fresh(lifecycle).pipe(Layer.provide(configured))
@@ -53,6 +55,9 @@ export const surroundings = Layer.mergeAll(
   Layer.unwrap(Effect.map(Servers, ({ environment }) => Database.layerFor({ url: environment.DATABASE_URL!, name: "test", size: 4 })))
 ).pipe(Layer.provide([configured, quiet]), Layer.provideMerge(Servers.layer))
 export const everything = service.pipe(Layer.provideMerge(surroundings))
+/** With settings of its own. */
+export const everythingWith = (settings: Readonly<Record<string, string>>) =>
+  Layer.fresh(lifecycle).pipe(Layer.provide(configuredWith(settings)), Layer.provideMerge(surroundings))
 
 export const tenant = randomUUID()
 export const otherTenant = randomUUID()

@@ -3,6 +3,8 @@
  *
  * Owns: what stands in the DNS and what was asked. Each player can be told to be away or to fail.
  */
+
+import { acmePersistName } from "@connect-domain/domain/acmeNames.ts"
 import {
   type ApplicationEntry,
   applications,
@@ -12,7 +14,7 @@ import {
   hostnames,
   metaKey
 } from "@connect-domain/messages/buckets.ts"
-import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
+import { ensureCertificate, persistRecord, releaseCertificate } from "@connect-domain/messages/certifier.ts"
 import { applyChange, lookOwnership, lookRecords, observeOwnership, observeRecords } from "@connect-domain/messages/connector.ts"
 import { certificateChanged, ownershipObserved, recordsApplied, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
 import type { DesiredRecord, OwnershipLook, RecordsLook, Verdict } from "@connect-domain/messages/record.ts"
@@ -26,6 +28,10 @@ export class World {
   /** Challenge values that can be seen, and host names whose records are right. */
   readonly proofs = new Set<string>()
   readonly pointed = new Set<string>()
+  /** Single records that can be seen, by their host. */
+  readonly standing = new Set<string>()
+  /** What customers may set once for their certificates (DNS-PERSIST-01). */
+  lasting: ReadonlyArray<string> = []
   unreachable = false
   certifierWorks = true
   edgeConnected = true
@@ -33,6 +39,7 @@ export class World {
   readonly looks: Array<string> = []
   readonly writes: Array<{ readonly purpose: string; readonly hostname: string; readonly credentials: number }> = []
   readonly orders = new Map<string, number>()
+  readonly wishes: Array<{ readonly hostname: string; readonly reason: string | undefined; readonly held: boolean }> = []
   readonly released: Array<string> = []
   /** What the edge serves: host name → certificate id. */
   readonly served = new Map<string, string | null>()
@@ -58,19 +65,17 @@ export class World {
   }
 
   lookAtRecords(hostname: string, records: ReadonlyArray<DesiredRecord>): RecordsLook {
-    const verdict = this.verdict(this.pointed.has(hostname))
+    const seen = records.map(({ host, type, value, required }) => {
+      const isWeb = !host.startsWith("_acme-challenge.") && !host.startsWith("_validation-persist.")
+      const verdict = this.verdict(this.standing.has(host) || (isWeb && this.pointed.has(hostname)))
+      const right = verdict === "match"
+      return { host, type, value, verdict, required, observed_value: right ? value : null, observed_ttl: right ? 300 : null, servers: [] }
+    })
+    const waitedFor = seen.filter(({ required }) => required !== false)
     return {
-      verdict,
+      verdict: this.verdict(waitedFor.every(({ verdict }) => verdict === "match")),
       looked_at: new Date().toISOString(),
-      records: records.map(({ host, type, value }) => ({
-        host,
-        type,
-        value,
-        verdict,
-        observed_value: verdict === "match" ? value : null,
-        observed_ttl: verdict === "match" ? 300 : null,
-        servers: []
-      }))
+      records: seen.map(({ required: _, ...look }) => look)
     }
   }
 
@@ -131,10 +136,14 @@ export class World {
       Effect.gen({ self: this }, function* () {
         const work = yield* Work
         const bucket = (yield* Kv).bucket(certificates)
+        yield* (yield* Calls).serve(persistRecord, ({ hostname }) =>
+          Effect.sync(() => ({ name: acmePersistName(hostname), values: this.lasting }))
+        )
         yield* work.consume(
           "certifier_order",
           [
-            handle(ensureCertificate, ({ connection_id, claim_id, hostname }) => {
+            handle(ensureCertificate, ({ connection_id, claim_id, hostname, reason }) => {
+              this.wishes.push({ hostname, reason, held: this.served.has(hostname) })
               if (!this.certifierWorks) return Effect.void
               this.orders.set(claim_id, (this.orders.get(claim_id) ?? 0) + 1)
               const certificate_id = `cert-${claim_id}`
