@@ -78,9 +78,9 @@ export class Http2Request implements ExchangeClient {
     }
     this.head = head
     const decision: Decision = decideTls(this.edge, this.peer, head, this.requestId)
+    this.entry = decision.entry
     if ("answer" in decision) {
       this.code = decision.code
-      this.entry = decision.entry
       this.answer(decision.answer, head.method)
       return
     }
@@ -88,13 +88,11 @@ export class Http2Request implements ExchangeClient {
   }
 
   private forward(asked: RequestHead, decision: ProxyDecision): void {
-    const { entry } = decision
-    this.entry = entry
     this.policy = decision.policy
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
     const withKey = () => `${asked.kept}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n`
     const head = asked.websocket ? { ...asked, kept: withKey() } : asked
-    const forwarded = forwardedLines(this.peer, head.host, head.port, entry.connection_id)
+    const forwarded = forwardedLines(this.peer, head.host, head.port, decision.entry.connection_id)
     const request = openOrigin(this.edge, head, decision, { requestId: this.requestId, forwarded, client: this })
     this.origin = request
     if (head.expectContinue) setTimeout(() => this.proceed(), continueMillis).unref()
@@ -162,8 +160,11 @@ export class Http2Request implements ExchangeClient {
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
     const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
-    const kept = this.policy.hsts === "" ? head.kept : withHsts(head.kept, this.policy.hsts)
-    this.stream.respond(head.status, kept + length, body === "none" || (body === "length" && head.length === 0))
+    this.stream.respond(
+      head.status,
+      withHsts(head.kept, this.policy.hsts) + length,
+      body === "none" || (body === "length" && head.length === 0)
+    )
   }
 
   data(piece: Buffer): boolean {

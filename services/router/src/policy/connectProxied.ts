@@ -33,12 +33,12 @@ const secure = (socket: Socket, host: string, tls: ConnectionOptions, millis: nu
 
 /** Calls back as `checkedConnect` does. */
 export const connectProxied = (policy: AddressPolicy, target: ProxiedTarget, done: Done): void => {
-  const { host, port, preface, timeoutMillis = 5000, tls } = target
+  const { preface, timeoutMillis = 5000, tls, ...plain } = target
   const started = performance.now()
-  checkedConnect(policy, { host, port, timeoutMillis }, (error, socket) => {
+  checkedConnect(policy, { ...plain, timeoutMillis }, (error, socket) => {
     if (error !== null || socket === null) return done(error, null)
     socket.write(preface)
     if (tls === undefined) return done(null, socket)
-    secure(socket, host, tls, Math.max(1, timeoutMillis - (performance.now() - started)), done)
+    secure(socket, plain.host, tls, Math.max(1, timeoutMillis - (performance.now() - started)), done)
   })
 }

@@ -3,8 +3,9 @@
 const field = /^strict-transport-security[\t ]*:/i
 const anyField = /strict-transport-security/i
 
-/** `kept`: field lines, each with CRLF; `line`: `Policy.hsts`, not empty. */
+/** `kept`: field lines, each with CRLF; `line`: `Policy.hsts`; "" leaves everything to the origin. */
 export const withHsts = (kept: string, line: string): string => {
+  if (line === "") return kept
   if (!anyField.test(kept)) return kept + line
   return (
     kept
