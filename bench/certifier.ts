@@ -18,6 +18,8 @@ import { makeAcmeSession } from "@connect-domain/certifier/acme/AcmeSession.ts"
 import { type Account, registerAccount } from "@connect-domain/certifier/acme/accounts.ts"
 import { egressTransport } from "@connect-domain/certifier/acme/egressTransport.ts"
 import { generateKeyPem, readAccountKey } from "@connect-domain/certifier/acme/jws.ts"
+import { ClaimMemory } from "@connect-domain/certifier/challenges/ChallengeMemory.ts"
+import type { Proof } from "@connect-domain/certifier/challenges/Proof.ts"
 import { makeAddressPolicy, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
 import acme from "acme-client"
@@ -70,14 +72,23 @@ const ours = async (pebble: Pebble, answers: Map<string, string>): Promise<Clien
       paused: Effect.succeed(new Map()),
       forget: nothing
     },
-    challenges: {
-      offer: ({ token, key }) => Effect.sync(() => ({ wasInPlace: Effect.succeed(answers.set(token, key).has(token)) }))
+    memory: {
+      of: () => Effect.succeed(new ClaimMemory([])),
+      worked: () => nothing,
+      failed: () => nothing,
+      offers: () => Effect.undefined,
+      learn: () => nothing
     },
     newOrders: Semaphore.makeUnsafe(16),
     onForgotten: nothing
   })
-  const issue = (hostname: string) =>
-    Effect.runPromise(Effect.asVoid(authority.issue({ hostname, replaces: undefined, resume: undefined }, () => nothing)))
+  const http: Proof = {
+    method: "http-01",
+    answer: ({ token, key }) => Effect.sync(() => ({ wasInPlace: Effect.succeed(answers.set(token, key).has(token)) })),
+    ended: () => nothing
+  }
+  const asked = { replaces: undefined, resume: undefined, proofs: [http] }
+  const issue = (hostname: string) => Effect.runPromise(Effect.asVoid(authority.issue({ hostname, ...asked }, () => nothing)))
   return { name: "connect-domain", count, issue, elsewhere: () => 0 }
 }
 

@@ -1,8 +1,8 @@
 /**
  * A CA that speaks ACME: one order from placing to the checked chain.
  *
- * Owns: the order's course and which challenge is used (HTTP-01 through the routers). Leaves to `acme/`: the protocol; to `Challenges`:
- * getting the answer to every edge; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
+ * Owns: the order's course, and going on to the next proof when one can't be put in place. Leaves to `acme/`: the protocol; to
+ * `challenges/`: which proofs there are and putting them in place; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
  * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
 import type { DatabaseError } from "@connect-domain/database/Database.ts"
@@ -12,14 +12,14 @@ import { AcmeError, RateLimited, Unavailable } from "./acme/AcmeError.ts"
 import { type AcmeSession, malformed } from "./acme/AcmeSession.ts"
 import type { Account } from "./acme/accounts.ts"
 import { mismatchOf, readCertificateFacts } from "./acme/certificateFacts.ts"
-import { keyAuthorization } from "./acme/jws.ts"
 import * as orders from "./acme/orders.ts"
 import { downloadPreferred } from "./acme/preferredChain.ts"
 import { readRenewalInfo } from "./acme/renewalInfo.ts"
 import { makeKey, makeSigningRequest } from "./acme/signingRequest.ts"
 import type { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, IssueRequest, OrderInProgress } from "./CertificateAuthority.ts"
-import type { Challenges } from "./Challenges.ts"
+import type { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
+import { prove, settleMillis } from "./challenges/prove.ts"
 
 export interface AcmeAuthorityOptions {
   readonly name: string
@@ -33,15 +33,12 @@ export interface AcmeAuthorityOptions {
     readonly forget: Accounts["Service"]["forget"]
   }
   readonly budgets: Budgets["Service"]
-  readonly challenges: Challenges["Service"]
+  readonly memory: ChallengeMemory["Service"]
   /** How many orders are being placed at this CA at a time. */
   readonly newOrders: Semaphore.Semaphore
   /** The CA does not know our account or our certificate: it may have lost its memory. */
   readonly onForgotten: Effect.Effect<void>
 }
-
-/** From placing the order to the certificate; a CA that takes longer is asked again later, and the order resumed. */
-const settleMillis = 60_000
 
 export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAuthority => {
   const { session, directory, accounts, onForgotten } = options
@@ -70,10 +67,11 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
   return {
     name: options.name,
     directory,
-    needsEdge: true,
+    needsProof: true,
     caa: Effect.all([session.directory, account]).pipe(
-      Effect.map(([{ meta }, { kid }]) => ({ identities: meta?.caaIdentities ?? [], accountUri: kid, method: "http-01" }))
+      Effect.map(([{ meta }, { kid }]) => ({ identities: meta?.caaIdentities ?? [], accountUri: kid, method: "" }))
     ),
+    offers: options.memory.offers(directory),
     issue,
     renewalWindow: (certId) =>
       readRenewalInfo(session, certId).pipe(
@@ -107,7 +105,7 @@ const issueAs = Effect.fnUntraced(function* <E, R>(
 ) {
   const { session } = options
   const { order, keyPem } = yield* placeOrResume(options, account, request, placed)
-  const proofs = yield* Effect.forEach(order.authorizations, (url) => prove(options, account, url), { concurrency: 8 })
+  const proofs = yield* Effect.forEach(order.authorizations, (url) => prove(options, account, request.proofs, url), { concurrency: 8 })
   const done = order.status === "valid" ? order : yield* finalize(session, account, order, request.hostname, keyPem)
   if (done.certificate === undefined) return yield* malformed("order", "a valid order without a certificate")
   const { chain } = yield* downloadPreferred(session, account, done.certificate, options.preferredChain)
@@ -177,45 +175,6 @@ const takeBudget = Effect.fnUntraced(function* ({ budgets, directory }: AcmeAuth
     reason: new RateLimited({ detail, retryAfterSeconds, scope: per === "account" ? "account" : "name" })
   })
 })
-
-/** Makes one authorization valid; undefined when it was valid already. */
-const prove = Effect.fnUntraced(function* (options: AcmeAuthorityOptions, account: Account, url: string) {
-  const { session, challenges } = options
-  const { value: authorization } = yield* orders.readAuthorization(session, account, url)
-  if (authorization.status === "valid") return undefined
-  if (authorization.status !== "pending") return yield* orders.refusal("authorization", orders.problemOf(authorization))
-  const challenge = authorization.challenges.find((each) => each.type === "http-01")
-  if (challenge?.token === undefined) return yield* orders.refusal("authorization", noChallenge(authorization))
-  const offer = { hostname: authorization.identifier.value, token: challenge.token, key: keyAuthorization(challenge.token, account.key) }
-  const { settled, ours } = yield* Effect.scoped(
-    Effect.gen(function* () {
-      const offered = yield* challenges.offer(offer)
-      const wait = challenge.status === "pending" ? yield* orders.answerChallenge(session, account, challenge) : undefined
-      const settled = yield* orders.awaitSettled(
-        "authorization",
-        orders.readAuthorization(session, account, url),
-        (each) => each.status !== "pending",
-        { timeoutMillis: settleMillis, firstWaitSeconds: wait }
-      )
-      return { settled, ours: settled.status !== "valid" && !(yield* offered.wasInPlace) }
-    })
-  )
-  if (settled.status !== "valid") yield* Effect.ignore(options.budgets.countFailure(options.directory, offer.hostname))
-  if (ours) return yield* edgesFailed(orders.problemOf(settled).detail)
-  if (settled.status !== "valid") return yield* orders.refusal("authorization", orders.problemOf(settled))
-  const validated = settled.challenges.find((each) => each.status === "valid")
-  return { type: validated?.type ?? challenge.type, validatedAt: new Date(validated?.validated ?? Date.now()) }
-})
-
-/** An edge was late or died: nobody's fault outside, but it counted against the name at the CA, so not at once again. */
-const edgesFailed = (detail: string) =>
-  new AcmeError({
-    operation: "authorization",
-    reason: new Unavailable({ detail: `an edge did not answer: ${detail}`, retryAfterSeconds: 60 })
-  })
-
-const noChallenge = (authorization: orders.Authorization) =>
-  orders.problemFor(authorization, "the certificate authority offers no challenge that we can answer through the edge")
 
 const finalize = Effect.fnUntraced(function* (
   session: AcmeSession,

@@ -12,7 +12,7 @@ import { egressTransport } from "./acme/egressTransport.ts"
 import { acmeDirectories, acmeHttpClient, type Environment, nameOf, perDirectory } from "./acmeDirectories.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
-import { Challenges } from "./Challenges.ts"
+import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 
@@ -52,7 +52,7 @@ export class Authorities extends Context.Service<
       const profileOf = perDirectory(yield* AcmeProfile, directories.live)
       const chainOf = perDirectory(yield* AcmePreferredChain, directories.live)
       const sessions = new Map<string, AcmeSession>()
-      const [accounts, budgets, challenges, vanished] = [yield* Accounts, yield* Budgets, yield* Challenges, yield* VanishedIssuers]
+      const [accounts, budgets, memory, vanished] = [yield* Accounts, yield* Budgets, yield* ChallengeMemory, yield* VanishedIssuers]
       const newOrders = yield* NewOrders
       const make = (directory: string) =>
         directory === "internal"
@@ -68,7 +68,7 @@ export class Authorities extends Context.Service<
                 preferredChain: chainOf(directory),
                 accounts,
                 budgets,
-                challenges,
+                memory,
                 newOrders: slots,
                 onForgotten: vanished.look
               })

@@ -9,6 +9,8 @@ import type { Effect } from "effect"
 import type { AcmeError } from "./acme/AcmeError.ts"
 import type { CertificateFacts } from "./acme/certificateFacts.ts"
 import type { RenewalWindow } from "./acme/renewalInfo.ts"
+import type { Offers } from "./challenges/ChallengeMemory.ts"
+import type { Proof } from "./challenges/Proof.ts"
 
 export interface IssueRequest {
   readonly hostname: string
@@ -16,6 +18,8 @@ export interface IssueRequest {
   readonly replaces: string | undefined
   /** An order of ours that was under way when its worker ended. */
   readonly resume: OrderInProgress | undefined
+  /** How control over the name may be shown, the first to be tried first; one that can't be put in place gives way to the next. */
+  readonly proofs: ReadonlyArray<Proof>
 }
 
 export interface OrderInProgress {
@@ -39,10 +43,12 @@ export interface CertificateAuthority {
   readonly name: string
   /** The directory's URL, or `internal`: names the CA in the database. */
   readonly directory: string
-  /** Whether an edge must answer for the name. */
-  readonly needsEdge: boolean
-  /** Who it is in CAA records, and who we are there. */
+  /** Whether it must be shown that the name is ours. */
+  readonly needsProof: boolean
+  /** Who it is in CAA records, and who we are there; the method is for the caller to fill in. */
   readonly caa: Effect.Effect<CaaIssuer, AcmeError>
+  /** What it was last seen to offer; undefined: not seen yet. Asks nobody. */
+  readonly offers: Effect.Effect<Offers | undefined>
   /**
    * Issues one certificate for `request.hostname`. `placed` is run before anything is asked of the CA beyond the order itself, so that a
    * restart resumes this order instead of placing a second one; null means that the order is of no use any more. Interruptible anywhere.

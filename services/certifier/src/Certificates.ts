@@ -30,6 +30,8 @@ export interface Certificate {
   readonly challenge: string | null
   readonly validated_at: Date | null
   readonly profile: string | null
+  /** Why this CA and this challenge; absent or null: nobody chose. */
+  readonly why?: string | null
 }
 
 /** Where a certificate's key is sealed, in the table and in the bucket. */
@@ -76,7 +78,7 @@ export class Certificates extends Context.Service<
 }
 
 const columns = `id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after, ca, directory, account, issuer,
-  top_fingerprint, cert_id, challenge, validated_at, profile`
+  top_fingerprint, cert_id, challenge, validated_at, profile, why`
 
 function make({ query, transaction }: Database["Service"]): Certificates["Service"] {
   return Certificates.of({
@@ -104,10 +106,10 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
           yield* query(
             (sql) => sql`
               insert into certifier.certificates (id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after,
-                ca, directory, account, issuer, top_fingerprint, cert_id, challenge, validated_at, profile, fence)
+                ca, directory, account, issuer, top_fingerprint, cert_id, challenge, validated_at, profile, why, fence)
               values (${c.id}, ${c.claim_id}, 'stored', ${sql.array([...c.names])}, ${c.environment}, ${c.chain}, ${c.key_sealed},
                 ${c.serial}, ${c.not_before}, ${c.not_after}, ${c.ca}, ${c.directory}, ${c.account}, ${c.issuer}, ${c.top_fingerprint},
-                ${c.cert_id}, ${c.challenge}, ${c.validated_at}, ${c.profile}, ${held.fence})`
+                ${c.cert_id}, ${c.challenge}, ${c.validated_at}, ${c.profile}, ${c.why ?? null}, ${held.fence})`
           )
           yield* query(
             (sql) => sql`

@@ -145,8 +145,9 @@ export const makeInternalAuthority = Effect.gen(function* () {
   return {
     name: "internal",
     directory: "internal",
-    needsEdge: false,
-    caa: Effect.succeed({ identities: [], accountUri: undefined, method: "none" }),
+    needsProof: false,
+    caa: Effect.succeed({ identities: [], accountUri: undefined, method: "" }),
+    offers: Effect.undefined,
     issue: (request) =>
       Effect.catchTag(issue(request.hostname), "DatabaseError", (error) =>
         Effect.fail(new AcmeError({ operation: "internal", reason: new Unavailable({ detail: error.message }) }))

@@ -126,7 +126,8 @@ export const mirror = (
   not_after: certificate?.not_after.toISOString() ?? null,
   ca: certificate?.ca ?? null,
   serial: certificate?.serial ?? null,
-  ...(certificate === undefined ? {} : { challenge: certificate.challenge, issuer_origin: originOf(certificate) })
+  ...(certificate === undefined ? {} : { challenge: certificate.challenge, issuer_origin: originOf(certificate) }),
+  ...(typeof certificate?.why === "string" ? { why: certificate.why } : {})
 })
 
 const renewalWhy = {

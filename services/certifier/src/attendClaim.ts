@@ -216,7 +216,7 @@ const isMoved = (claim: Claim, plan: { readonly renewAt: Date; readonly renewBec
   claim.renew_because !== plan.renewBecause ||
   Math.abs(claim.renew_at.getTime() - plan.renewAt.getTime()) > 3_600_000
 
-const toCertificate = (claim: Claim, { authority, issued }: Ordered, seal: (id: string) => string): Certificate => {
+const toCertificate = (claim: Claim, { authority, issued, why }: Ordered, seal: (id: string) => string): Certificate => {
   const id = uuidv7()
   const { facts } = issued
   return {
@@ -238,6 +238,7 @@ const toCertificate = (claim: Claim, { authority, issued }: Ordered, seal: (id: 
     cert_id: facts.certId ?? null,
     challenge: issued.challenge,
     validated_at: issued.validatedAt,
-    profile: issued.profile
+    profile: issued.profile,
+    why
   }
 }

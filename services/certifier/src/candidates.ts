@@ -19,7 +19,12 @@ export const candidatesFor = <Authority extends { readonly directory: string }>(
   claim: Pick<Claim, "order_directory" | "replace_reason">,
   current: Pick<Certificate, "directory" | "not_before" | "not_after"> | undefined,
   all: ReadonlyArray<Authority>,
-  at: { readonly now: number; readonly paused: ReadonlyMap<string, Date> }
+  at: {
+    readonly now: number
+    readonly paused: ReadonlyMap<string, Date>
+    /** Directories of CAs that refused this name whatever its proof: they are asked last. */
+    readonly refusing?: ReadonlySet<string>
+  }
 ): ReadonlyArray<Authority> => {
   const issuer = claim.replace_reason !== issuerVanished ? all.find(({ directory }) => directory === current?.directory) : undefined
   if (issuer !== undefined && current !== undefined) {
@@ -27,7 +32,9 @@ export const candidatesFor = <Authority extends { readonly directory: string }>(
     const others = all.filter((each) => each !== issuer && !at.paused.has(each.directory))
     return left > urgentShare ? [issuer] : [issuer, ...others]
   }
-  const open = all.filter(({ directory }) => !at.paused.has(directory))
+  const refuses = ({ directory }: Authority) => at.refusing?.has(directory) === true
+  const unpaused = all.filter(({ directory }) => !at.paused.has(directory))
+  const open = [...unpaused.filter((each) => !refuses(each)), ...unpaused.filter(refuses)]
   const underWay = open.find(({ directory }) => directory === claim.order_directory)
   const ordered = underWay === undefined ? open : [underWay, ...open.filter((each) => each !== underWay)]
   return ordered.length === 0 ? all.slice(0, 1) : ordered

@@ -24,6 +24,14 @@ const advice: Readonly<Record<string, string>> = {
   unsupportedIdentifier: "The certificate authority does not issue for this kind of name. Use another hostname."
 }
 
+/** For DNS challenges the same types mean something else. */
+const dnsAdvice: Readonly<Record<string, string>> = {
+  "dns-01":
+    "The certificate authority did not see our TXT record for {host}. Check that all name servers of the domain answer alike and that DNSSEC, if the domain uses it, is not broken.",
+  "dns-persist-01":
+    "The certificate authority does not accept the _validation-persist TXT record of {host}. Set it exactly as shown, or remove it; without it we prove the name in another way."
+}
+
 const generic = "The certificate authority refused a certificate for {host}. We will try again; if it goes on, contact support."
 
 /** One or two sentences, without secrets, at most about 600 characters. */
@@ -31,14 +39,25 @@ export const explainFailure = (hostname: string, reason: AcmeReason): string => 
   switch (reason._tag) {
     case "Refused": {
       const { type, detail } = reason.problem
-      const sentence = (advice[type] ?? generic).replaceAll("{host}", hostname)
+      const sentence = (dnsAdvice[reason.challenge ?? ""] ?? advice[type] ?? generic).replaceAll("{host}", hostname)
       return `${sentence} (${type}: ${detail.slice(0, 300)})`
     }
+    case "NotPlaced":
+      return `We could not prove to the certificate authority that ${hostname} is yours: ${reason.detail.slice(0, 500)}`
     case "RateLimited":
       return "The certificate authority limits how many certificates it issues; nothing to do, we try again as soon as it allows."
     default:
       return "The certificate authority is not reachable at the moment; nothing to do, we keep trying."
   }
+}
+
+const kinds: Readonly<Record<AcmeReason["_tag"], FailureKind>> = {
+  Refused: "refused",
+  RateLimited: "limited",
+  NotPlaced: "blocked",
+  Unavailable: "unavailable",
+  AccountUnknown: "unavailable",
+  Gone: "unavailable"
 }
 
 /** Which ladder a failed attempt climbs, how long the CA wants us to wait, and what the customer reads. */
@@ -49,6 +68,5 @@ export const explainAttempt = (
   if (error._tag === "PreflightFailed") return { kind: error.kind, retryAfterSeconds: 0, message: error.message }
   const { reason } = error
   const retryAfterSeconds = "retryAfterSeconds" in reason ? (reason.retryAfterSeconds ?? 0) : 0
-  const kind = reason._tag === "Refused" ? "refused" : reason._tag === "RateLimited" ? "limited" : "unavailable"
-  return { kind, retryAfterSeconds, message: explainFailure(hostname, reason) }
+  return { kind: kinds[reason._tag], retryAfterSeconds, message: explainFailure(hostname, reason) }
 }

@@ -5,13 +5,22 @@
  * Built against: an order that can only fail, and a customer who reads "caa" and does not know which record to change.
  */
 import { type CaaIssuer, type CaaVerdict, evaluateCaa } from "@connect-domain/dns/caa.ts"
-import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
-import type { DesiredRecord, RecordsLook } from "@connect-domain/messages/record.ts"
+import { acmeChallengeName } from "@connect-domain/domain/acmeNames.ts"
+import type { CaaAnswer, lookChallenge } from "@connect-domain/messages/connector.ts"
+import type { DesiredRecord, RecordsLook, SealedCredential } from "@connect-domain/messages/record.ts"
+import type { Closed } from "./challenges/chooseMethods.ts"
+import type { Method } from "./challenges/methods.ts"
 
-/** Both undefined where nobody could look. */
+/** What a DNS challenge could use. */
+export type ChallengeView = (typeof lookChallenge)["success"]["Type"]
+
+/** Undefined where nobody could look. */
 export interface DnsView {
   readonly caa: CaaAnswer | undefined
   readonly target: RecordsLook | undefined
+  readonly challenge: ChallengeView | undefined
+  /** What the application has delegated to us. */
+  readonly credentials: ReadonlyArray<SealedCredential>
 }
 
 /** Records that decide where the name leads. */
@@ -49,7 +58,7 @@ export const caaFinding = (
     case "account":
       return `The CAA record of ${at} for ${name} names another account (accounturi). Add the record ${at} CAA 0 ${tag} "${name}; accounturi=${told.issuer.accountUri ?? ""}", or remove accounturi from the one that is there.`
     case "method":
-      return `The CAA record of ${at} for ${name} does not allow the way in which we prove control. Add ${told.issuer.method} to its validationmethods, or remove validationmethods.`
+      return `The CAA record of ${at} for ${name} does not allow any way in which we can prove control. Add ${told.issuer.method} to its validationmethods, or remove validationmethods.`
     case "critical":
       return `A CAA record of ${at} is marked as critical (flag 128) and no certificate authority understands it. Remove it.`
   }
@@ -58,10 +67,28 @@ export const caaFinding = (
 export const caaUnclear = (caa: CaaAnswer): string =>
   `The CAA records of ${caa.at ?? "the domain"} can't be looked up (${(caa.error ?? "no answer").slice(0, 200)}), and no certificate authority issues then. Check the domain's name servers and DNSSEC; we keep trying.`
 
+/** A wildcard can be proven in the DNS alone, and nothing there lets us. */
+export const wildcardFinding = (hostname: string, challenge: ChallengeView | undefined): string => {
+  const target = challenge?.delegation_target ?? null
+  const record = target === null ? "" : `add the record ${acmeChallengeName(hostname)} CNAME ${target}, or `
+  const there =
+    challenge === undefined || challenge.cname === null || target === null || challenge.cname === target
+      ? ""
+      : ` At present ${acmeChallengeName(hostname)} is an alias of ${challenge.cname}.`
+  return `A certificate for ${hostname} needs a proof in the DNS: ${record}add a credential of the domain's DNS provider to the application.${there} We notice by ourselves.`
+}
+
+/** No way is open for a reason that no record of the customer's changes. */
+export const closedFinding = (hostname: string, closed: ReadonlyMap<Method, Closed>): string => {
+  const ways = [...closed].map(([method, because]) => `${method} (${because})`).join(", ")
+  return `There is no way to prove to a certificate authority that ${hostname} is yours: ${ways}. Add a DNS credential to the application, or contact support.`
+}
+
 /** What the DNS looks like, to notice a change; null when it could not be seen whole. */
-export const fingerprint = ({ caa, target }: DnsView): string | null => {
+export const fingerprint = ({ caa, target, challenge, credentials }: DnsView): string | null => {
   if (caa === undefined || caa.verdict === "unknown" || target?.verdict === "unknown") return null
   const records = caa.records.map(({ flags, tag, value }) => `${flags} ${tag} ${value}`).sort()
   const places = (target?.records ?? []).map(({ host, type, verdict, observed_value }) => [host, type, verdict, observed_value])
-  return JSON.stringify([caa.at, records, places])
+  const access = [challenge?.delegated ?? false, [...(challenge?.persist ?? [])].sort(), credentials.map((each) => each.credential_id)]
+  return JSON.stringify([caa.at, records, places, access])
 }

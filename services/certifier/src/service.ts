@@ -16,8 +16,14 @@ import { ClaimAttendant } from "./attendClaim.ts"
 import { Budgets } from "./Budgets.ts"
 import { CertificateBucket } from "./CertificateBucket.ts"
 import { Certificates } from "./Certificates.ts"
-import { Challenges } from "./Challenges.ts"
 import { Claims } from "./Claims.ts"
+import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
+import { ChallengeTexts } from "./challenges/ChallengeTexts.ts"
+import { DnsAnswers } from "./challenges/DnsAnswers.ts"
+import { EdgeAnswers } from "./challenges/EdgeAnswers.ts"
+import { Proofs } from "./challenges/Proofs.ts"
+import { reapTexts } from "./challenges/reapTexts.ts"
+import { servePersistRecord } from "./challenges/servePersistRecord.ts"
 import { handleRequests } from "./handleRequests.ts"
 import { Imports } from "./imported/Imports.ts"
 import { serveImports } from "./imported/serveImports.ts"
@@ -40,14 +46,20 @@ const tables = Layer.mergeAll(
   Certificates.layer,
   Accounts.layer,
   Budgets.layer,
+  ChallengeMemory.layer,
+  ChallengeTexts.layer,
   Outbox.layer("certifier")
 )
-const edges = Challenges.layer.pipe(Layer.provideMerge(LiveEdges.layer))
+const challenges = Proofs.layer.pipe(
+  Layer.provide(Layer.mergeAll(EdgeAnswers.layer, DnsAnswers.layer)),
+  Layer.provideMerge(LiveEdges.layer),
+  Layer.provideMerge(tables)
+)
 const parts = Layer.mergeAll(ClaimAttendant.layer, Revocations.layer).pipe(
   Layer.provideMerge(Ordering.layer),
   Layer.provideMerge(Layer.mergeAll(Authorities.layer, CertificateBucket.layer, Notices.layer, Preflight.layer)),
   Layer.provideMerge(Layer.mergeAll(VanishedIssuers.layer, Imports.layer)),
-  Layer.provideMerge(Layer.mergeAll(tables, edges, Wake.layer))
+  Layer.provideMerge(Layer.mergeAll(challenges, Wake.layer))
 )
 
 export const layer = Layer.mergeAll(
@@ -57,6 +69,8 @@ export const layer = Layer.mergeAll(
   Revocations.worker,
   scheduler,
   retirement,
+  reapTexts,
+  servePersistRecord,
   CertificateBucket.restorer,
   metrics,
   readiness,

@@ -13,6 +13,7 @@ import { AcmePreferredChain, AcmeProfile, NewOrders } from "./Authorities.ts"
 import { AcmeCaFile, AcmeDirectory, AcmeDirectoryTest, directoriesOf } from "./acmeDirectories.ts"
 import { AriPollSeconds, PauseDays } from "./attendClaim.ts"
 import { limitsOf } from "./caLimits.ts"
+import { allowedMethods, methods } from "./challenges/methods.ts"
 import { InternalLifetime, InternalRootFile } from "./InternalAuthority.ts"
 import { CertifierConcurrency } from "./Scheduler.ts"
 import { AcmeRootsUrl } from "./VanishedIssuers.ts"
@@ -57,6 +58,7 @@ export const settings: ReadonlyArray<Setting> = [
   setting("CD_ACME_PROFILE", AcmeProfile, "certificate profiles of the CAs, separated by commas, or nothing"),
   setting("CD_ACME_PREFERRED_CHAIN", AcmePreferredChain, "names of the CAs' roots, separated by commas, or nothing"),
   numberSetting("CD_ACME_NEW_ORDERS", NewOrders, { least: 1, most: 10_000, unit: "requests" }),
+  setting("CD_ACME_CHALLENGES", allowedMethods, `some of ${methods.join(", ")}, separated by commas`),
   setting("CD_ACME_LIMITS", limitsOf, "auto, none, letsencrypt or the path of a JSON file with limits"),
   setting("CD_ACME_ROOTS_URL", readRootsUrl, "the URL where a test CA shows its roots, or nothing"),
   numberSetting("CD_ARI_POLL_SECONDS", AriPollSeconds, { least: 1, most: 31_536_000, unit: "seconds" }),

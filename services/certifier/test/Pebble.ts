@@ -179,6 +179,13 @@ export class Pebble {
     if (response.status !== 200) throw new Error(`set-renewal-info: ${response.status} ${await response.text()}`)
   }
 
+  /** Makes these the TXT values of a name in the DNS that the CA asks. */
+  async setTexts(name: string, values: ReadonlyArray<string>): Promise<void> {
+    const ask = (path: string, body: object) => fetch(`${this.dnsManagement}/${path}`, { method: "POST", body: JSON.stringify(body) })
+    await ask("clear-txt", { host: `${name}.` })
+    for (const value of values) await ask("set-txt", { host: `${name}.`, value })
+  }
+
   /** Lines of Pebble's log that contain `text`. */
   logged(text: string): number {
     return this.log.split("\n").filter((line) => line.includes(text)).length

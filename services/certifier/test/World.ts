@@ -14,7 +14,14 @@ import { type PostgresServer, startPostgres } from "@connect-domain/database/tes
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
-import { type CaaAnswer, lookCaa, observeRecords } from "@connect-domain/messages/connector.ts"
+import {
+  type CaaAnswer,
+  lookCaa,
+  lookChallenge,
+  observeRecords,
+  presentChallenge,
+  removeChallenge
+} from "@connect-domain/messages/connector.ts"
 import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
 import type { DesiredRecord } from "@connect-domain/messages/record.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
@@ -36,6 +43,18 @@ export interface FakeDns {
   /** Where every name leads. */
   target: string
   readonly asked: Array<string>
+  /** `_acme-challenge` of every name is delegated to us. */
+  delegated: boolean
+  /** Where it should be delegated to; null: no zone of ours is set up. */
+  delegationTarget: string | null
+  /** TXT values at `_validation-persist` of every name. */
+  persist: ReadonlyArray<string>
+  /** How the next writes of a challenge go; empty: well. */
+  readonly refusals: Array<CallError>
+  /** Name → TXT values that stand there, as DNS-01 wrote them; kept equal in the DNS server that the CA asks. */
+  readonly texts: Map<string, Set<string>>
+  /** Writes that were asked for so far. */
+  presented: number
 }
 
 export type Notice = (typeof certificateChanged)["payload"]["Type"]
@@ -59,7 +78,7 @@ export interface WorldOptions {
 /** The roles and the certifier's own tables: other services' migrations are none of its business. */
 const ownMigrations = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "certifier-migrations-"))
-  for (const file of readdirSync(migrationsDirectory).filter((name) => /^(0001|003\d)_/.test(name)))
+  for (const file of readdirSync(migrationsDirectory).filter((name) => /^(0001|0010|0014|0020|003\d)_/.test(name)))
     copyFileSync(join(migrationsDirectory, file), join(folder, file))
   return folder
 }
@@ -107,9 +126,39 @@ export const makeDatabase = Effect.gen(function* () {
 export const noCaa: CaaAnswer = { verdict: "none", at: null, records: [], error: null }
 
 /** The connector's part: every name's records lead to `dns.target`. */
-const serveDns = (dns: FakeDns) =>
+const serveDns = (dns: FakeDns, pebble: Pebble) =>
   Effect.gen(function* () {
     const calls = yield* Calls
+    const nameOf = (hostname: string) => `_acme-challenge.${hostname.replace(/^\*\./, "")}`
+    const tell = (name: string) => Effect.promise(() => pebble.setTexts(name, [...(dns.texts.get(name) ?? [])]))
+    yield* calls.serve(lookChallenge, () =>
+      Effect.succeed({ delegated: dns.delegated, cname: null, delegation_target: dns.delegationTarget, persist: dns.persist })
+    )
+    yield* calls.serve(presentChallenge, ({ hostname, value, credentials }) =>
+      Effect.gen(function* () {
+        const name = nameOf(hostname)
+        dns.presented++
+        const refusal = dns.refusals.shift()
+        if (refusal !== undefined && refusal.code !== "not_yet") return yield* refusal
+        dns.texts.set(name, new Set([...(dns.texts.get(name) ?? []), value]))
+        yield* tell(name)
+        if (refusal !== undefined) return yield* refusal
+        return {
+          where: dns.delegated ? ("delegated" as const) : ("credential" as const),
+          name,
+          provider: credentials[0]?.provider ?? "own"
+        }
+      })
+    )
+    yield* calls.serve(removeChallenge, ({ hostname, value }) =>
+      Effect.gen(function* () {
+        const name = nameOf(hostname)
+        const removed = dns.texts.get(name)?.delete(value) ?? false
+        if (dns.texts.get(name)?.size === 0) dns.texts.delete(name)
+        yield* tell(name)
+        return { removed }
+      })
+    )
     yield* calls.serve(lookCaa, ({ hostname }) =>
       Effect.suspend(() => {
         dns.asked.push(hostname)
@@ -160,12 +209,21 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   const provisioned = provision.pipe(Effect.provideContext(sides), Effect.orDie)
   yield* provisioned
   const edge = yield* Effect.provideContext(
-    startEdge({ id: "edge-1", port: pebble.httpPort, ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis }) }),
+    startEdge({
+      id: "edge-1",
+      port: pebble.httpPort,
+      tlsPort: pebble.tlsPort,
+      ring: env.EDGE_KEK!,
+      ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis })
+    }),
     routers
   )
-  const dns: FakeDns = { caa: noCaa, target: "edge.test", asked: [] }
+  const dns: FakeDns = {
+    ...{ caa: noCaa, target: "edge.test", asked: [], delegated: false, delegationTarget: null, persist: [] },
+    ...{ refusals: [], texts: new Map(), presented: 0 }
+  }
   const connector = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("connector"))), config))
-  yield* serveDns(dns).pipe(Effect.provideContext(connector), Effect.orDie)
+  yield* serveDns(dns, pebble).pipe(Effect.provideContext(connector), Effect.orDie)
   const work = Context.get(sides, Work)
   const kv = Context.get(routers, Kv)
   const notices: Array<Notice> = []

@@ -33,13 +33,19 @@ export class AccountUnknown extends Schema.TaggedClass<AccountUnknown>()("Accoun
 /** What the request points at (order, authorization, certificate) does not exist at this CA. Start over. */
 export class Gone extends Schema.TaggedClass<Gone>()("Gone", { detail: Schema.String }) {}
 /** The CA refuses: the same request will be refused again until somebody changes something. */
-export class Refused extends Schema.TaggedClass<Refused>()("Refused", { problem: Problem }) {}
+export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
+  problem: Problem,
+  /** `http-01` …: the CA looked for this answer and did not find it. */
+  challenge: Schema.optionalKey(Schema.String)
+}) {}
+/** The answer to the CA can't be put in place until somebody changes something; `detail` says what. It has cost nothing at the CA. */
+export class NotPlaced extends Schema.TaggedClass<NotPlaced>()("NotPlaced", { detail: Schema.String }) {}
 
-export type AcmeReason = Unavailable | RateLimited | AccountUnknown | Gone | Refused
+export type AcmeReason = Unavailable | RateLimited | AccountUnknown | Gone | Refused | NotPlaced
 
 export class AcmeError extends Schema.TaggedError<AcmeError>()("AcmeError", {
   operation: Schema.String,
-  reason: Schema.Union([Unavailable, RateLimited, AccountUnknown, Gone, Refused])
+  reason: Schema.Union([Unavailable, RateLimited, AccountUnknown, Gone, Refused, NotPlaced])
 }) {
   override get message() {
     const detail = this.reason._tag === "Refused" ? `${this.reason.problem.type}: ${this.reason.problem.detail}` : this.reason.detail

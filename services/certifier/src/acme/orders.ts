@@ -30,6 +30,9 @@ export const Challenge = Schema.Struct({
   url: Schema.String,
   status: Schema.Literals(["pending", "processing", "valid", "invalid"]),
   token: Schema.optionalKey(Schema.String),
+  /** `dns-persist-01`: the CA's names in lasting records; as drafts from 02 on spell it, and as those before did. */
+  issuerDomainNames: Schema.optionalKey(Schema.Array(Schema.String)),
+  "issuer-domain-names": Schema.optionalKey(Schema.Array(Schema.String)),
   validated: Schema.optionalKey(Schema.String),
   error: Schema.optionalKey(Schema.Unknown)
 })
@@ -143,7 +146,9 @@ export const problemFor = (authorization: Authorization, detail: string): Proble
 /** Why an order is invalid. */
 export const orderProblem = (order: Order): Problem => readProblem(order.error ?? { detail: "the order is invalid" }, 403)
 
-export const refusal = (operation: string, problem: Problem) => new AcmeError({ operation, reason: new Refused({ problem }) })
+/** `challenge`: the answer that the CA looked for. */
+export const refusal = (operation: string, problem: Problem, challenge?: string) =>
+  new AcmeError({ operation, reason: new Refused(challenge === undefined ? { problem } : { problem, challenge }) })
 
 /** Revokes by the account that ordered (RFC 8555 §7.6); `reason` is RFC 5280's number. Already revoked counts as done. */
 export const revokeCertificate = Effect.fn("acme.revoke")(function* (
