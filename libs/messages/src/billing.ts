@@ -1,6 +1,7 @@
 /** What billing is asked: reservations, plans, usage. */
 import { Schema } from "effect"
 import { call, work } from "./definition.ts"
+import { TrafficSums } from "./traffic.ts"
 
 /** Idempotent by `connection_id`. Error: `QuotaExceeded` with details {limit, plan, upgrade_url, kind}. */
 export const reserveConnect = call({
@@ -95,7 +96,9 @@ export const readUsage = call({
   payload: Schema.Struct({ tenant_id: Schema.String, period: Schema.String }),
   success: Schema.Struct({
     period: Schema.String,
-    usage: Schema.Array(Schema.Struct({ kind: UsageKind, used: Schema.Int, limit: Schema.NullOr(Schema.Int) }))
+    usage: Schema.Array(Schema.Struct({ kind: UsageKind, used: Schema.Int, limit: Schema.NullOr(Schema.Int) })),
+    /** What the edges served for the tenant in that month; no kind of usage, nothing is limited by it. */
+    traffic: Schema.optionalKey(TrafficSums)
   })
 })
 

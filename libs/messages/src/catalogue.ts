@@ -12,6 +12,7 @@ import * as connector from "./connector.ts"
 import type { BucketDefinition, CallDefinition, Definition, EventDefinition, WorkDefinition } from "./definition.ts"
 import * as events from "./events.ts"
 import * as lifecycle from "./lifecycle.ts"
+import * as traffic from "./traffic.ts"
 import * as webhooks from "./webhooks.ts"
 
 const kinds: ReadonlyArray<unknown> = ["work", "call", "event", "bucket"]
@@ -20,7 +21,7 @@ const isDefinition = (value: unknown): value is Definition =>
 
 /** Name → definition, e.g. `lifecycle.createConnection`. */
 export const catalogue: ReadonlyMap<string, Definition> = new Map(
-  Object.entries({ lifecycle, connector, certifier, billing, webhooks, events, buckets }).flatMap(([file, members]) =>
+  Object.entries({ lifecycle, connector, certifier, billing, traffic, webhooks, events, buckets }).flatMap(([file, members]) =>
     Object.entries(members as Record<string, unknown>).flatMap(([name, value]) =>
       isDefinition(value) ? [[`${file}.${name}`, value] as const] : []
     )

@@ -15,6 +15,7 @@ import { planView } from "./PlanFile.ts"
 import { Plans } from "./Plans.ts"
 import { Quota, type QuotaExceeded } from "./Quota.ts"
 import { type Subscription, Subscriptions, UnknownPlan } from "./Subscriptions.ts"
+import { Traffic } from "./Traffic.ts"
 
 type Refusal = BillingUnavailable | DatabaseError | QuotaExceeded | UnknownPlan
 
@@ -36,7 +37,7 @@ const refusal = (error: Refusal): CallError => {
 }
 
 /** Runs only for ids that are ids: what is none belongs to nobody. */
-const answer = <A, R>(ids: ReadonlyArray<string>, effect: Effect.Effect<A, Refusal, R>): Effect.Effect<A, CallError, R> =>
+export const answer = <A, R>(ids: ReadonlyArray<string>, effect: Effect.Effect<A, Refusal, R>): Effect.Effect<A, CallError, R> =>
   ids.every(isUuid)
     ? effect.pipe(
         Effect.tapError((error) =>
@@ -69,6 +70,7 @@ export const serveCalls = Effect.gen(function* () {
   const ledger = yield* Ledger
   const subscriptions = yield* Subscriptions
   const provider = yield* BillingProvider
+  const traffic = yield* Traffic
 
   yield* calls.serve(messages.reserveConnect, ({ tenant_id, connection_id }) =>
     answer([tenant_id, connection_id], Effect.as(quota.reserve(tenant_id, connection_id), {}))
@@ -93,7 +95,8 @@ export const serveCalls = Effect.gen(function* () {
           Effect.gen(function* () {
             const { plan } = yield* subscriptions.read(tenant_id)
             const used = yield* ledger.used(tenant_id, period)
-            return { period, usage: kinds.map((kind) => ({ kind, used: used[kind], limit: plan.limits[kind] })) }
+            const served = yield* traffic.month(tenant_id, period)
+            return { period, traffic: served, usage: kinds.map((kind) => ({ kind, used: used[kind], limit: plan.limits[kind] })) }
           })
         )
       : Effect.fail(badPeriod)

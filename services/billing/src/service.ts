@@ -18,18 +18,22 @@ import { Quota } from "./Quota.ts"
 import { readiness } from "./readiness.ts"
 import { Subscriptions } from "./Subscriptions.ts"
 import { sweepForever } from "./sweep.ts"
+import { sweepTraffic, Traffic } from "./Traffic.ts"
+import { serveTraffic } from "./trafficCalls.ts"
 import { consumeWork } from "./work.ts"
 
-const stores = Layer.mergeAll(Quota.layer, Ledger.layer, Subscriptions.layer).pipe(
+const stores = Layer.mergeAll(Quota.layer, Ledger.layer, Subscriptions.layer, Traffic.layer).pipe(
   Layer.provideMerge(Layer.mergeAll(Plans.layer, BillingProvider.layerNone))
 )
 
 const running = Layer.effectDiscard(
   Effect.gen(function* () {
     yield* serveCalls
+    yield* serveTraffic
     yield* consumeWork
     yield* Effect.forkScoped(sweepForever)
     yield* Effect.forkScoped(reconcile)
+    yield* Effect.forkScoped(sweepTraffic)
   })
 ).pipe(Layer.provide(stores))
 

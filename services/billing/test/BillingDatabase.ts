@@ -33,7 +33,8 @@ export class BillingDatabase extends Context.Service<
 const ownMigrations = Effect.acquireRelease(
   Effect.sync(() => {
     const folder = mkdtempSync(join(tmpdir(), "connect-domain-migrations-"))
-    for (const file of ["0001_roles.sql", "0040_billing.sql"]) cpSync(join(migrationsDirectory, file), join(folder, file))
+    for (const file of ["0001_roles.sql", "0040_billing.sql", "0041_billing_traffic.sql"])
+      cpSync(join(migrationsDirectory, file), join(folder, file))
     return folder
   }),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))

@@ -27,6 +27,7 @@ import { makeLimiter } from "./http/RateLimit.ts"
 import { makeObserve } from "./http/requestMetrics.ts"
 import { makeApp } from "./http/serve.ts"
 import { Settings } from "./Settings.ts"
+import { trafficHandlers } from "./traffic/trafficHandlers.ts"
 import { webhookHandlers } from "./webhooks/webhookHandlers.ts"
 
 /** `CD_API_LISTEN`: where the REST API is served, `host:port`. */
@@ -43,7 +44,8 @@ const allHandlers = Effect.gen(function* () {
     ...(yield* connectionHandlers),
     ...(yield* eventHandlers),
     ...(yield* webhookHandlers),
-    ...(yield* billingHandlers)
+    ...(yield* billingHandlers),
+    ...(yield* trafficHandlers)
   }
 })
 

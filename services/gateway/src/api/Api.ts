@@ -11,6 +11,7 @@ import { CredentialsApi } from "./credentials.ts"
 import { DomainsApi } from "./domains.ts"
 import { EventsApi } from "./events.ts"
 import { KeysApi, TokensApi } from "./keys.ts"
+import { TrafficApi } from "./traffic.ts"
 import { WebhooksApi } from "./webhooks.ts"
 
 export class Api extends HttpApi.make("connect-domain")
@@ -23,4 +24,5 @@ export class Api extends HttpApi.make("connect-domain")
   .add(EventsApi)
   .add(WebhooksApi)
   .add(BillingApi)
+  .add(TrafficApi)
   .annotateMerge(OpenApi.annotations({ title: "Connect Domain", version: "1.0.0" })) {}

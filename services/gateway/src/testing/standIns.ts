@@ -9,7 +9,9 @@ import { kindOf } from "@connect-domain/domain/Hostname.ts"
 import * as billing from "@connect-domain/messages/billing.ts"
 import { type ConnectionView, noCertificate } from "@connect-domain/messages/connection.ts"
 import * as connector from "@connect-domain/messages/connector.ts"
+import { changedEdge } from "@connect-domain/messages/edge.ts"
 import * as lifecycle from "@connect-domain/messages/lifecycle.ts"
+import * as traffic from "@connect-domain/messages/traffic.ts"
 import * as webhooks from "@connect-domain/messages/webhooks.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
@@ -84,6 +86,11 @@ const serveBilling = (state: StandIns) =>
     yield* serve(billing.readSubscription, () => Effect.succeed(subscription))
     yield* serve(billing.subscribe, ({ plan }) => Effect.succeed({ ...subscription, plan }))
     yield* serve(billing.readUsage, ({ period }) => Effect.succeed({ period, usage: [{ kind: "connect" as const, used: 1, limit: null }] }))
+    yield* serve(traffic.readTraffic, ({ from }) => {
+      const statuses = { "1xx": 0, "2xx": 2, "3xx": 0, "4xx": 1, "5xx": 0, none: 0 }
+      const latency = traffic.latencyBounds.map(() => 0)
+      return Effect.succeed({ points: [{ at: from, requests: 3, bytes_in: 4, bytes_out: 5, statuses, latency: [...latency, 3] }] })
+    })
     yield* serve(billing.startCheckout, () =>
       Effect.fail(new CallError({ code: "billing_unavailable", message: "no billing provider is configured" }))
     )
@@ -198,6 +205,7 @@ const serveLifecycle = (state: StandIns, database: Database["Service"]) =>
               const next = {
                 ...connection,
                 ...(payload.metadata === undefined ? {} : { metadata: payload.metadata }),
+                edge: changedEdge(connection.edge ?? {}, payload.edge),
                 version: connection.version + 1
               }
               state.created.set(connection.id, next)
@@ -246,6 +254,7 @@ const viewOf = (payload: NewConnection): ConnectionView => ({
   batch_id: payload.batch_id,
   error_code: null,
   origin: payload.origin,
+  edge: payload.edge ?? {},
   metadata: payload.metadata,
   created_at: new Date().toISOString(),
   updated_at: new Date().toISOString(),

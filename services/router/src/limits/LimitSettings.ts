@@ -2,34 +2,32 @@
 import { Config, Effect } from "effect"
 import type { GateSettings } from "./Gate.ts"
 
-const limit = (name: string, otherwise = 0) => Config.Finite(name).pipe(Config.withDefault(otherwise))
-
 /** `CD_EDGE_REQUESTS_PER_SECOND` (0): requests of one hostname that has no limits of its own; more get 429. */
-export const RequestsPerSecond = limit("CD_EDGE_REQUESTS_PER_SECOND")
+export const RequestsPerSecond = Config.Finite("CD_EDGE_REQUESTS_PER_SECOND").pipe(Config.withDefault(0))
 /** `CD_EDGE_REQUESTS_BURST` (0): how many of them at once; 0: one second's worth. */
-export const RequestsBurst = limit("CD_EDGE_REQUESTS_BURST")
+export const RequestsBurst = Config.Finite("CD_EDGE_REQUESTS_BURST").pipe(Config.withDefault(0))
 /** `CD_EDGE_REQUESTS_PER_SECOND_PER_IP` (0): requests of one client (one /64 for IPv6) to one such hostname. */
-export const RequestsPerIp = limit("CD_EDGE_REQUESTS_PER_SECOND_PER_IP")
+export const RequestsPerIp = Config.Finite("CD_EDGE_REQUESTS_PER_SECOND_PER_IP").pipe(Config.withDefault(0))
 /** `CD_EDGE_REQUESTS_BURST_PER_IP` (0): how many of them at once; 0: one second's worth. */
-export const RequestsBurstPerIp = limit("CD_EDGE_REQUESTS_BURST_PER_IP")
+export const RequestsBurstPerIp = Config.Finite("CD_EDGE_REQUESTS_BURST_PER_IP").pipe(Config.withDefault(0))
 /** `CD_EDGE_HOSTNAME_CONNECTIONS` (0): open TLS connections of one such hostname; more are refused with an alert. */
-export const HostnameConnections = limit("CD_EDGE_HOSTNAME_CONNECTIONS")
+export const HostnameConnections = Config.Finite("CD_EDGE_HOSTNAME_CONNECTIONS").pipe(Config.withDefault(0))
 /** `CD_EDGE_HOSTNAME_REQUESTS` (0): open requests of one hostname; more get 503. */
-export const HostnameRequests = limit("CD_EDGE_HOSTNAME_REQUESTS")
+export const HostnameRequests = Config.Finite("CD_EDGE_HOSTNAME_REQUESTS").pipe(Config.withDefault(0))
 /** `CD_EDGE_CLIENT_REQUESTS_PER_SECOND` (0): requests of one client to all hostnames together. */
-export const ClientRequests = limit("CD_EDGE_CLIENT_REQUESTS_PER_SECOND")
+export const ClientRequests = Config.Finite("CD_EDGE_CLIENT_REQUESTS_PER_SECOND").pipe(Config.withDefault(0))
 /** `CD_EDGE_CLIENT_REQUESTS_BURST` (0): how many of them at once; 0: one second's worth. */
-export const ClientRequestsBurst = limit("CD_EDGE_CLIENT_REQUESTS_BURST")
+export const ClientRequestsBurst = Config.Finite("CD_EDGE_CLIENT_REQUESTS_BURST").pipe(Config.withDefault(0))
 /** `CD_EDGE_CLIENT_HANDSHAKES_PER_SECOND` (0): TLS connections that one client may begin. */
-export const ClientHandshakes = limit("CD_EDGE_CLIENT_HANDSHAKES_PER_SECOND")
+export const ClientHandshakes = Config.Finite("CD_EDGE_CLIENT_HANDSHAKES_PER_SECOND").pipe(Config.withDefault(0))
 /** `CD_EDGE_CLIENT_HANDSHAKES_BURST` (0): how many of them at once; 0: one second's worth. */
-export const ClientHandshakesBurst = limit("CD_EDGE_CLIENT_HANDSHAKES_BURST")
+export const ClientHandshakesBurst = Config.Finite("CD_EDGE_CLIENT_HANDSHAKES_BURST").pipe(Config.withDefault(0))
 /** `CD_EDGE_MAX_REQUESTS` (10000): open requests of the process; beyond it hostnames with more than their share get 503. */
-export const MaxRequests = limit("CD_EDGE_MAX_REQUESTS", 10_000)
+export const MaxRequests = Config.Finite("CD_EDGE_MAX_REQUESTS").pipe(Config.withDefault(10_000))
 /** `CD_EDGE_SHED_MILLIS` (100): how late the event loop may be on the average before floods are shed with 503. */
-export const ShedMillis = limit("CD_EDGE_SHED_MILLIS", 100)
+export const ShedMillis = Config.Finite("CD_EDGE_SHED_MILLIS").pipe(Config.withDefault(100))
 /** `CD_EDGE_LIMITED_CLIENTS` (262144): clients whose rates are remembered, 36 bytes each; beyond it the smallest debts are forgotten. */
-export const LimitedClients = limit("CD_EDGE_LIMITED_CLIENTS", 262_144)
+export const LimitedClients = Config.Finite("CD_EDGE_LIMITED_CLIENTS").pipe(Config.withDefault(262_144))
 
 /** All of them. */
 export const readGateSettings = Effect.gen(function* () {
