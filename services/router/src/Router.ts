@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
+import type { Resolve } from "@connect-domain/egress/checkedLookup.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
 import { AlpnChallenges } from "./challenge/AlpnChallenges.ts"
@@ -43,6 +44,8 @@ export interface RouterOptions {
   /** Default `own`. */
   readonly http2?: "own" | "node"
   readonly originCa?: ReadonlyArray<string>
+  /** Names of origins to addresses; default: the system's resolver. */
+  readonly resolveOrigin?: Resolve
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>
   readonly pool?: Partial<PoolLimits>
@@ -87,7 +90,8 @@ export class Router {
     registry.onCertificateChange = (hostname) => this.serverNames.changed(hostname)
     const connect = connectOrigin(options.policy, {
       timeoutMillis: options.connectMillis ?? 5000,
-      ...(options.originCa === undefined ? {} : { ca: options.originCa })
+      ...(options.originCa === undefined ? {} : { ca: options.originCa }),
+      ...(options.resolveOrigin === undefined ? {} : { resolve: options.resolveOrigin })
     })
     this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
     this.gate = new Gate(options.gate)

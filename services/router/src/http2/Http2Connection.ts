@@ -110,7 +110,7 @@ export class Http2Connection implements Watched, FrameSink {
     if (block === undefined) this.deadline = this.now + this.edge.limits.headMillis
     if (typeof block !== "object") return block === undefined || this.giveUp(block)
     const { stream: id, ended } = block
-    const list = this.decoder.decode(block.bytes, maxHeadBytes * 2, maxFieldLines)
+    const list = this.decoder.decode(block.bytes, maxHeadBytes, maxFieldLines)
     if (list === undefined) return this.giveUp(ErrorCode.Compression)
     const known = this.streams.get(id)
     if (known !== undefined) return this.onTrailers(known, list.tooLarge ? undefined : list.fields, ended)

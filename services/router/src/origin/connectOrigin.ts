@@ -7,6 +7,7 @@
 import type { Socket } from "node:net"
 import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { checkedConnect } from "@connect-domain/egress/checkedConnect.ts"
+import type { Resolve } from "@connect-domain/egress/checkedLookup.ts"
 import type { EgressError } from "@connect-domain/egress/EgressError.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import { connectProxied } from "../policy/connectProxied.ts"
@@ -17,9 +18,16 @@ const toFailure = (error: EgressError): Failure => {
   return { status: error.reason === "Timeout" ? 504 : 502, code }
 }
 
-/** `ca`: further roots that origins may chain to (PEM), besides the system's. */
+export interface ConnectOptions {
+  readonly timeoutMillis: number
+  /** Further roots that origins may chain to (PEM), besides the system's. */
+  readonly ca?: ReadonlyArray<string>
+  /** Default: the system's resolver. What it says is asked for anew, and checked, at each connection. */
+  readonly resolve?: Resolve
+}
+
 export const connectOrigin =
-  (policy: AddressPolicy, options: { readonly timeoutMillis: number; readonly ca?: ReadonlyArray<string> }): Connect =>
+  (policy: AddressPolicy, options: ConnectOptions): Connect =>
   (origin, done) => {
     let abandoned = false
     const tls = {
@@ -27,7 +35,9 @@ export const connectOrigin =
       minVersion: "TLSv1.2" as const,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] })
     }
-    const target = { host: origin.host, port: origin.port, timeoutMillis: options.timeoutMillis, ...(origin.secure ? { tls } : {}) }
+    const { resolve, timeoutMillis } = options
+    const found = resolve === undefined ? {} : { resolve }
+    const target = { host: origin.host, port: origin.port, timeoutMillis, ...found, ...(origin.secure ? { tls } : {}) }
     const connected = (error: EgressError | null, socket: Socket | null) => {
       if (abandoned) return void socket?.on("error", () => {}).destroy()
       if (error === null && socket !== null) return done(socket)

@@ -10,6 +10,8 @@ import { staticLength, staticNames, staticValues } from "./staticTable.ts"
 
 /** RFC 7541 §4.1: each entry costs its bytes and 32. */
 const entryOverhead = 32
+/** What a field costs as a line of HTTP/1: colon, space, CRLF. */
+const lineOverhead = 4
 
 export interface DecodedBlock {
   /** Flat: name, value, name, value … */
@@ -37,7 +39,10 @@ export class HpackDecoder {
     this.capacity = tableSize
   }
 
-  /** Undefined: a compression error, which ends the connection. `maxBytes`: of the list by RFC 9113 §6.5.2. */
+  /**
+   * Undefined: a compression error, which ends the connection. `maxBytes`: of the list as lines, so that one limit holds for both versions of HTTP.
+   * Who keeps to it by RFC 9113 §6.5.2, where a field costs more, always passes.
+   */
   decode(bytes: Buffer, maxBytes: number, maxFields: number): DecodedBlock | undefined {
     this.bytes = bytes
     this.at = 0
@@ -55,7 +60,7 @@ export class HpackDecoder {
       begun = true
       const found = first & 0x80 ? this.indexed() : this.literal(first)
       if (!found) return undefined
-      total += this.name.length + this.value.length + entryOverhead
+      total += this.name.length + this.value.length + lineOverhead
       if (total <= maxBytes && ++count <= maxFields) fields.push(this.name, this.value)
     }
     return { fields, tooLarge: total > maxBytes || count > maxFields }
