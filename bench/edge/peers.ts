@@ -63,3 +63,36 @@ frontend edge
 backend origin
   server origin 127.0.0.1:${origin}
 `
+
+export const caddyEdge = (folder: string, port: number, origin: number): string => {
+  const forwarded = { "X-Real-IP": ["{http.request.remote.host}"] }
+  const proxy = {
+    handler: "reverse_proxy",
+    upstreams: [{ dial: `127.0.0.1:${origin}` }],
+    headers: { request: { set: forwarded } },
+    transport: { protocol: "http", keep_alive: { max_idle_conns_per_host: 512 } }
+  }
+  const server = {
+    listen: [`127.0.0.1:${port}`],
+    protocols: ["h1", "h2"],
+    automatic_https: { disable: true },
+    read_header_timeout: "15s",
+    idle_timeout: "75s",
+    logs: {},
+    tls_connection_policies: [{ protocol_min: "tls1.2", curves: ["x25519"] }],
+    routes: [{ handle: [proxy] }]
+  }
+  return JSON.stringify({
+    admin: { disabled: true },
+    logging: {
+      logs: {
+        default: { level: "ERROR", writer: { output: "stderr" } },
+        access: { writer: { output: "file", filename: `${folder}/caddy.log` }, include: ["http.log.access"] }
+      }
+    },
+    apps: {
+      http: { servers: { edge: server } },
+      tls: { certificates: { load_files: [{ certificate: `${folder}/chain.pem`, key: `${folder}/key.pem` }] } }
+    }
+  })
+}

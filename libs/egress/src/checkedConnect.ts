@@ -4,7 +4,7 @@
  * Owns: the check before (literal addresses, which no look-up sees), during (look-up) and after connecting (the peer's real address).
  * Leaves to the caller: the protocol, and idle timeouts. Used for origins and name servers; webhooks and APIs use `checkedAgent.ts`.
  */
-import { connect as connectTcp, isIP, type Socket } from "node:net"
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from "node:net"
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls"
 import type { AddressPolicy } from "./AddressPolicy.ts"
 import { denied, isOpen, makeLookup, type Resolve } from "./checkedLookup.ts"
@@ -19,6 +19,8 @@ export interface ConnectTarget {
   /** Milliseconds until the connection (and the handshake) must stand; default 5,000. */
   readonly timeoutMillis?: number
   readonly resolve?: Resolve
+  /** Reads into a buffer of the caller's instead of emitting `data` (`net.connect`'s option of this name). */
+  readonly onread?: OnReadOpts
 }
 
 const withoutBrackets = (host: string): string => (host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host)
@@ -34,7 +36,9 @@ export const checkedConnect = (
     done(denied(host), null)
     return
   }
-  const options = { host, port: target.port, lookup: makeLookup(policy, true, target.resolve), autoSelectFamily: true }
+  const lookup = makeLookup(policy, true, target.resolve)
+  const onread = target.onread === undefined ? {} : { onread: target.onread }
+  const options = { host, port: target.port, lookup, autoSelectFamily: true, ...onread }
   const socket: Socket | TLSSocket =
     target.tls === undefined
       ? connectTcp(options)

@@ -13,9 +13,18 @@ import type { Policy } from "../policy/Policy.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 
-/** Up to this many bytes are copied together. */
-const maxJoined = 32 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
+
+const join = (parts: ReadonlyArray<string | Buffer>, length: number): Buffer => {
+  const joined = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const part of parts) {
+    if (typeof part === "string") joined.write(part, at, "latin1")
+    else joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
 
 /** Whose request it is; ids are "" while that is not known. */
 export interface ExchangeOwner {
@@ -55,33 +64,22 @@ export class Http1Exchange implements ExchangeClient {
     this.corked = true
   }
 
-  /** Everything of this turn in one buffer and one TLS record. Large pieces go by themselves: copying them would cost more. */
+  /** Everything of this turn in one buffer and one write. A long piece that may be held goes by itself: copying it would cost more. */
   uncork(): boolean {
     this.corked = false
     const { parts } = this
-    const { socket } = this.connection
-    if (parts.length === 0) return !socket.writableNeedDrain
-    this.parts = []
-    if (this.held > maxJoined || parts.length === 1) {
-      socket.cork()
-      for (const part of parts) {
-        if (typeof part === "string") socket.write(part, "latin1")
-        else socket.write(part)
-      }
-      socket.uncork()
-    } else {
-      const joined = Buffer.allocUnsafe(this.held)
-      let at = 0
-      for (const part of parts) {
-        if (typeof part === "string") joined.write(part, at, "latin1")
-        else joined.set(part, at)
-        at += part.length
-      }
-      socket.write(joined)
+    const { origin, socket } = this.connection
+    if (parts.length > 0) {
+      this.parts = []
+      const only = parts.length === 1 ? parts[0]! : ""
+      const release = typeof only === "string" ? undefined : origin?.hold()
+      if (release === undefined) socket.write(join(parts, this.held))
+      else socket.write(only, release)
+      this.held = 0
     }
-    this.held = 0
-    if (socket.writableNeedDrain) this.connection.waitForDrain()
-    return !socket.writableNeedDrain
+    if (!socket.writableNeedDrain) return true
+    this.connection.waitForDrain()
+    return false
   }
 
   private put(part: string | Buffer): void {
@@ -110,7 +108,7 @@ export class Http1Exchange implements ExchangeClient {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    const kept = this.policy.hsts === "" ? head.kept : withHsts(head.kept, this.policy.hsts)
+    const kept = withHsts(head.kept, this.policy.hsts)
     this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${kept}${framing}${close}\r\n`)
   }
 

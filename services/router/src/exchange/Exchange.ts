@@ -30,7 +30,7 @@ export interface ExchangeClient {
   /** A 1xx other than 100 and 101, to be passed on. */
   interim(head: ResponseHead): void
   respond(head: ResponseHead, body: ResponseBody): void
-  /** Returns false when the origin should pause until `OriginExchange.resume`. */
+  /** Returns false when the origin should pause until `OriginExchange.resume`. `piece` is valid until `uncork`, or for as long as `hold` says. */
   data(piece: Buffer): boolean
   /** `trailers`: lines that may be passed on, each with its CRLF. */
   end(trailers: string): void
@@ -49,6 +49,8 @@ export interface OriginExchange {
   end(trailers: string): void
   /** True once the body is complete. */
   readonly sent: boolean
+  /** The pieces of this turn stay as they are until the returned function is called; undefined: they don't, who keeps one copies it. */
+  hold(): (() => void) | undefined
   pause(): void
   resume(): void
   /** The client is gone, or its message was refused half-way: the origin's connection is destroyed. */

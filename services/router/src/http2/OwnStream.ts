@@ -10,7 +10,6 @@ import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { encodeLines, encodeStatus } from "./hpack/encodeFields.ts"
 import { streamWindow } from "./settings.ts"
-import type { Place } from "./TurnWriter.ts"
 
 /** How much of the window is used before it is given back. */
 const giveBack = streamWindow / 2
@@ -33,7 +32,8 @@ export class OwnStream implements Http2Stream {
   private ending: string | undefined
   private localEnded = false
   private resetAfter = false
-  private lastData: { readonly place: Place; readonly length: number } | undefined
+  /** Place of the last DATA frame, as long as it may still be the stream's end. */
+  private lastData = -1
   private duplex: Duplex | undefined
   private onRoom: (() => void) | undefined
 
@@ -67,9 +67,11 @@ export class OwnStream implements Http2Stream {
 
   write(piece: Buffer): boolean {
     if (this.localEnded) return true
-    this.queue.push(piece)
-    this.queued += piece.length
-    this.pump()
+    const sent = this.queued === 0 ? this.send(piece) : 0
+    if (sent < piece.length) {
+      this.queue.push(Buffer.from(sent === 0 ? piece : piece.subarray(sent))) // `piece` is valid in this turn only
+      this.queued += piece.length - sent
+    }
     return this.queued < maxQueued && !this.connection.writer.blocked
   }
 
@@ -79,42 +81,42 @@ export class OwnStream implements Http2Stream {
     this.pump()
   }
 
-  /** Sends what both windows and the socket allow. */
+  /** Sends what waits. */
   pump(): void {
-    const { connection } = this
-    while (this.queue.length > 0 && !connection.writer.blocked) {
-      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize)
-      if (room <= 0) return
+    while (this.queue.length > 0) {
       const first = this.queue[0]!
-      const piece = first.length <= room ? first : first.subarray(0, room)
-      if (piece === first) this.queue.shift()
-      else this.queue[0] = first.subarray(room)
-      this.queued -= piece.length
-      this.sendData(piece)
+      const sent = this.send(first)
+      this.queued -= sent
+      if (sent < first.length) {
+        this.queue[0] = first.subarray(sent)
+        return
+      }
+      this.queue.shift()
     }
-    if (this.queue.length > 0) return
     if (this.ending !== undefined) this.sendEnd(this.ending)
   }
 
-  private sendData(piece: Buffer): void {
-    const { writer } = this.connection
-    this.sendWindow -= piece.length
-    this.connection.sendWindow -= piece.length
-    this.movedAt = this.connection.now
-    this.lastData = { place: writer.put(frameHeader(piece.length, FrameType.Data, 0, this.id)), length: piece.length }
-    writer.put(piece)
+  /** Sends as much as both windows and the socket allow; returns how much that was. */
+  private send(bytes: Buffer): number {
+    const { connection, id } = this
+    let at = 0
+    while (at < bytes.length && !connection.writer.blocked) {
+      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize, bytes.length - at)
+      if (room <= 0) break
+      this.sendWindow -= room
+      connection.sendWindow -= room
+      this.lastData = connection.writer.putData(id, room === bytes.length ? bytes : bytes.subarray(at, at + room))
+      at += room
+    }
+    if (at > 0) this.movedAt = connection.now
+    return at
   }
 
   private sendEnd(trailers: string): void {
     if (this.localEnded) return
     const { writer } = this.connection
-    const { lastData } = this
     if (trailers.length > 0) writer.put(headerFrames(this.id, encodeLines(trailers), true))
-    else if (
-      lastData === undefined ||
-      !writer.replace(lastData.place, frameHeader(lastData.length, FrameType.Data, Flag.EndStream, this.id))
-    )
-      writer.put(frameHeader(0, FrameType.Data, Flag.EndStream, this.id))
+    else if (this.lastData < 0 || !writer.endStreamAt(this.lastData)) writer.put(frameHeader(0, FrameType.Data, Flag.EndStream, this.id))
     this.endLocal()
   }
 

@@ -4,73 +4,100 @@
  * Owns: the order of frames, one buffer and one TLS write per turn. That is where HTTP/2 wins: sixteen answers cost one record, one system call.
  */
 import type { Socket } from "node:net"
+import { giveLarge, largeBytes, takeLarge } from "../bufferPool.ts"
+import { Flag, FrameType, headerBytes } from "./frames.ts"
 
-/** More than this is written before the turn ends. */
-const eagerBytes = 256 * 1024
+/** Up to here a turn's bytes are copied, so that what waits for a slow client takes no more memory than it has bytes. */
+const copiedBytes = 32 * 1024
 
-const dirty = new Set<TurnWriter>()
+let dirty: Array<TurnWriter> = []
 let scheduled = false
 
 const flushAll = (): void => {
   scheduled = false
-  for (const writer of dirty) writer.flush()
-  dirty.clear()
-}
-
-/** Where a DATA frame's header stands, as long as it was not written. */
-export interface Place {
-  readonly turn: number
-  readonly index: number
+  const writers = dirty
+  dirty = []
+  for (const writer of writers) writer.flush()
 }
 
 export class TurnWriter {
   /** The socket has more than it can take: only control frames should follow until it drains. */
   blocked = false
   private readonly socket: Socket
-  private parts: Array<string | Buffer> = []
-  private bytes = 0
-  private turn = 0
+  private out: Buffer | undefined
+  private at = 0
+  /** Bytes that went out before those in `out`. */
+  private flushed = 0
 
   constructor(socket: Socket) {
     this.socket = socket
   }
 
-  /** Text is latin1. */
-  put(part: string | Buffer): Place {
-    if (this.parts.length === 0) {
-      dirty.add(this)
-      if (!scheduled) {
-        scheduled = true
-        setImmediate(flushAll)
-      }
+  /** A buffer with room for `length` bytes, which must not be more than it holds. */
+  private room(length: number): Buffer {
+    if (this.at + length > largeBytes) this.flush()
+    if (this.out !== undefined) return this.out
+    this.out = takeLarge()
+    dirty.push(this)
+    if (!scheduled) {
+      scheduled = true
+      setImmediate(flushAll)
     }
-    this.bytes += part.length
-    const place = { turn: this.turn, index: this.parts.push(part) - 1 }
-    if (this.bytes >= eagerBytes) this.flush()
-    return place
+    return this.out
   }
 
-  /** Replaces a text of the same length; false when it has been written already. */
-  replace(place: Place, text: string): boolean {
-    if (place.turn !== this.turn) return false
-    this.parts[place.index] = text
+  /** Frames as latin1. */
+  put(frames: string): void {
+    if (frames.length > largeBytes) {
+      this.flush()
+      this.send(Buffer.from(frames, "latin1"))
+      return
+    }
+    const out = this.room(frames.length) // may move `at`
+    this.at += out.write(frames, this.at, "latin1")
+  }
+
+  /** A DATA frame; returns its place, for `endStreamAt`. */
+  putData(stream: number, piece: Buffer): number {
+    const { length } = piece
+    const out = this.room(headerBytes + length)
+    const { at } = this
+    out[at] = length >>> 16
+    out[at + 1] = length >>> 8
+    out[at + 2] = length
+    out[at + 3] = FrameType.Data
+    out[at + 4] = 0
+    out.writeUInt32BE(stream, at + 5)
+    out.set(piece, at + headerBytes)
+    this.at = at + headerBytes + length
+    return this.flushed + at
+  }
+
+  /** Sets END_STREAM on a frame; false when it has been written already. */
+  endStreamAt(place: number): boolean {
+    if (this.out === undefined || place < this.flushed) return false
+    this.out[place - this.flushed + 4] = Flag.EndStream
     return true
   }
 
   flush(): void {
-    if (this.bytes === 0) return
-    const { parts, bytes } = this
-    this.parts = []
-    this.bytes = 0
-    this.turn++
-    if (this.socket.destroyed || this.socket.writableEnded) return
-    const out = Buffer.allocUnsafe(bytes)
-    let at = 0
-    for (const part of parts) {
-      if (typeof part === "string") out.write(part, at, "latin1")
-      else out.set(part, at)
-      at += part.length
+    const { at, out } = this
+    if (out === undefined) return
+    this.out = undefined
+    this.at = 0
+    this.flushed += at
+    if (at > copiedBytes) {
+      this.send(out.subarray(0, at), out)
+      return
     }
-    if (!this.socket.write(out)) this.blocked = true
+    const bytes = Buffer.allocUnsafe(at)
+    out.copy(bytes, 0, 0, at)
+    giveLarge(out)
+    this.send(bytes)
+  }
+
+  private send(bytes: Buffer, whole?: Buffer): void {
+    if (this.socket.destroyed || this.socket.writableEnded) return
+    if (!this.socket.write(bytes, whole === undefined ? undefined : () => giveLarge(whole))) this.blocked = true
   }
 }

@@ -45,7 +45,7 @@ class NodeStream implements Http2Stream {
     if (this.usable) this.stream.additionalHeaders(toObject([":status", String(status), ...linesToFields(lines)]) as never)
   }
   write(piece: Buffer): boolean {
-    return this.usable ? this.stream.write(piece) : true
+    return this.usable ? this.stream.write(Buffer.from(piece)) : true // `piece` is valid in this turn only
   }
   end(trailers: string): void {
     this.trailers = linesToFields(trailers)

@@ -8,6 +8,7 @@ import type { Socket } from "node:net"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import type { Origin } from "./Origin.ts"
+import { longBody, type OriginInput } from "./OriginInput.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
 
 export interface OriginLimits {
@@ -41,16 +42,17 @@ export class OriginConnection implements Watched {
   private readonly owner: ConnectionOwner
   private request: OriginRequest | undefined
   private gone = false
-  private readonly onSegment = (segment: Buffer) => this.onData(segment)
+  private readonly input: OriginInput
 
-  constructor(socket: Socket, origin: Origin, owner: ConnectionOwner) {
+  constructor(socket: Socket, input: OriginInput, { origin, owner }: { readonly origin: Origin; readonly owner: ConnectionOwner }) {
     this.socket = socket
+    this.input = input
     this.origin = origin
     this.owner = owner
     this.keepMillis = owner.limits.keepMillis
     owner.deadlines.watch(this)
     socket.setNoDelay(true)
-    socket.on("data", this.onSegment)
+    input.receive = (bytes) => this.onData(bytes)
     socket.on("end", () => this.onEnd())
     socket.on("error", (error: NodeJS.ErrnoException) =>
       this.fail({ status: isTimeout(error.code ?? "") ? 504 : 502, code: "origin-reset" })
@@ -72,11 +74,17 @@ export class OriginConnection implements Watched {
     this.deadline = now + (this.request?.reader.state === "body" ? this.owner.limits.idleMillis : this.owner.limits.responseMillis)
   }
 
-  private onData(segment: Buffer): void {
+  /** Bytes of this turn stay valid until the returned function is called; undefined: they have to be copied. */
+  hold(): (() => void) | undefined {
+    return this.input.hold()
+  }
+
+  /** False: no more until the socket is resumed. */
+  private onData(segment: Buffer): boolean {
     const request = this.request
     if (request === undefined) {
       this.destroy() // an answer nobody asked for
-      return
+      return false
     }
     const { client, reader } = request
     client.cork()
@@ -88,7 +96,9 @@ export class OriginConnection implements Watched {
       this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
     const room = client.uncork() && !reader.paused
     reader.paused = false
+    this.input.long = reader.state === "body" && (reader.expected >= longBody || segment.length >= longBody)
     if (!room && this.request === request) request.pause()
+    return true
   }
 
   /** The response is complete. Only a request that was sent completely leaves the connection clean. */
@@ -111,11 +121,11 @@ export class OriginConnection implements Watched {
     this.request = undefined
     this.gone = true // the socket is the client's now: what it still tells this connection changes nothing
     this.owner.deadlines.forget(this)
-    this.socket.off("data", this.onSegment)
+    this.input.becomeStream(this.socket)
     this.socket.pause()
     this.owner.released(this, false)
     request.finished()
-    request.client.upgrade(request.reader.head!, this.socket, request.reader.rest)
+    request.client.upgrade(request.reader.head!, this.socket, Buffer.from(request.reader.rest))
   }
 
   private onEnd(): void {

@@ -9,10 +9,13 @@ import type { Deadlines } from "../Deadlines.ts"
 import type { ExchangeClient, Failure } from "../exchange/Exchange.ts"
 import type { Origin } from "./Origin.ts"
 import { type ConnectionOwner, OriginConnection, type OriginLimits } from "./OriginConnection.ts"
+import { OriginInput } from "./OriginInput.ts"
 import { OriginRequest, type OutgoingRequest } from "./OriginRequest.ts"
 
-/** Opens a connection whose address was checked, or says why not; returns how to give up. Never calls back after that. */
-export type Connect = (origin: Origin, done: (result: Socket | Failure) => void) => () => void
+/**
+ * Opens a connection whose address was checked and whose bytes go to `input`, or says why not; returns how to give up. Never calls back after that.
+ */
+export type Connect = (origin: Origin, input: OriginInput, done: (result: Socket | Failure) => void) => () => void
 
 export interface PoolLimits extends OriginLimits {
   /** Connections to one origin, in use or opening. Beyond it: 503 at once. */
@@ -74,12 +77,13 @@ export class OriginPool implements ConnectionOwner {
       return () => clearImmediate(later)
     }
     bucket.busy++
-    const cancel = this.connectTo(origin, (result) => {
+    const input = new OriginInput()
+    const cancel = this.connectTo(origin, input, (result) => {
       if ("status" in result) {
         this.leave(origin.poolKey)
         return done(result)
       }
-      const connection = new OriginConnection(result, origin, this)
+      const connection = new OriginConnection(result, input, { origin, owner: this })
       this.inUse.add(connection)
       done(connection)
     })

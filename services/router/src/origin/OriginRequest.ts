@@ -112,6 +112,10 @@ export class OriginRequest implements OriginExchange {
     if (this.outgoing.framing === "chunked") this.put(`${lastChunk}${trailers}\r\n`)
   }
 
+  hold(): (() => void) | undefined {
+    return this.connection?.hold()
+  }
+
   pause(): void {
     this.pausedByClient = true
     this.connection?.socket.pause()

@@ -46,6 +46,12 @@ export class ResponseReader {
     return this.state === "body" && this.chunked === undefined && this.remaining < 0
   }
 
+  /** Bytes of the body that are known to come. */
+  get expected(): number {
+    return Math.max(0, this.remaining)
+  }
+
+  /** `segment` is valid during the call. */
   read(segment: Buffer): Refusal | undefined {
     this.started = true
     let bytes = segment
@@ -54,7 +60,7 @@ export class ResponseReader {
       const end = joined.indexOf(endOfHead)
       if (end < 0 || end + 4 > maxHeadBytes) {
         if (joined.length >= maxHeadBytes) return refuse(502, "origin-head-too-large")
-        this.held = joined
+        this.held = joined === segment ? Buffer.from(segment) : joined // what came is valid in this turn only
         return undefined
       }
       this.held = nothing

@@ -28,24 +28,27 @@ export interface ConnectOptions {
 
 export const connectOrigin =
   (policy: AddressPolicy, options: ConnectOptions): Connect =>
-  (origin, done) => {
+  (origin, input, done) => {
     let abandoned = false
     const tls = {
       ALPNProtocols: ["http/1.1"],
       minVersion: "TLSv1.2" as const,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] })
     }
+    const { host, port, preface, secure } = origin
     const { resolve, timeoutMillis } = options
-    const found = resolve === undefined ? {} : { resolve }
-    const target = { host: origin.host, port: origin.port, timeoutMillis, ...found, ...(origin.secure ? { tls } : {}) }
+    const target = { host, port, timeoutMillis, ...(resolve === undefined ? {} : { resolve }), ...(secure ? { tls } : {}) }
     const connected = (error: EgressError | null, socket: Socket | null) => {
       if (abandoned) return void socket?.on("error", () => {}).destroy()
-      if (error === null && socket !== null) return done(socket)
+      if (error === null && socket !== null) {
+        if (preface !== undefined) input.listen(socket)
+        return done(socket)
+      }
       const failure = toFailure(error!)
       setImmediate(() => abandoned || done(failure)) // a literal address is refused at once; nobody expects an answer that early
     }
-    if (origin.preface === undefined) checkedConnect(policy, target, connected)
-    else connectProxied(policy, { ...target, preface: origin.preface }, connected)
+    if (preface === undefined) checkedConnect(policy, { ...target, onread: input.onread }, connected)
+    else connectProxied(policy, { ...target, preface }, connected)
     return () => {
       abandoned = true
     }

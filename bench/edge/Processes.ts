@@ -1,0 +1,46 @@
+/**
+ * The processes of a measurement, each pinned to a core, in one temporary folder.
+ *
+ * Owns: starting, ports, ending everything. Leaves to `subjects.ts`: which programs with which configuration.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+export const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+export class Processes {
+  readonly folder = mkdtempSync(join(tmpdir(), "edge-bench-"))
+  private readonly children: Array<ChildProcess> = []
+
+  /** `environment`: besides the own. Returns the pid; whatever it prints to standard error is shown. */
+  start(core: number, program: string, parameters: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}): number {
+    const child = spawn("taskset", ["-c", String(core), program, ...parameters], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, ...environment }
+    })
+    child.on("error", () => {})
+    this.children.push(child)
+    return child.pid!
+  }
+
+  async end(): Promise<void> {
+    const over = this.children.map((child) =>
+      child.exitCode !== null || child.signalCode !== null ? undefined : new Promise((resolve) => child.once("exit", resolve))
+    )
+    for (const child of this.children) child.kill("SIGTERM")
+    await Promise.race([Promise.all(over), wait(2000)])
+    for (const child of this.children) child.kill("SIGKILL")
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}

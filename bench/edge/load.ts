@@ -1,0 +1,69 @@
+/**
+ * One round of load against one edge, and what the edge spent on it.
+ *
+ * Owns: the four kinds of load, CPU per request by the scheduler's accounting. Leaves to `run.ts`: rounds and comparisons.
+ */
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { cpuOfTree } from "./cpuOf.ts"
+import type { Subject } from "./subjects.ts"
+
+const run = promisify(execFile)
+
+export interface Load {
+  readonly title: string
+  /** Of one request, or one handshake. */
+  readonly path: string
+  /** Arguments of h2load besides duration and address. */
+  readonly arguments: ReadonlyArray<string>
+  /** A new connection for each request: h2load can't do that for a time, so these many are made at once, again and again. */
+  readonly burst?: number
+}
+
+export const loads = {
+  h1: { title: "HTTP/1.1, 64 connections, 1 kB", path: "kilobyte", arguments: ["--h1", "-c", "64"] },
+  h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", path: "kilobyte", arguments: ["-c", "16", "-m", "16"] },
+  handshake: { title: "full TLS 1.3 handshake and one request", path: "kilobyte", arguments: ["--h1"], burst: 150 },
+  megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] }
+} as const satisfies Record<string, Load>
+
+export type LoadName = keyof typeof loads
+export const loadNames = Object.keys(loads) as ReadonlyArray<LoadName>
+
+/** Microseconds of edge CPU per request, requests a second, the share of the core that the edge was busy. */
+export interface Round {
+  readonly micros: number
+  readonly rate: number
+  readonly busy: number
+  readonly failed: number
+}
+
+const answered = (output: string): { readonly done: number; readonly failed: number } => {
+  const counts = /requests: [0-9]+ total, [0-9]+ started, [0-9]+ done, ([0-9]+) succeeded, ([0-9]+) failed/.exec(output)
+  const status = /status codes: ([0-9]+) 2xx/.exec(output)
+  return { done: Number(status?.[1] ?? counts?.[1] ?? 0), failed: Number(counts?.[2] ?? 0) }
+}
+
+const h2load = async (subject: Subject, load: Load, more: ReadonlyArray<string>) => {
+  const url = `https://bench.example.org:${subject.port}/${load.path}`
+  const target = ["--connect-to", `127.0.0.1:${subject.port}`, url]
+  const { stdout } = await run("taskset", ["-c", "1", "h2load", ...load.arguments, "-t", "1", ...more, ...target])
+  return answered(stdout)
+}
+
+/** At least `seconds` of load. */
+export const measure = async (subject: Subject, load: Load, seconds: number): Promise<Round> => {
+  const before = cpuOfTree(subject.pid)
+  const began = performance.now()
+  let done = 0
+  let failed = 0
+  do {
+    const more = load.burst === undefined ? ["-D", String(seconds)] : ["-c", String(load.burst), "-n", String(load.burst)]
+    const counts = await h2load(subject, load, more)
+    done += counts.done
+    failed += counts.failed
+  } while (performance.now() - began < seconds * 1000)
+  const nanos = cpuOfTree(subject.pid) - before
+  const millis = performance.now() - began
+  return { micros: nanos / 1000 / done, rate: (done / millis) * 1000, busy: nanos / 1e6 / millis, failed }
+}

@@ -1,0 +1,16 @@
+/**
+ * Large buffers that are used again and again, for the whole process.
+ *
+ * Owns: their size, and how many are kept. Leaves to its users: giving one back when nobody looks at it any more, which is when the write that has it
+ * calls back. Built against: fresh memory for every turn's bytes, which costs the kernel more than moving them does.
+ */
+export const largeBytes = 128 * 1024
+const maxFree = 64
+const free: Array<Buffer> = []
+
+export const takeLarge = (): Buffer => free.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
+
+/** Whoever forgets to give one back leaves it to the garbage collector, nothing worse. */
+export const giveLarge = (buffer: Buffer): void => {
+  if (free.length < maxFree) free.push(buffer)
+}
