@@ -24,6 +24,8 @@ describe("applications", () => {
       origin: "https://shop.example.com",
       allowed_origins: ["https://app.example.com"],
       record_template: template,
+      edge: {},
+      error_page: null,
       created_at: expect.any(String),
       updated_at: expect.any(String)
     })
@@ -133,7 +135,7 @@ describe("connections", () => {
         "created_at",
         "updated_at"
       ]
-        .concat(["next_check_at", "origin", "desired_records", "observed_records", "ownership_challenge", "certificate"])
+        .concat(["next_check_at", "origin", "edge", "desired_records", "observed_records", "ownership_challenge", "certificate"])
         .sort()
     )
     expect(body.desired_records).toEqual([{ host: "one.acme.test", type: "A", value: "192.0.2.1", ttl: 300 }])

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Access, Creates, needs, Refusals } from "./Access.ts"
+import { EdgeChange, EdgeSettings, ErrorPage } from "./edge.ts"
 import { AllowedOrigins, Environment, Id, Name, RecordTemplate } from "./fields.ts"
 import { pageOf, pageQuery } from "./page.ts"
 
@@ -13,6 +14,9 @@ export const Application = Schema.Struct({
   origin: Schema.NullOr(Schema.String),
   allowed_origins: Schema.Array(Schema.String),
   record_template: Schema.NullOr(RecordTemplate),
+  /** For all its connections; a connection's own settings go before. */
+  edge: EdgeSettings,
+  error_page: Schema.NullOr(Schema.String),
   created_at: Schema.String,
   updated_at: Schema.String
 }).annotate({ identifier: "Application" })
@@ -23,14 +27,18 @@ export const NewApplication = Schema.Struct({
   environment: Schema.optionalKey(Environment),
   origin: Schema.optionalKey(Schema.NullOr(Schema.String)),
   allowed_origins: Schema.optionalKey(AllowedOrigins),
-  record_template: Schema.optionalKey(Schema.NullOr(RecordTemplate))
+  record_template: Schema.optionalKey(Schema.NullOr(RecordTemplate)),
+  edge: Schema.optionalKey(Schema.NullOr(EdgeChange)),
+  error_page: Schema.optionalKey(Schema.NullOr(ErrorPage))
 }).annotate({ identifier: "NewApplication" })
 
 export const ApplicationChange = Schema.Struct({
   name: Schema.optionalKey(Name),
   origin: Schema.optionalKey(Schema.NullOr(Schema.String)),
   allowed_origins: Schema.optionalKey(AllowedOrigins),
-  record_template: Schema.optionalKey(Schema.NullOr(RecordTemplate))
+  record_template: Schema.optionalKey(Schema.NullOr(RecordTemplate)),
+  edge: Schema.optionalKey(Schema.NullOr(EdgeChange)),
+  error_page: Schema.optionalKey(Schema.NullOr(ErrorPage))
 }).annotate({ identifier: "ApplicationChange" })
 
 const admin = needs("apps:admin")

@@ -4,6 +4,7 @@ import { DesiredRecord, ObservedRecord, RecordLook } from "@connect-domain/messa
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Access, Creates, needs, needsOrWidget, Refusals } from "./Access.ts"
+import { EdgeChange, EdgeSettings } from "./edge.ts"
 import { Id, Metadata, NewRecords, Reference } from "./fields.ts"
 import { pageOf, pageQuery } from "./page.ts"
 
@@ -30,6 +31,7 @@ export const ConnectionSummary = Schema.Struct(summary).annotate({ identifier: "
 export const Connection = Schema.Struct({
   ...summary,
   origin: Schema.NullOr(Schema.String),
+  edge: EdgeSettings,
   desired_records: Schema.Array(DesiredRecord),
   observed_records: Schema.Array(ObservedRecord),
   ownership_challenge: OwnershipChallenge,
@@ -43,12 +45,14 @@ export const NewConnection = Schema.Struct({
   setup_type: Schema.optionalKey(SetupType),
   dns_records: Schema.optionalKey(NewRecords),
   origin: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  edge: Schema.optionalKey(Schema.NullOr(EdgeChange)),
   batch_id: Schema.optionalKey(Schema.NullOr(Reference)),
   metadata: Schema.optionalKey(Metadata)
 }).annotate({ identifier: "NewConnection" })
 
 export const ConnectionChange = Schema.Struct({
   origin: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  edge: Schema.optionalKey(Schema.NullOr(EdgeChange)),
   batch_id: Schema.optionalKey(Schema.NullOr(Reference)),
   metadata: Schema.optionalKey(Metadata)
 }).annotate({ identifier: "ConnectionChange" })
@@ -84,7 +88,7 @@ export class ConnectionsApi extends HttpApiGroup.make("connections", { topLevel:
   })
     .annotate(Access, write)
     .annotate(Creates, "elsewhere")
-    .annotate(Refusals, ["HostnameConflict", "QuotaExceeded"]),
+    .annotate(Refusals, ["HostnameConflict", "QuotaExceeded", "redirect_target_not_connected"]),
   HttpApiEndpoint.get("listConnections", "/v1/connections", {
     query: {
       state: Schema.optionalKey(ConnectionState),
@@ -98,7 +102,7 @@ export class ConnectionsApi extends HttpApiGroup.make("connections", { topLevel:
   HttpApiEndpoint.get("readConnection", "/v1/connections/:id", { params, success: Connection }).annotate(Access, read),
   HttpApiEndpoint.patch("updateConnection", "/v1/connections/:id", { params, payload: ConnectionChange, success: Connection })
     .annotate(Access, needs("connections:write"))
-    .annotate(Refusals, ["precondition_failed"]),
+    .annotate(Refusals, ["precondition_failed", "connection_archived", "redirect_target_not_connected"]),
   HttpApiEndpoint.delete("archiveConnection", "/v1/connections/:id", { params, success: Connection }).annotate(
     Access,
     needs("connections:write")

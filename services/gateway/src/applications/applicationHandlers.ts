@@ -1,11 +1,13 @@
 /**
  * Applications: create, list, read, change, delete.
  *
- * Owns: the rows and telling the lifecycle when an origin or a template changed (through the outbox, in the same transaction). A deleted
+ * Owns: the rows and telling the lifecycle of every change (through the outbox, in the same transaction). A deleted
  * application's keys stop at once and its credentials are wiped; one that still has connections is not deleted.
  */
+import { createHash } from "node:crypto"
 import { Database } from "@connect-domain/database/Database.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
+import { changedEdge } from "@connect-domain/messages/edge.ts"
 import { applicationChanged } from "@connect-domain/messages/lifecycle.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Effect } from "effect"
@@ -22,6 +24,12 @@ import { type ApplicationRow, readApplication, toApplication } from "./readAppli
 
 const inUse = new ApiError({ code: "application_in_use", message: "archive the application's connections first" })
 
+/** As the audit log keeps it: a page's text is long and says little about who changed what. */
+const audited = (row: ApplicationRow) => {
+  const { error_page, ...rest } = toApplication(row)
+  return { ...rest, error_page_sha256: error_page === null ? null : createHash("sha256").update(error_page).digest("hex") }
+}
+
 const replyWith = (row: ApplicationRow) => new Reply(toApplication(row), { etag: etagOf(row.version) })
 
 export const applicationHandlers = Effect.gen(function* () {
@@ -29,21 +37,26 @@ export const applicationHandlers = Effect.gen(function* () {
   const outbox = yield* Outbox
   const settings = yield* Settings
   const keys = yield* Keys
+  const tellOfChange = (application_id: string, tenant_id: string) =>
+    outbox.add([{ definition: applicationChanged, payload: { application_id, tenant_id }, id: uuidv7() }])
   const check = (body: Readonly<Record<string, unknown>>) => checkOrigin(settings, body.origin)
   const handlers: Handlers<typeof ApplicationsApi> = {
     createApplication: {
       check,
       handle: (input) =>
         Effect.gen(function* () {
-          const { name, environment = "test", origin = null, allowed_origins = [], record_template = null } = input.body
+          const { name, environment = "test", origin = null, allowed_origins = [], record_template = null, error_page = null } = input.body
+          const edge = changedEdge({}, input.body.edge)
           const [row] = yield* database.query<ApplicationRow>(
             (sql) => sql`
-              insert into gateway.applications (id, tenant_id, name, environment, origin, allowed_origins, record_template)
+              insert into gateway.applications (id, tenant_id, name, environment, origin, allowed_origins, record_template, edge,
+                error_page)
               values (${input.plannedId}, ${input.caller.tenant_id}, ${name}, ${environment}, ${origin}, ${sql.json(allowed_origins)},
-                ${record_template === null ? null : sql.json(record_template as never)})
+                ${record_template === null ? null : sql.json(record_template as never)}, ${sql.json(edge as never)}, ${error_page})
               returning *`
           )
-          yield* writeAudit(database, input, { action: "create", objectType: "application", objectId: row!.id, after: toApplication(row!) })
+          yield* tellOfChange(row!.id, input.caller.tenant_id)
+          yield* writeAudit(database, input, { action: "create", objectType: "application", objectId: row!.id, after: audited(row!) })
           return replyWith(row!)
         })
     },
@@ -67,12 +80,13 @@ export const applicationHandlers = Effect.gen(function* () {
           Effect.gen(function* () {
             const before = yield* lockApplication(database, input.caller.tenant_id, input.params.id)
             yield* matchVersion(input.headers["if-match"], before.version)
-            const next = { ...before, ...input.body }
+            const next = { ...before, ...input.body, edge: changedEdge(before.edge, input.body.edge) }
             const [row] = yield* database.query<ApplicationRow>(
               (sql) => sql`
                 update gateway.applications set name = ${next.name}, origin = ${next.origin},
                   allowed_origins = ${sql.json(next.allowed_origins)},
                   record_template = ${next.record_template === null ? null : sql.json(next.record_template as never)},
+                  edge = ${sql.json(next.edge as never)}, error_page = ${next.error_page},
                   version = version + 1, updated_at = now()
                 where tenant_id = ${input.caller.tenant_id} and id = ${before.id} returning *`
             )
@@ -80,12 +94,10 @@ export const applicationHandlers = Effect.gen(function* () {
               action: "update",
               objectType: "application",
               objectId: before.id,
-              before: toApplication(before),
-              after: toApplication(row!)
+              before: audited(before),
+              after: audited(row!)
             })
-            yield* outbox.add([
-              { definition: applicationChanged, payload: { application_id: before.id, tenant_id: input.caller.tenant_id }, id: uuidv7() }
-            ])
+            yield* tellOfChange(before.id, input.caller.tenant_id)
             return replyWith(row!)
           })
         )
@@ -112,7 +124,8 @@ export const applicationHandlers = Effect.gen(function* () {
           (sql) =>
             sql`update gateway.credentials set sealed = '', deleted_at = now() where tenant_id = ${tenant_id} and application_id = ${id}`
         )
-        yield* writeAudit(database, input, { action: "delete", objectType: "application", objectId: id, before: toApplication(row) })
+        yield* writeAudit(database, input, { action: "delete", objectType: "application", objectId: id, before: audited(row) })
+        yield* tellOfChange(id, tenant_id)
         yield* database.afterCommit(() => Effect.runSync(keys.forgetAll))
       }).pipe(database.transaction)
   }

@@ -1,6 +1,7 @@
 /** Applications as rows. Every query names the tenant. */
 import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
+import type { EdgeSettings } from "@connect-domain/messages/edge.ts"
 import { Effect } from "effect"
 import type { RecordTemplate } from "../api/fields.ts"
 import { type ApiError, notFound } from "../http/ApiError.ts"
@@ -12,6 +13,8 @@ export interface ApplicationRow {
   readonly origin: string | null
   readonly allowed_origins: ReadonlyArray<string>
   readonly record_template: typeof RecordTemplate.Type | null
+  readonly edge: EdgeSettings
+  readonly error_page: string | null
   readonly version: number
   readonly created_at: Date
   readonly updated_at: Date
@@ -25,6 +28,8 @@ export const toApplication = (row: ApplicationRow) => ({
   origin: row.origin,
   allowed_origins: row.allowed_origins,
   record_template: row.record_template,
+  edge: row.edge,
+  error_page: row.error_page,
   created_at: row.created_at.toISOString(),
   updated_at: row.updated_at.toISOString()
 })

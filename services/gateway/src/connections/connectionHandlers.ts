@@ -21,7 +21,8 @@ import { checkNewConnection, filterHostname, makeCreateConnection } from "./crea
 import { makeImportedCertificate } from "./importedCertificate.ts"
 import { listConnections, readConnection } from "./readConnections.ts"
 
-const replyWith = (connection: ConnectionView) => new Reply(connection, { etag: etagOf(connection.version) })
+const shown = (connection: ConnectionView) => ({ ...connection, edge: connection.edge ?? {} })
+const replyWith = (connection: ConnectionView) => new Reply(shown(connection), { etag: etagOf(connection.version) })
 
 const toRecordCheck = (look: RecordLook) => ({
   host: look.host,
@@ -77,7 +78,7 @@ export const connectionHandlers = Effect.gen(function* () {
     checkRecords: ({ caller, params }) =>
       Effect.flatMap(target(caller, params.id), (one) =>
         Effect.map(calls.request(checkRecords, one), ({ connection, look, eta }) => ({
-          connection,
+          connection: shown(connection),
           records: look.records.map(toRecordCheck),
           eta
         }))

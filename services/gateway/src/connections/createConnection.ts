@@ -10,6 +10,7 @@ import type { Database } from "@connect-domain/database/Database.ts"
 import { apexOf, canonicalise, kindOf, parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
 import { releaseConnect, reserveConnect } from "@connect-domain/messages/billing.ts"
+import { changedEdge } from "@connect-domain/messages/edge.ts"
 import { createConnection } from "@connect-domain/messages/lifecycle.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
 import type { Calls } from "@connect-domain/nats/Calls.ts"
@@ -102,7 +103,8 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
         batch_id: body.batch_id ?? null,
         metadata: body.metadata ?? {},
         credentials: application.credentials,
-        application_origin: application.origin
+        application_origin: application.origin,
+        edge: changedEdge({}, body.edge)
       })
       .pipe(
         Effect.tapError((error) =>

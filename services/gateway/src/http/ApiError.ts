@@ -20,6 +20,8 @@ export const statusOf = {
   idempotency_conflict: 409,
   application_in_use: 409,
   no_credential: 409,
+  connection_archived: 409,
+  redirect_target_not_connected: 409,
   rotation_in_progress: 409,
   precondition_failed: 412,
   payload_too_large: 413,

@@ -3,7 +3,7 @@
  *
  * Owns: reading an origin, prefix included. Leaves to the gateway: telling the vendor what is wrong with one.
  */
-import { readPrefix } from "../policy/originPath.ts"
+import { readPrefix } from "@connect-domain/domain/originPrefix.ts"
 
 export interface Origin {
   readonly secure: boolean

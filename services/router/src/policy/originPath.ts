@@ -1,20 +1,9 @@
 /**
  * Origins with a path: `https://app.vendor.com/tenants/x` serves a hostname from below `/tenants/x`.
  *
- * Owns: which prefixes can be, joining, and refusing requests that would leave the prefix. Leaves to `target.ts`: everything about targets that
- * holds without a prefix. Built against: a visitor of one tenant's name who reads another tenant's path.
+ * Owns: joining, and refusing requests that would leave the prefix. Leaves to libs/domain: which prefixes can be; to `target.ts`: everything about
+ * targets that holds without a prefix. Built against: a visitor of one tenant's name who reads another tenant's path.
  */
-
-/** RFC 3986 pchar without `;` (parameters, which some servers cut off before they look for `..`) and without percent forms. */
-const prefix = /^(?:\/[A-Za-z0-9\-._~!$&'()*+,=:@]+)+$/
-const dots = /^\.{1,2}$/
-
-/** A URL's path as prefix: without slash at its end, "" for none; undefined when it can't be one. */
-export const readPrefix = (path: string): string | undefined => {
-  const bare = path.endsWith("/") ? path.slice(0, -1) : path
-  if (bare === "") return ""
-  return bare.length <= 1024 && prefix.test(bare) && !bare.split("/").some((segment) => dots.test(segment)) ? bare : undefined
-}
 
 const suspicious = /\.\.|%2e|%25|%5c|%2f/i
 
