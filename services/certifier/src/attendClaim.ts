@@ -102,7 +102,8 @@ const make = Effect.gen(function* () {
       random: yield* Random.next,
       retryAfterSeconds,
       pauseAfterMillis: pauseDays * 86_400_000,
-      servedUntil: current?.not_after
+      served: current,
+      hurried: claim.replace_reason !== null
     })
     // A CA that is away for a moment is nobody's news; the second failure in a row is. Our own edges' absence never is.
     const isNews = kind === "unavailable" ? claim.failures >= 1 : kind !== "edgeless"

@@ -93,8 +93,9 @@ export interface Attempt {
   readonly retryAfterSeconds: number
   /** After so much time of failures that somebody must end, the name is given up for a while; never while a certificate is served. */
   readonly pauseAfterMillis: number
-  /** When the certificate that is served ends. */
-  readonly servedUntil: Date | undefined
+  readonly served: Pick<Served, "not_before" | "not_after"> | undefined
+  /** It must be replaced whatever its dates: no time to lose. */
+  readonly hurried: boolean
 }
 
 export interface AfterFailure {
@@ -107,18 +108,34 @@ export interface AfterFailure {
   readonly pausedUntil: Date | null
 }
 
+/** So many tries of the ladder, two minutes, before a claim that is served becomes patient. */
+const steadfastTries = 6
+const longestPatience = 12 * hour
+
+/**
+ * How long a claim that is served can wait for a CA that is away: half of the time that is left until only a sixth of its life is, from half
+ * of that to one and a half times, so that those with least time come first and a week's renewals don't all come in the hour of the CA's
+ * return. Never longer than 18 hours: within a day of the return, because a CA that revokes gives no more. Milliseconds.
+ */
+const patience = ({ not_before, not_after }: Pick<Served, "not_before" | "not_after">, now: number, random: number): number => {
+  const slack = not_after.getTime() - (not_after.getTime() - not_before.getTime()) / 6 - now
+  return Math.min(Math.max(slack, 0) / 2, longestPatience) * (0.5 + random)
+}
+
 export const afterFailure = (claim: Failing, kind: FailureKind, attempt: Attempt): AfterFailure => {
   const now = attempt.now.getTime()
   const failures = claim.failures + (wasNotTried(kind) ? 0 : 1)
   const failingSince = needsSomebody(kind) ? (claim.failing_since ?? attempt.now) : claim.failing_since
-  const isServed = attempt.servedUntil !== undefined && attempt.servedUntil > attempt.now
+  const { served } = attempt
+  const isServed = served !== undefined && served.not_after > attempt.now
   const isHopeless = needsSomebody(kind) && failingSince !== null && now - failingSince.getTime() >= attempt.pauseAfterMillis
   if (isHopeless && !isServed) {
     const pausedUntil = new Date(now + pausedMillis)
     return { failures, failingSince, retryAt: pausedUntil, pausedUntil, dueAt: nextGlance(attempt.now, pausedUntil, attempt.random) }
   }
-  const delay = retryDelay(kind, Math.max(failures, 1), attempt.random, attempt.retryAfterSeconds)
-  const retryAt = new Date(now + delay * 1000)
+  const delay = retryDelay(kind, Math.max(failures, 1), attempt.random, attempt.retryAfterSeconds) * 1000
+  const calm = kind === "unavailable" && isServed && !attempt.hurried && failures > steadfastTries
+  const retryAt = new Date(now + (calm ? Math.max(delay, patience(served, now, attempt.random)) : delay))
   return { failures, failingSince, retryAt, dueAt: retryAt, pausedUntil: null }
 }
 

@@ -25,9 +25,18 @@ export interface Renewal {
 
 const shortLifeMillis = 10 * 86_400_000
 
+/** The draws made last: each look asks twice. */
+const draws = new Map<string, number>()
+
 /** A number in [0, 1) that belongs to this certificate for ever. */
-export const drawFor = (certificateId: string): number =>
-  Number.parseInt(hash("sha256", certificateId, "hex").slice(0, 8), 16) / 0x1_0000_0000
+export const drawFor = (certificateId: string): number => {
+  const known = draws.get(certificateId)
+  if (known !== undefined) return known
+  const draw = Number.parseInt(hash("sha256", certificateId, "hex").slice(0, 8), 16) / 0x1_0000_0000
+  if (draws.size >= 4096) draws.clear()
+  draws.set(certificateId, draw)
+  return draw
+}
 
 /**
  * A third of the lifetime before the end (half, when it lives under ten days), moved earlier by up to a twelfth of the lifetime to

@@ -3,7 +3,7 @@
  *
  * Owns: what it answers at an instant. All times in milliseconds since the simulation's beginning. Everything follows from the seed.
  */
-import type { Random } from "./simulateYear.ts"
+import type { Random } from "./random.ts"
 
 export const hour = 3_600_000
 export const day = 24 * hour
@@ -34,27 +34,45 @@ const lifetimes = (random: Random) => {
   ]
 }
 
+/** What A5 asks to survive: a week while certificates live 45 days or more, 8 hours once they live 160. */
+const outagesOf = (random: Random, shortFrom: number): ReadonlyArray<Span> => {
+  const outages: Array<Span> = []
+  for (let at = (5 + random() * 30) * day; at < 360 * day; at += (8 + random() * 40) * day) {
+    const longest = at + 7 * day < shortFrom ? 7 * day : 8 * hour
+    const from = at
+    at += random() * longest
+    outages.push({ from, to: at })
+  }
+  return outages
+}
+
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+export interface AuthorityOptions {
+  readonly lives?: ReadonlyArray<{ readonly from: number; readonly life: number }>
+  readonly outages?: ReadonlyArray<Span>
+  /** In three hours, for the account; renewals are exempt. */
+  readonly newOrders?: number
+}
+
 export class SimulatedAuthority {
   readonly directory: string
   readonly #lives: ReadonlyArray<{ readonly from: number; readonly life: number }>
-  readonly outages: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly outages: ReadonlyArray<Span>
+  readonly #limit: number
   readonly #issued: Array<SimulatedCertificate> = []
   #orders: Array<number> = []
   #count = 0
   newOrders = 0
 
-  constructor(directory: string, random: Random, lives = lifetimes(random)) {
+  constructor(directory: string, random: Random, options: AuthorityOptions = {}) {
     this.directory = directory
-    this.#lives = lives
-    // What A5 asks to survive: a week while certificates live 45 days or more, 8 hours while they live 160.
-    const outages: Array<{ from: number; to: number }> = []
-    for (let at = (5 + random() * 30) * day; at < 360 * day; at += (8 + random() * 40) * day) {
-      const longest = at + 7 * day < lives.at(-1)!.from ? 7 * day : 8 * hour
-      const from = at
-      at += random() * longest
-      outages.push({ from, to: at })
-    }
-    this.outages = outages
+    this.#limit = options.newOrders ?? 300
+    this.#lives = options.lives ?? lifetimes(random)
+    this.outages = options.outages ?? outagesOf(random, this.#lives.at(-1)!.from)
   }
 
   isDown(now: number): boolean {
@@ -72,12 +90,12 @@ export class SimulatedAuthority {
 
   order(now: number, replaces: boolean): OrderAnswer {
     if (this.isDown(now)) return { kind: "unavailable" }
-    if (!replaces) {
+    if (!replaces && Number.isFinite(this.#limit)) {
       this.#orders = this.#orders.filter((at) => at > now - 3 * hour)
-      if (this.#orders.length >= 300) return { kind: "limited", retryAfterSeconds: (this.#orders[0]! + 3 * hour - now) / 1000 }
+      if (this.#orders.length >= this.#limit) return { kind: "limited", retryAfterSeconds: (this.#orders[0]! + 3 * hour - now) / 1000 }
       this.#orders.push(now)
-      this.newOrders++
     }
+    if (!replaces) this.newOrders++
     const life = this.lifeAt(now)
     const certificate = {
       id: `${this.directory} ${this.#count++}`,
