@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { CustomerDns, type WantedRecord, zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
 import { devDirectory, Refusal, readJson } from "@connect-domain/sandbox/DevDirectory.ts"
-import { type Connection, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
+import { type Connection, neededRecords, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
 import type { Secrets } from "@connect-domain/sandbox/Secrets.ts"
 import { readState, type SandboxState } from "@connect-domain/sandbox/StateFile.ts"
 import { ConfigProvider, type Effect, Layer, ManagedRuntime } from "effect"
@@ -24,7 +24,7 @@ export class Stack {
   /** What a customer enters for it: the TXT record and the web records. */
   recordsOf(connection: Connection): ReadonlyArray<WantedRecord> {
     const { name, type, value } = connection.ownership_challenge
-    return [{ host: name, type, value }, ...connection.desired_records]
+    return [{ host: name, type, value }, ...neededRecords(connection)]
   }
 
   addRecords(connection: Connection): Promise<void> {

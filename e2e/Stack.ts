@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
 import { CustomerDns, type WantedRecord, zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
 import { devDirectory } from "@connect-domain/sandbox/DevDirectory.ts"
-import { type Connection, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
+import { type Connection, neededRecords, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
 import { readState, type SandboxState } from "@connect-domain/sandbox/StateFile.ts"
 import type { Tenant } from "@connect-domain/sandbox/seed.ts"
 import { inject } from "vitest"
@@ -54,7 +54,7 @@ export const challengeOf = (connection: Connection): WantedRecord => {
 
 /** What the customer does: the TXT record and the web records. */
 export const addRecords = (connection: Connection): Promise<void> =>
-  dns.put(zoneFor(connection.hostname), [challengeOf(connection), ...connection.desired_records])
+  dns.put(zoneFor(connection.hostname), [challengeOf(connection), ...neededRecords(connection)])
 
 export const untilState = (id: string, wanted: string, limitSeconds = 90): Promise<Connection> => {
   let seen = ""
@@ -124,6 +124,20 @@ const root = resolve(import.meta.dirname, "..")
 export const dev = async (...args: ReadonlyArray<string>): Promise<string> => {
   const env = { ...process.env, CD_DEV_DIR: folder, CD_PORTS: "auto" }
   return (await run(join(root, "dev"), [...args], { env, maxBuffer: 16 * 1024 * 1024 })).stdout
+}
+
+/** An application of its own with a credential, so that other stories stay manual. */
+export const applicationWithCredential = async (): Promise<string> => {
+  const { origin, dns: server } = state()
+  const application = await api.call<{ id: string }>("POST", "/v1/applications", { name: "Automatic", origin, environment: "test" })
+  const token = { url: server.api_url, api_key: server.api_key }
+  const credential = await api.call<{ id: string }>("POST", `/v1/applications/${application.id}/credentials`, {
+    provider: "powerdns",
+    token
+  })
+  if (JSON.stringify(credential).includes(server.api_key)) throw new Error("the API gave the credential away")
+  await api.call("POST", `/v1/applications/${application.id}/credentials/${credential.id}:test`)
+  return application.id
 }
 
 export const newTenant = async (plan: string): Promise<Tenant> =>

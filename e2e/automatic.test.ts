@@ -1,7 +1,7 @@
 /** Story 2: with a credential of the customer's DNS provider nothing is left for the customer to do, and nothing else is touched. */
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
 import { describe, expect, it } from "vitest"
-import { api, ask, dns, eventsOf, newHostname, state, until, untilState } from "./Stack.ts"
+import { api, applicationWithCredential, ask, dns, eventsOf, newHostname, state, until, untilState } from "./Stack.ts"
 import { visit } from "./Visitor.ts"
 
 interface ZoneView {
@@ -21,20 +21,6 @@ const readZone = async (zone: string): Promise<Map<string, ReadonlyArray<string>
   )
 }
 
-/** An application of its own with a credential, so that other stories stay manual. */
-const applicationWithCredential = async (): Promise<string> => {
-  const { origin, dns: server } = state()
-  const application = await api.call<{ id: string }>("POST", "/v1/applications", { name: "Automatic", origin, environment: "test" })
-  const token = { url: server.api_url, api_key: server.api_key }
-  const credential = await api.call<{ id: string }>("POST", `/v1/applications/${application.id}/credentials`, {
-    provider: "powerdns",
-    token
-  })
-  expect(JSON.stringify(credential)).not.toContain(server.api_key)
-  await api.call("POST", `/v1/applications/${application.id}/credentials/${credential.id}:test`)
-  return application.id
-}
-
 describe("a hostname is connected through the provider's API", () => {
   it("goes live without the customer, and leaves other records alone", async () => {
     const application = await applicationWithCredential()
@@ -52,12 +38,15 @@ describe("a hostname is connected through the provider's API", () => {
     const types = (await eventsOf(connection.id)).map((event) => event.type)
     expect(types).toEqual(["domain.verified", "domain.added", "ssl.issued", "domain.flow.completed"])
 
-    const after = await until("the ownership TXT is gone", async () => {
+    const after = await until("the ownership TXT and the answer to the CA are gone", async () => {
       const now = await readZone(zone)
-      return now.has(`_customdomain-challenge.${hostname}. TXT`) ? undefined : now
+      const left = ["_customdomain-challenge", "_acme-challenge"].some((label) => now.has(`${label}.${hostname}. TXT`))
+      return left ? undefined : now
     })
     expect(after.get(`${hostname}. CNAME`)).toEqual(["edge.connect.test."])
     after.delete(`${hostname}. CNAME`)
+    // Offered once the CA is known to take it; nothing waits for it.
+    after.delete(`_validation-persist.${hostname}. TXT`)
     expect(after).toEqual(before)
     expect((await visit(hostname)).status).toBe(200)
   })

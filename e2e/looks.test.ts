@@ -1,5 +1,6 @@
 /** Story 3: `verify` and `records:check` look at once and say what was seen at which server. */
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
+import { neededRecords } from "@connect-domain/sandbox/SandboxApi.ts"
 import { describe, expect, it } from "vitest"
 import { ask, challengeOf, createManual, dns, newHostname, state } from "./Stack.ts"
 
@@ -46,7 +47,7 @@ describe("looking at once", () => {
     expect(record?.servers).toEqual([expect.objectContaining({ values: ["elsewhere.example"], verdict: "mismatch" })])
     expect(wrong.body).toHaveProperty("eta")
 
-    await dns.put(zone, connection.desired_records)
+    await dns.put(zone, neededRecords(connection))
     const right = await check(connection.id)
     expect((right.body!.records as ReadonlyArray<Record<string, unknown>>)[0]).toMatchObject({ propagated: true })
   })

@@ -16,6 +16,10 @@ export interface Connection {
   readonly certificate: { readonly status: string; readonly ca: string | null; readonly not_after: string | null }
 }
 
+/** What a customer has to enter; the others are offered, and nothing waits for them. */
+export const neededRecords = ({ desired_records }: Pick<Connection, "desired_records">): Connection["desired_records"] =>
+  desired_records.filter(({ required }) => required !== false)
+
 export class ApiRefusal extends Refusal {
   readonly status: number
   readonly code: string

@@ -9,7 +9,7 @@ import { Refusal } from "./DevDirectory.ts"
 import { edgeRequest } from "./edgeRequest.ts"
 import { followToLive } from "./followStates.ts"
 import { bold, dim, green, say, seconds } from "./progress.ts"
-import { type Connection, SandboxApi } from "./SandboxApi.ts"
+import { type Connection, neededRecords, SandboxApi } from "./SandboxApi.ts"
 import type { SandboxState } from "./StateFile.ts"
 
 export const demoHostname = "shop.acme.test"
@@ -55,10 +55,12 @@ export const demo = async (state: SandboxState): Promise<void> => {
   const { name, type, value } = connection.ownership_challenge
   say(
     dim(
-      `  the customer adds ${type} ${name} and ${connection.desired_records.map((one) => `${one.type} ${one.host} → ${one.value}`).join(", ")}`
+      `  the customer adds ${type} ${name} and ${neededRecords(connection)
+        .map((one) => `${one.type} ${one.host} → ${one.value}`)
+        .join(", ")}`
     )
   )
-  await dns.put(zoneFor(demoHostname), [{ host: name, type, value }, ...connection.desired_records])
+  await dns.put(zoneFor(demoHostname), [{ host: name, type, value }, ...neededRecords(connection)])
   await followToLive(api, connection.id, began)
   await showRequest(state, demoHostname)
   const webhook = await awaitWebhook(state, connection.id, "domain.flow.completed")

@@ -20,6 +20,8 @@ export interface SandboxAddresses {
   readonly acmeRootsUrl: string | undefined
   /** `ip:port` */
   readonly dns: string
+  /** Where zones are written: PowerDNS's API. */
+  readonly dnsApi: { readonly url: string; readonly key: string }
 }
 
 type Environment = Record<string, string>
@@ -43,7 +45,17 @@ const shared = (addresses: SandboxAddresses): Environment => ({
   CD_DNS_AUTHORITY_OVERRIDE: addresses.dns
 })
 
-const own = (service: ServiceName, { directory, ports, secrets, addresses }: Parameters<typeof serviceEnvironment>[1]): Environment => {
+/** A zone that was named without saying who holds it is held by the sandbox's own DNS. */
+const acmeZone = ({ env, addresses }: Parameters<typeof serviceEnvironment>[1]): Environment =>
+  env.CD_ACME_DNS_ZONE && !env.CD_ACME_DNS_PROVIDER
+    ? {
+        CD_ACME_DNS_PROVIDER: "powerdns",
+        CD_ACME_DNS_CREDENTIAL: JSON.stringify({ url: addresses.dnsApi.url, api_key: addresses.dnsApi.key })
+      }
+    : {}
+
+const own = (service: ServiceName, options: Parameters<typeof serviceEnvironment>[1]): Environment => {
+  const { directory, ports, secrets, addresses } = options
   const database = { DATABASE_URL: addresses.databaseUrl }
   switch (service) {
     case "gateway":
@@ -59,7 +71,7 @@ const own = (service: ServiceName, { directory, ports, secrets, addresses }: Par
     case "lifecycle":
       return { ...database, CD_LIVE_CHECK_SECONDS: "5" }
     case "connector":
-      return { CREDENTIAL_ENC_KEY: secrets.credentialKey }
+      return { CREDENTIAL_ENC_KEY: secrets.credentialKey, ...acmeZone(options) }
     case "certifier":
       return {
         ...database,

@@ -84,6 +84,12 @@ const authority = (address: string): string => process.env.CD_DNS_AUTHORITY_OVER
 const holdEdgeName = (dns: ReturnType<typeof dnsOf>): Promise<void> =>
   new CustomerDns(dns).put("connect.test", [{ host: "edge.connect.test", type: "A", value: "127.0.0.1", ttl: 60 }])
 
+/** Where customers delegate `_acme-challenge` to, if the person names a zone for that. */
+const holdAcmeZone = async (dns: ReturnType<typeof dnsOf>): Promise<void> => {
+  const zone = process.env.CD_ACME_DNS_ZONE
+  if (zone && !process.env.CD_ACME_DNS_PROVIDER) await new CustomerDns(dns).ensureZone(zone)
+}
+
 /** Starts every server that the environment doesn't give; `acme` is undefined without Pebble. */
 const startServers = async (supervisor: Supervisor, directory: DevDirectory, ports: Ports, secrets: Secrets): Promise<SandboxAddresses> => {
   const dns = dnsOf(ports, secrets)
@@ -117,6 +123,7 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
     await step("database schema", () => migrateDatabase(url))
   }
   const [hasPebble] = await Promise.all([pebble, ...work, postgres()])
+  await holdAcmeZone(dns)
   if (!hasPebble && !given.acme) note(`Pebble was not found, so the certifier's own internal authority issues. ${pebbleServer.advice}`)
   return {
     databaseUrl: url,
@@ -124,7 +131,8 @@ const startServers = async (supervisor: Supervisor, directory: DevDirectory, por
     acmeDirectory: hasPebble ? acmeDirectoryUrl(ports) : given.acme === "internal" ? undefined : given.acme,
     acmeRootsUrl: hasPebble ? `${acmeManagementUrl(ports)}/roots` : undefined,
     acmeAuthorityFile: hasPebble ? acmeAuthorityFile(directory) : process.env.CD_ACME_CA_FILE,
-    dns: authority(dns.address)
+    dns: authority(dns.address),
+    dnsApi: { url: dns.api_url, key: dns.api_key }
   }
 }
 

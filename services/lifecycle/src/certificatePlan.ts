@@ -17,9 +17,8 @@ type Request = typeof createConnection.payload.Type
 export type CertificatePlan = Pick<CertificateTarget, "delegation" | "persist">
 
 const timeoutMillis = 500
-/** Not asked again for so long after it was away, or when no CA takes such records. Milliseconds. */
-const awayFor = 5_000
-const unwantedFor = 60_000
+/** Not asked again for so long after it was away, or when no CA takes such records (as far as it has seen one). Milliseconds. */
+const restFor = 5_000
 
 export const makeCertificatePlan = Effect.gen(function* () {
   const calls = yield* Calls
@@ -32,7 +31,7 @@ export const makeCertificatePlan = Effect.gen(function* () {
     if ((restUntil.get(environment) ?? 0) > now) return []
     const asked = yield* Effect.option(calls.request(persistRecord, { environment, hostname }, { timeoutMillis }))
     const values = asked._tag === "Some" ? asked.value.values : []
-    if (values.length === 0) restUntil.set(environment, now + (asked._tag === "Some" ? unwantedFor : awayFor))
+    if (values.length === 0) restUntil.set(environment, now + restFor)
     return values
   })
 
