@@ -80,10 +80,13 @@ export const makeAcmeAuthority = (options: AcmeAuthorityOptions): CertificateAut
   }
 }
 
+/** What fails here fails for one name: our edges, or the customer's DNS. */
+const notItsFault = new Set(["authorization", "answer"])
+
 /** A limit of the whole account, or a CA that says how long it will be away: nobody orders there until then. */
 const pauseFor = Effect.fnUntraced(function* ({ budgets, directory }: AcmeAuthorityOptions, { operation, reason }: AcmeError) {
   const account = reason._tag === "RateLimited" && reason.scope === "account"
-  const away = reason._tag === "Unavailable" && reason.retryAfterSeconds !== undefined && operation !== "authorization"
+  const away = reason._tag === "Unavailable" && reason.retryAfterSeconds !== undefined && !notItsFault.has(operation)
   if (!account && !away) return
   const until = new Date((yield* Clock.currentTimeMillis) + (reason.retryAfterSeconds ?? 600) * 1000)
   yield* Effect.logWarning("the CA takes no orders for now", { directory, until, because: reason.detail })

@@ -13,7 +13,7 @@ import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/m
 import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
-import { ensureCertificate, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
+import { ensureCertificate, persistRecord, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
 import {
   type CaaAnswer,
   lookCaa,
@@ -51,6 +51,8 @@ export interface FakeDns {
   persist: ReadonlyArray<string>
   /** How the next writes of a challenge go; empty: well. */
   readonly refusals: Array<CallError>
+  /** What the next writes of a challenge wait for before they answer. */
+  readonly waits: Array<Effect.Effect<void>>
   /** Name → TXT values that stand there, as DNS-01 wrote them; kept equal in the DNS server that the CA asks. */
   readonly texts: Map<string, Set<string>>
   /** Writes that were asked for so far. */
@@ -104,6 +106,8 @@ export interface World {
   /** As `certifier`, with further settings. */
   readonly certifierWith: (env: Readonly<Record<string, string>>) => Effect.Effect<void, never, Scope.Scope>
   readonly spawnCertifier: () => ChildProcess
+  /** As the lifecycle asks: lasting records to offer for a name of a live application. */
+  readonly persistValues: (hostname: string) => Effect.Effect<ReadonlyArray<string>>
   /** The operator's call; gives back how many match. */
   readonly replace: (filter: (typeof replaceCertificates)["payload"]["Type"]) => Effect.Effect<number, CallError>
   /** As the gateway and the operator ask: any call of the certifier's. */
@@ -143,6 +147,7 @@ const serveDns = (dns: FakeDns, pebble: Pebble) =>
         dns.texts.set(name, new Set([...(dns.texts.get(name) ?? []), value]))
         yield* tell(name)
         if (refusal !== undefined) return yield* refusal
+        yield* dns.waits.shift() ?? Effect.void
         return {
           where: dns.delegated ? ("delegated" as const) : ("credential" as const),
           name,
@@ -220,7 +225,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   )
   const dns: FakeDns = {
     ...{ caa: noCaa, target: "edge.test", asked: [], delegated: false, delegationTarget: null, persist: [] },
-    ...{ refusals: [], texts: new Map(), presented: 0 }
+    ...{ refusals: [], waits: [], texts: new Map(), presented: 0 }
   }
   const connector = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("connector"))), config))
   yield* serveDns(dns, pebble).pipe(Effect.provideContext(connector), Effect.orDie)
@@ -259,6 +264,13 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
         stdio: ["ignore", "inherit", "inherit"]
       }),
     replace: (filter) => Effect.map(Context.get(operator, Calls).request(replaceCertificates, filter), ({ matching }) => matching),
+    persistValues: (hostname) =>
+      Context.get(sides, Calls)
+        .request(persistRecord, { environment: "live", hostname })
+        .pipe(
+          Effect.map(({ values }) => values),
+          Effect.orDie
+        ),
     calls: Context.get(operator, Calls),
     bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
   } satisfies World

@@ -71,7 +71,7 @@ export class DnsAnswers extends Context.Service<
 }
 
 const notRemembered = (cause: { readonly message: string }) =>
-  new AcmeError({ operation: "challenge", reason: new Unavailable({ detail: cause.message }) })
+  new AcmeError({ operation: "answer", reason: new Unavailable({ detail: cause.message }) })
 
 /** `invalid`: a person must act, and the message tells what to do. */
 const notPlaced = ({ code, message }: CallError) => {
@@ -79,5 +79,5 @@ const notPlaced = ({ code, message }: CallError) => {
     code === "invalid"
       ? new NotPlaced({ detail: message })
       : new Unavailable({ detail: message, ...(code === "not_yet" ? { retryAfterSeconds: slowSeconds } : {}) })
-  return new AcmeError({ operation: "challenge", reason })
+  return new AcmeError({ operation: "answer", reason })
 }

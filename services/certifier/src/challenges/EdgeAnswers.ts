@@ -34,7 +34,7 @@ export class EdgeAnswers extends Context.Service<
       const bucket = (yield* Kv).bucket(challenges)
       const edges = yield* LiveEdges
       const vault = makeVault(yield* keyRing("EDGE_KEK"))
-      const unavailable = (detail: string) => new AcmeError({ operation: "challenge", reason: new Unavailable({ detail }) })
+      const unavailable = (detail: string) => new AcmeError({ operation: "answer", reason: new Unavailable({ detail }) })
 
       const entryFor = Effect.fnUntraced(function* (hostname: string, type: "http-01" | "tls-alpn-01", { token, key }: Question) {
         const entry: ChallengeEntry = { token, hostname, key_authorization: key }

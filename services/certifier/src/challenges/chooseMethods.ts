@@ -118,14 +118,17 @@ const rank = (method: Method, memory: Remembered): number => {
 
 const bare = (hostname: string): string => hostname.replace(/^\*\./, "")
 
+const leading = ({ leads }: NameFacts): string =>
+  leads === "here" ? "the name leads to our edge" : "the name is taken to lead to our edge"
+
 const basisOf = (method: Method, name: NameFacts): string => {
   switch (method) {
     case "dns-persist-01":
       return `the lasting record at _validation-persist.${bare(name.hostname)} is there`
     case "http-01":
-      return name.leads === "here" ? "the name leads to our edge" : "the name is taken to lead to our edge"
+      return leading(name)
     case "tls-alpn-01":
-      return name.served ? "no other challenge works for this name" : "the name leads to our edge and nothing is served under it yet"
+      return name.served ? "no other challenge works for this name" : `${leading(name)} and nothing is served under it yet`
     case "dns-01": {
       const how = name.delegated ? "its _acme-challenge is delegated to us" : "the application has a DNS credential"
       if (name.hostname.startsWith("*.")) return `a wildcard is proven in the DNS, and ${how}`

@@ -1,0 +1,351 @@
+/** Every challenge against a real Pebble, 30 % of whose nonces are refused; the DNS that it asks is written through the connector's calls. */
+import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
+import { CallError } from "@connect-domain/nats/Calls.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Latch } from "effect"
+import { type Asked, ask, eventually, eventuallyEffect, makeWorld, noCaa, type World } from "../../test/World.ts"
+
+const noticeOf = (world: World, claimId: string, change: string, seconds = 20) =>
+  eventually(
+    `${change} of ${claimId}`,
+    () => world.notices.findLast((each) => each.claim_id === claimId && each.change === change),
+    seconds
+  )
+const issued = (world: World, asked: Asked, seconds?: number) =>
+  Effect.map(noticeOf(world, asked.claim_id, "issued", seconds), ({ certificate }) => certificate)
+const leading = (hostname: string) => [{ host: hostname, type: "CNAME" as const, value: "edge.test", ttl: 300 }]
+const ordersAt = (world: World) => world.pebble.logged("Added order")
+const failuresAt = (world: World) => world.pebble.logged("set INVALID by completed challenge")
+const textsGone = (world: World) =>
+  eventuallyEffect(
+    "no TXT value is left, and none is remembered",
+    Effect.map(
+      world.database.query((sql) => sql`select 1 from certifier.challenge_texts`),
+      (rows) => rows.length === 0 && world.dns.texts.size === 0
+    )
+  )
+const namesOf = (world: World, serial: string | null) =>
+  Effect.map(
+    world.database.query<{ names: ReadonlyArray<string> }>((sql) => sql`select names from certifier.certificates where serial = ${serial}`),
+    ([row]) => row?.names
+  )
+/** As if its time had come. */
+const hurry = (world: World) => world.database.query((sql) => sql`update certifier.claims set due_at = now(), retry_at = null`)
+const pebble = { nonceReject: 30 }
+
+describe("DNS-01", () => {
+  it.live("x and *.x at the same time: two values beside each other at one name, both gone afterwards", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble: { ...pebble, sleepSeconds: 2 }, env: { CD_ACME_CHALLENGES: "dns-01" } })
+      world.dns.delegated = true
+      yield* world.certifier
+      const [exact, wild] = [ask("both.example.com"), ask("*.both.example.com")]
+      yield* Effect.all([world.ensure(exact), world.ensure(wild)], { concurrency: 2 })
+      yield* eventually("two values at one name", () => world.dns.texts.get("_acme-challenge.both.example.com")?.size === 2)
+      const certificate = yield* issued(world, wild)
+      assert.strictEqual(certificate.challenge, "dns-01")
+      assert.include(certificate.why!, "DNS-01: a wildcard is proven in the DNS, and its _acme-challenge is delegated to us.")
+      assert.deepStrictEqual(yield* namesOf(world, certificate.serial), ["*.both.example.com"])
+      yield* issued(world, exact)
+      yield* textsGone(world)
+      assert.strictEqual(failuresAt(world), 0)
+    })
+  )
+
+  it.live("D8: a wildcard that nothing can prove gets words, no order; it is issued once the CNAME stands", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      world.dns.delegationTarget = "abc.acme.example.net"
+      const asked = ask("*.shop.example.com")
+      yield* world.ensure(asked)
+      const { certificate } = yield* noticeOf(world, asked.claim_id, "failed")
+      assert.include(
+        certificate.last_error!,
+        "add the record _acme-challenge.shop.example.com CNAME abc.acme.example.net, or add a credential"
+      )
+      assert.strictEqual(ordersAt(world), 0)
+      world.dns.delegated = true
+      yield* hurry(world)
+      yield* world.ensure(asked)
+      yield* issued(world, asked)
+    })
+  )
+
+  it.live("before the cut-over: issued through the application's credential while the name leads elsewhere", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      world.dns.target = "old-host.example.net"
+      const without = { ...ask("moving.example.com"), records: leading("moving.example.com") }
+      yield* world.ensure(without)
+      const { certificate } = yield* noticeOf(world, without.claim_id, "failed")
+      assert.include(certificate.last_error!, "does not lead to us")
+      assert.strictEqual(ordersAt(world), 0)
+
+      const asked = { ...ask("early.example.com"), records: leading("early.example.com") }
+      yield* giveCredential(world, asked)
+      yield* world.ensure(asked)
+      const early = yield* issued(world, asked)
+      assert.include(early.why!, "DNS-01: the name does not lead to us yet, and the application has a DNS credential.")
+      yield* textsGone(world)
+    })
+  )
+
+  it.live("a credential that does not fit costs nothing at the CA: the next way, or words for whoever must act", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble, env: { CD_ACME_CHALLENGES: "dns-01,http-01" } })
+      yield* world.certifier
+      const refusal = new CallError({ code: "invalid", message: "the token may not write this zone; give it that right" })
+      const asked = ask("fallback.example.com")
+      yield* giveCredential(world, asked)
+      world.dns.refusals.push(refusal)
+      yield* world.ensure(asked)
+      const certificate = yield* issued(world, asked)
+      assert.strictEqual(certificate.challenge, "http-01")
+      assert.strictEqual(ordersAt(world), 1)
+      assert.strictEqual(failuresAt(world), 0)
+
+      const wild = ask("*.wild.example.com")
+      yield* giveCredential(world, wild)
+      world.dns.refusals.push(refusal)
+      yield* world.ensure(wild)
+      const { certificate: failed } = yield* noticeOf(world, wild.claim_id, "failed")
+      assert.include(failed.last_error!, "the token may not write this zone; give it that right")
+      assert.strictEqual(failuresAt(world), 0)
+    })
+  )
+
+  it.live("name servers that are slow: the value stays, and the same order goes on with it", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      world.dns.delegated = true
+      const slow = new CallError({ code: "not_yet", message: "not every name server shows the value yet" })
+      world.dns.refusals.push(slow, slow, slow)
+      const asked = ask("*.slow.example.com")
+      yield* world.ensure(asked)
+      yield* eventuallyEffect(
+        "it gave up for now",
+        Effect.map(
+          world.database.query((sql) => sql`select 1 from certifier.claims where failures = 1`),
+          (rows) => rows.length === 1
+        )
+      )
+      const values = [...(world.dns.texts.get("_acme-challenge.slow.example.com") ?? [])]
+      assert.strictEqual(values.length, 1)
+      yield* hurry(world)
+      yield* world.ensure(asked)
+      yield* issued(world, asked)
+      assert.strictEqual(ordersAt(world), 1)
+      // The first worker's row is left to whoever takes away what was left; its value goes with the second one's.
+      yield* eventually("the value is gone", () => world.dns.texts.size === 0)
+    })
+  )
+})
+
+describe("DNS-01 and workers that die", () => {
+  it.live("kill -9 with the value in the DNS, and nobody wants the certificate any more: the value is taken away", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble: { ...pebble, sleepSeconds: 30 } })
+      world.dns.delegated = true
+      const first = world.spawnCertifier()
+      const asked = ask("*.killed.example.com")
+      yield* world.ensure(asked)
+      yield* eventually("the value stands in the DNS", () => world.dns.texts.size === 1, 40)
+      first.kill("SIGKILL")
+      yield* world.release(asked)
+      yield* world.database.query((sql) => sql`update certifier.challenge_texts set remove_after = now()`)
+      yield* world.certifier
+      yield* textsGone(world)
+    })
+  )
+
+  it.live(
+    "A1: stopped past its lease with the value in place: the next worker's order is not disturbed when it wakes up",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* makeWorld({ pebble: { ...pebble, sleepSeconds: 8 } })
+        world.dns.delegated = true
+        // The first worker has written its value and not heard of it yet.
+        const woken = yield* Latch.make(false)
+        world.dns.waits.push(Latch.await(woken))
+        const first = world.spawnCertifier()
+        yield* Effect.addFinalizer(() => Effect.sync(() => first.kill("SIGKILL")))
+        const asked = ask("*.stopped.example.com")
+        yield* world.ensure(asked)
+        yield* eventually("the value stands in the DNS", () => world.dns.texts.size === 1, 40)
+        first.kill("SIGSTOP")
+        const second = world.spawnCertifier()
+        yield* Effect.addFinalizer(() => Effect.sync(() => second.kill("SIGKILL")))
+        yield* eventually("another worker goes on with the value", () => world.dns.presented === 2, 40)
+        yield* Latch.open(woken)
+        first.kill("SIGCONT")
+        const certificate = yield* issued(world, asked, 50)
+        assert.strictEqual(certificate.challenge, "dns-01")
+        assert.strictEqual(ordersAt(world), 1)
+        assert.strictEqual(failuresAt(world), 0)
+        yield* eventually("the value is gone", () => world.dns.texts.size === 0)
+        // What the first worker left is no value any more, and goes when its time has come.
+        yield* world.database.query((sql) => sql`update certifier.challenge_texts set remove_after = now()`)
+        yield* world.certifier
+        yield* textsGone(world)
+      }),
+    120_000
+  )
+})
+
+describe("DNS-PERSIST-01", () => {
+  it.live("offered once the CA was seen to take it, used once it is seen, never waited for", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      assert.deepStrictEqual(yield* world.persistValues("first.example.com"), [])
+      const first = ask("first.example.com")
+      yield* world.ensure(first)
+      assert.strictEqual((yield* issued(world, first)).challenge, "http-01")
+
+      const [value] = yield* world.persistValues("*.lasting.example.com")
+      const accounts = yield* world.database.query<{ kid: string }>((sql) => sql`select kid from certifier.accounts`)
+      assert.strictEqual(value, `pebble.letsencrypt.org; accounturi=${accounts[0]!.kid}; policy=wildcard`)
+      assert.deepStrictEqual(yield* world.persistValues("lasting.example.com"), [value!.replace("; policy=wildcard", "")])
+      world.dns.persist = ["v=spf1 -all", value!]
+      yield* Effect.promise(() => world.pebble.setTexts("_validation-persist.lasting.example.com", world.dns.persist))
+      world.edge.answering = false
+      for (const hostname of ["*.lasting.example.com", "lasting.example.com"]) {
+        const asked = ask(hostname)
+        yield* world.ensure(asked)
+        const certificate = yield* issued(world, asked)
+        assert.strictEqual(certificate.challenge, "dns-persist-01")
+        assert.include(certificate.why!, "the lasting record at _validation-persist.lasting.example.com is there")
+      }
+      assert.strictEqual(world.dns.presented, 0)
+      assert.strictEqual(failuresAt(world), 0)
+    })
+  )
+
+  it.live("a record that the CA no longer takes: another way in the same attempt, remembered", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      yield* world.ensure(ask("learn.example.com"))
+      const [value] = yield* eventuallyEffect(
+        "a value on offer",
+        Effect.map(world.persistValues("gone.example.com"), (values) => (values.length > 0 ? values : undefined))
+      )
+      // We see it, the CA does not.
+      world.dns.persist = [value!]
+      const asked = ask("gone.example.com")
+      yield* world.ensure(asked)
+      const certificate = yield* issued(world, asked)
+      assert.strictEqual(certificate.challenge, "http-01")
+      assert.strictEqual(failuresAt(world), 1)
+      const memory = yield* world.database.query<{ method: string; failures: number }>(
+        (sql) => sql`select method, failures from certifier.challenge_memory where claim_id = ${asked.claim_id} order by method`
+      )
+      assert.deepStrictEqual(
+        [...memory],
+        [
+          { method: "dns-persist-01", failures: 1 },
+          { method: "http-01", failures: 0 }
+        ]
+      )
+    })
+  )
+})
+
+describe("the choice", () => {
+  it.live("TLS-ALPN-01 while nothing is served, HTTP-01 for the renewal", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble, env: { CD_ACME_CHALLENGES: "tls-alpn-01,http-01" } })
+      yield* world.certifier
+      const asked = ask("alpn.example.com")
+      yield* world.ensure(asked)
+      const first = yield* issued(world, asked)
+      assert.strictEqual(first.challenge, "tls-alpn-01")
+      assert.include(first.why!, "TLS-ALPN-01: the name is taken to lead to our edge and nothing is served under it yet.")
+      assert.strictEqual(
+        yield* world.replace({
+          ca: null,
+          challenge: "tls-alpn-01",
+          since: null,
+          until: null,
+          serial: null,
+          reason: "test",
+          dry_run: false
+        }),
+        1
+      )
+      const { certificate } = yield* noticeOf(world, asked.claim_id, "renewed")
+      assert.strictEqual(certificate.challenge, "http-01")
+    })
+  )
+
+  it.live("edges that don't answer: DNS-01 in the same attempt; the renewal begins with what worked", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      world.edge.answering = false
+      world.dns.delegated = true
+      yield* world.certifier
+      const asked = ask("blocked.example.com")
+      yield* world.ensure(asked)
+      const certificate = yield* issued(world, asked)
+      assert.strictEqual(certificate.challenge, "dns-01")
+      assert.strictEqual(failuresAt(world), 1)
+      yield* world.replace({ ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false })
+      const renewed = yield* noticeOf(world, asked.claim_id, "renewed")
+      assert.include(renewed.certificate.why!, "it worked before; HTTP-01 failed.")
+      assert.strictEqual(failuresAt(world), 1)
+    })
+  )
+
+  it.live("A8: CAA's validationmethods decide; what they allow and we can't do is said", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({ pebble })
+      yield* world.certifier
+      const only = (methods: string): CaaAnswer => ({
+        ...{ ...noCaa, verdict: "found", at: "example.com" },
+        records: [{ flags: 0, tag: "issue", value: `pebble.letsencrypt.org; validationmethods=${methods}` }]
+      })
+      world.dns.caa = only("dns-01")
+      const asked = ask("caa.example.com")
+      yield* world.ensure(asked)
+      const { certificate } = yield* noticeOf(world, asked.claim_id, "failed")
+      assert.include(certificate.last_error!, "Add http-01,tls-alpn-01 to its validationmethods")
+      assert.strictEqual(ordersAt(world), 0)
+      world.dns.delegated = true
+      yield* hurry(world)
+      yield* world.ensure(asked)
+      assert.strictEqual((yield* issued(world, asked)).challenge, "dns-01")
+      world.dns.caa = only("tls-alpn-01")
+      const other = ask("alpn.example.com")
+      yield* world.ensure(other)
+      assert.strictEqual((yield* issued(world, other)).challenge, "tls-alpn-01")
+    })
+  )
+})
+
+/** A connection of an application that has delegated a DNS credential. */
+const giveCredential = ({ database }: World, { connection_id, tenant_id, hostname }: Asked) =>
+  database.transaction(
+    Effect.gen(function* () {
+      const { query } = database
+      yield* query((sql) => sql`insert into gateway.tenants (id, name) values (${tenant_id}, 'test')`)
+      yield* query(
+        (sql) =>
+          sql`insert into gateway.applications (id, tenant_id, name, environment) values (${tenant_id}, ${tenant_id}, 'test', 'live')`
+      )
+      yield* query(
+        (sql) => sql`
+          insert into gateway.credentials (id, tenant_id, application_id, provider, sealed)
+          values (${tenant_id}, ${tenant_id}, ${tenant_id}, 'powerdns', 'sealed')`
+      )
+      yield* query(
+        (sql) => sql`
+          insert into lifecycle.connections (id, tenant_id, application_id, environment, hostname, kind, setup_type, automatic, desired_records,
+            challenge, state, entered_at, progress_at, certificate, created_at, updated_at)
+          values (${connection_id}, ${tenant_id}, ${tenant_id}, 'live', ${hostname}, 'subdomain', 'automatic', true, '[]', '{}', 'live', now(),
+            now(), '{}', now(), now())`
+      )
+    })
+  )
