@@ -15,6 +15,7 @@ import type { CertificateAuthority } from "./CertificateAuthority.ts"
 import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
+import { countAnswers } from "./watch/countAnswers.ts"
 
 /**
  * Certificate profile to ask for (`tlsserver`, `shortlived` …): one for every CA, or one for each, comma-separated in the order of
@@ -58,7 +59,7 @@ export class Authorities extends Context.Service<
         directory === "internal"
           ? makeInternalAuthority
           : Effect.map(Semaphore.make(newOrders), (slots) => {
-              const session = makeAcmeSession(directory, egressTransport(client))
+              const session = makeAcmeSession(directory, countAnswers(nameOf(directory), egressTransport(client)))
               sessions.set(directory, session)
               return makeAcmeAuthority({
                 name: nameOf(directory),

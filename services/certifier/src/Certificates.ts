@@ -70,8 +70,6 @@ export class Certificates extends Context.Service<
     readonly byIds: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Certificate>, DatabaseError>
     /** Distinct tops of chains in use, per directory: one certificate stands for all. */
     readonly tops: (directory: string) => Effect.Effect<ReadonlyArray<{ top_fingerprint: string; chain: string }>, DatabaseError>
-    /** For metrics: how many are served, and seconds until the first of them ends. */
-    readonly health: Effect.Effect<{ readonly current: number; readonly first_end_seconds: number | null }, DatabaseError>
   }
 >()("certifier/Certificates") {
   static readonly layer = Layer.effect(Certificates, Effect.map(Database, make))
@@ -186,15 +184,6 @@ function make({ query, transaction }: Database["Service"]): Certificates["Servic
         (sql) => sql`
           select distinct on (top_fingerprint) top_fingerprint, chain from certifier.certificates
           where state = 'current' and directory = ${directory}`
-      ),
-
-    health: Effect.map(
-      query<{ current: number; first_end_seconds: number | null }>(
-        (sql) => sql`
-          select count(*)::int as current, extract(epoch from min(not_after) - now())::float8 as first_end_seconds
-          from certifier.certificates where state = 'current'`
-      ),
-      (rows) => rows[0]!
-    )
+      )
   })
 }

@@ -57,8 +57,6 @@ export class Claims extends Context.Service<
     readonly fail: (claim: Held, failure: ClaimFailure) => Write
     /** Ends the lease of a released claim for good. */
     readonly close: (claim: Held) => Write
-    /** For metrics: claims whose last attempt failed, and how long the oldest due one has been waiting. */
-    readonly health: Effect.Effect<{ readonly failing: number; readonly oldest_due_seconds: number | null }, DatabaseError>
   }
 >()("certifier/Claims") {
   static readonly layer = Layer.effect(Claims, Effect.map(Database, make))
@@ -234,16 +232,6 @@ function make(database: Database["Service"]): Claims["Service"] {
               renew_at = null, window_start = null, window_end = null, replace_reason = null, last_error = null, updated_at = now()
             where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
         )
-      ),
-
-    health: Effect.map(
-      query<{ failing: number; oldest_due_seconds: number | null }>(
-        (sql) => sql`
-          select (select count(*)::int from certifier.claims where failures > 0) as failing,
-            (select extract(epoch from now() - min(due_at))::float8 from certifier.claims where due_at <= now() and not leased)
-              as oldest_due_seconds`
-      ),
-      (rows) => rows[0]!
-    )
+      )
   })
 }

@@ -21,11 +21,11 @@ import { afterFailure, nextGlance, nextStep, planNext, windowOf } from "./decide
 import { explainAttempt } from "./explainFailure.ts"
 import { fingerprint } from "./findings.ts"
 import { warningText } from "./imported/warnings.ts"
-import { failedTotal, issuedTotal, issueSeconds } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { type Ordered, Ordering } from "./Ordering.ts"
 import { Preflight, type PreflightFailed } from "./Preflight.ts"
 import { longestPollSeconds, type SuggestedWindow } from "./planRenewal.ts"
+import { failedTotal, issuedTotal, issueSeconds } from "./watch/metrics.ts"
 
 /** The longest time between two looks at a certificate's suggested renewal window, seconds; a longer Retry-After of the CA gives way. Default 43200. */
 export const AriPollSeconds = Config.Int("CD_ARI_POLL_SECONDS").pipe(Config.withDefault(longestPollSeconds))

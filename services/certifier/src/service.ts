@@ -28,7 +28,6 @@ import { handleRequests } from "./handleRequests.ts"
 import { Imports } from "./imported/Imports.ts"
 import { serveImports } from "./imported/serveImports.ts"
 import { LiveEdges } from "./LiveEdges.ts"
-import { metrics } from "./metrics.ts"
 import { Notices } from "./Notices.ts"
 import { Ordering } from "./Ordering.ts"
 import { Revocations } from "./operations/Revocations.ts"
@@ -39,6 +38,7 @@ import { readiness } from "./readiness.ts"
 import { retirement, scheduler } from "./Scheduler.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 import { Wake } from "./Wake.ts"
+import { gaugesKept } from "./watch/Gauges.ts"
 
 const tables = Layer.mergeAll(
   Claims.layer,
@@ -72,7 +72,7 @@ export const layer = Layer.mergeAll(
   reapTexts,
   servePersistRecord,
   CertificateBucket.restorer,
-  metrics,
+  gaugesKept,
   readiness,
   healthServer("certifier")
 ).pipe(
