@@ -22,7 +22,7 @@ export const labelOf = (method: Method): string => method.toUpperCase()
  * The ACME challenges that may be used, comma-separated, the preferred one first: `dns-persist-01`, `http-01`, `tls-alpn-01`, `dns-01`. What
  * worked for a name goes before what was not tried yet, what failed behind it. Wildcards need one of the two DNS challenges. Default: all.
  */
-export const AcmeChallenges = Config.String("CD_ACME_CHALLENGES").pipe(Config.withDefault(methods.join(",")))
+export const AcmeChallenges = Config.String("CD_ACME_CHALLENGES").pipe(Config.withDefault("dns-persist-01,http-01,tls-alpn-01,dns-01"))
 
 export const allowedMethods = Effect.flatMap(AcmeChallenges, (text): Effect.Effect<ReadonlyArray<Method>, Config.ConfigError> => {
   const named = [...new Set(listOf(text.toLowerCase()))]
