@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { letsEncryptLimits } from "./caLimits.ts"
 import { explainPlan, readHostnames } from "./plan.ts"
+import { permittedBy } from "./planCaa.ts"
 import { planIssuance } from "./planIssuance.ts"
 
 const day = 86_400
@@ -34,6 +35,36 @@ describe("planIssuance", () => {
     const free = planIssuance(apart(3_000), [letsEncrypt, { name: "free", limits: [] }])
     assert.strictEqual(free.seconds, 0)
     assert.strictEqual(free.authorities[1]!.names, 2_700)
+  })
+
+  it("CAA: a name waits for the CA that may issue, the others don't, and one that nobody may issue for is named", () => {
+    const caa = (...values: ReadonlyArray<string>) => ({
+      verdict: "found" as const,
+      at: "example.com",
+      records: values.map((value) => ({ flags: 0, tag: "issue", value })),
+      error: null
+    })
+    const cas = [
+      { name: "letsencrypt", identities: ["letsencrypt.org"] },
+      { name: "other", identities: ["other.example"] }
+    ]
+    assert.deepStrictEqual([...permittedBy("a.example.com", caa("other.example"), cas)], ["other"])
+    assert.deepStrictEqual([...permittedBy("a.example.com", undefined, cas)], ["letsencrypt", "other"])
+    assert.deepStrictEqual([...permittedBy("a.example.com", caa("letsencrypt.org; accounturi=https://x/1"), cas)], [])
+
+    // 600 names: half may have the CA with limits alone, one may have none.
+    const names = [...apart(600), "never.example"]
+    const permission = (name: string) =>
+      name === "never.example" ? new Set<string>() : Number(/\d+/.exec(name)![0]) % 2 === 0 ? new Set(["letsencrypt"]) : undefined
+    const plan = planIssuance(names, [{ ...letsEncrypt }, { name: "free", limits: [] }], permission)
+    assert.deepStrictEqual(plan.forbidden, ["never.example"])
+    const [limited, free] = plan.authorities
+    assert.strictEqual(limited!.names + free!.names, 600)
+    assert.strictEqual(free!.forbidden, 301)
+    assert.isAtLeast(limited!.names, 300)
+    const text = explainPlan(plan).join("\n")
+    assert.include(text, "CAA forbids it 301")
+    assert.include(text, "1 names can have none: their CAA records forbid every CA here, for example never.example")
   })
 
   it("reads names, and says what came out", () => {

@@ -11,9 +11,14 @@ export interface PlannedAuthority {
   readonly limits: ReadonlyArray<Limit>
 }
 
+/** The CAs that may issue for a name, by name; undefined: all of them. */
+export type Permission = (hostname: string) => ReadonlySet<string> | undefined
+
 export interface AuthorityPlan {
   readonly name: string
   readonly names: number
+  /** Names that CAA keeps from it. */
+  readonly forbidden: number
   /** Seconds from the beginning; undefined when it issues nothing. */
   readonly lastAt: number | undefined
   /** The limits that held it back, the one that did so most often first. */
@@ -23,6 +28,8 @@ export interface AuthorityPlan {
 export interface IssuancePlan {
   readonly names: number
   readonly domains: number
+  /** Names that no CA may issue for. */
+  readonly forbidden: ReadonlyArray<string>
   /** Seconds until the last name has its certificate. */
   readonly seconds: number
   readonly authorities: ReadonlyArray<AuthorityPlan>
@@ -52,10 +59,12 @@ class Usage {
   }
 }
 
+/** The names of one registrable domain for which the same CAs may issue. */
 interface Domain {
   readonly domain: string
   readonly total: number
   readonly waiting: Array<string>
+  readonly permitted: ReadonlySet<string> | undefined
 }
 
 class Authority {
@@ -73,7 +82,7 @@ class Authority {
   constructor({ name, limits }: PlannedAuthority, domains: ReadonlyArray<Domain>) {
     this.name = name
     this.limits = limits.filter(({ counts }) => counts === "orders")
-    this.ready = [...domains]
+    this.ready = domains.filter(({ permitted }) => permitted === undefined || permitted.has(name))
   }
 
   #usageOf(limit: Limit, name: string): Usage {
@@ -133,10 +142,29 @@ class Authority {
   }
 }
 
+const groupsOf = (hostnames: ReadonlyArray<string>, permission: Permission): ReadonlyArray<Domain> => {
+  const keyed = Map.groupBy(hostnames, (name) => [domainOf(name), ...(permission(name) ?? ["*"])].join(" "))
+  return [...keyed.values()].map((names) => ({
+    domain: domainOf(names[0]!),
+    total: names.length,
+    waiting: names.toReversed(),
+    permitted: permission(names[0]!)
+  }))
+}
+
 /** `authorities` in order of preference, as in CD_ACME_DIRECTORY; `hostnames` without duplicates. */
-export const planIssuance = (hostnames: ReadonlyArray<string>, authorities: ReadonlyArray<PlannedAuthority>): IssuancePlan => {
-  const groups = Map.groupBy(hostnames, domainOf)
-  const domains = [...groups].map(([domain, names]): Domain => ({ domain, total: names.length, waiting: names.toReversed() }))
+export const planIssuance = (
+  hostnames: ReadonlyArray<string>,
+  authorities: ReadonlyArray<PlannedAuthority>,
+  permission: Permission = () => undefined
+): IssuancePlan => {
+  const mayNobody = (name: string) => authorities.every((each) => permission(name)?.has(each.name) === false)
+  const forbidden = hostnames.filter(mayNobody)
+  const nobody = new Set(forbidden)
+  const domains = groupsOf(
+    hostnames.filter((name) => !nobody.has(name)),
+    permission
+  )
   const working = authorities.map((authority) => new Authority(authority, domains))
   let lastDomain: IssuancePlan["lastDomain"]
   for (let now = 0; Number.isFinite(now); now = Math.min(...working.map((each) => each.nextAt(now)))) {
@@ -147,11 +175,13 @@ export const planIssuance = (hostnames: ReadonlyArray<string>, authorities: Read
   }
   return {
     names: hostnames.length,
-    domains: domains.length,
+    domains: new Set(hostnames.map(domainOf)).size,
+    forbidden,
     seconds: Math.max(0, ...working.map(({ lastAt }) => lastAt ?? 0)),
     authorities: working.map(({ name, issued, lastAt, refusals }) => ({
       name,
       names: issued,
+      forbidden: hostnames.filter((hostname) => permission(hostname)?.has(name) === false).length,
       lastAt,
       heldBackBy: [...refusals].sort((a, b) => b[1] - a[1]).map(([limit]) => limit)
     })),
