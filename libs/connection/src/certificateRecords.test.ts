@@ -4,6 +4,7 @@ import { describe, expect, it, test } from "vitest"
 import type { Command, Verdict } from "./Command.ts"
 import { certificateRecords, judgedRecords, watchedRecords } from "./certificateRecords.ts"
 import { decide } from "./decide.ts"
+import { publicEvents } from "./publicEvents.ts"
 import type { Connection } from "./State.ts"
 import { answer, born, certificate, circumstancesAt, reactionsTo, start } from "./testing.ts"
 
@@ -86,22 +87,62 @@ describe("a certificate before cut-over", () => {
     expect(live.connection.state).toBe("live")
   })
 
-  it("is asked for at `verified` when we hold a credential, or when a wildcard has no way at all and its customer should learn why", () => {
-    const automatic = proven({ automatic: true, desired_records: [web, ...optional], challenge_written: true })
-    expect(ensures(automatic)).toHaveLength(1)
+  it("comes before the records that we write ourselves; its failure, or 15 s, let the write go on", () => {
+    const writes = ({ connection, events }: ReturnType<typeof tell>) =>
+      reactionsTo(connection, events).filter((reaction) => reaction.to === "provider")
+    const asked = proven({ automatic: true, challenge_written: true })
+    expect(asked.connection.state).toBe("dns_writing")
+    expect([ensures(asked).length, writes(asked).length]).toEqual([1, 0])
+    const came = tell(asked.connection, { name: "CertificateIssued", claim_id: "c1", certificate_id: "k", certificate: certificate("01") })
+    expect(writes(came)).toMatchObject([{ purpose: "records" }])
+    const failure = { ...certificate("x"), status: "failed" as const, not_before: null, last_error: "no" }
+    const refused = tell(asked.connection, { name: "CertificateFailed", claim_id: "c1", certificate: failure })
+    expect(writes(refused)).toMatchObject([{ purpose: "records" }])
+    const due = asked.connection.next_check_at!
+    expect(due - start).toBeLessThan(18_000)
+    expect(writes(tell(asked.connection, { name: "DeadlineReached" }, due))).toMatchObject([{ purpose: "records" }])
+    // Written already: a certificate that comes now writes nothing again.
+    const late = tell(came.connection, { name: "CertificateIssued", claim_id: "c1", certificate_id: "k2", certificate: certificate("02") })
+    expect(writes(late)).toEqual([])
+  })
+
+  it("does not hurry a provider that asked to wait", () => {
+    const { connection } = proven({ automatic: true, challenge_written: true })
+    const writing = tell(connection, { name: "DeadlineReached" }, connection.next_check_at!).connection
+    const put = tell(writing, {
+      ...{ name: "RecordsApplied", version: writing.open_write!, purpose: "records", provider: "m" },
+      failure: { code: "rate_limited", retry_after_seconds: 60 }
+    }).connection
+    const came = tell(put, { name: "CertificateIssued", claim_id: "c1", certificate_id: "k", certificate: certificate("01") })
+    expect(reactionsTo(came.connection, came.events)).toEqual([{ to: "registry", what: "hold" }])
+  })
+
+  it("is asked for at `verified` for a wildcard that has no way at all: its customer should learn why", () => {
     const wild = { ...web, host: "*.example.com" }
     expect(ensures(proven({ hostname: "*.example.com", desired_records: [wild] }))).toHaveLength(1)
     expect(ensures(proven({ hostname: "*.example.com", desired_records: [wild, ...optional] }))).toEqual([])
     expect(ensures(proven({ desired_records: [web, ...optional] }))).toEqual([])
   })
 
-  it("that failed is tried again, at once, when the records are right", () => {
+  it("that failed is nobody's alarm, and is tried again at once when the records are right", () => {
     const { connection } = proven({ automatic: true, challenge_written: true })
     const failure = { ...certificate("x"), status: "failed" as const, not_before: null, last_error: "no" }
-    const failed = tell(connection, { name: "CertificateFailed", claim_id: "c1", certificate: failure }).connection
-    const written = tell(failed, { name: "RecordsApplied", version: failed.open_write!, purpose: "records", provider: "m", failure: null })
+    const failed = tell(connection, { name: "CertificateFailed", claim_id: "c1", certificate: failure })
+    expect(failed.events.flatMap((event) => publicEvents(event, failed.connection))).toEqual([])
+    expect(failed.connection.certificate.last_error).toBe("no")
+    const { open_write } = failed.connection
+    const written = tell(failed.connection, {
+      name: "RecordsApplied",
+      version: open_write!,
+      purpose: "records",
+      provider: "m",
+      failure: null
+    })
     const right = tell(written.connection, look(written.connection, "match", everyRecord))
     expect(ensures(right)).toMatchObject([{ what: "ensure", reason: "records_changed" }])
+    const wild = proven({ hostname: "*.example.com" }).connection
+    const told = tell(wild, { name: "CertificateFailed", claim_id: "c1", certificate: failure })
+    expect(told.events.flatMap((event) => publicEvents(event, told.connection)).map(({ type }) => type)).toEqual(["ssl.failed"])
   })
 })
 

@@ -63,9 +63,19 @@ export const requiredSeen = (
 export const certificateRecordSeen = (records: ReadonlyArray<{ readonly host: string; readonly propagated: boolean }>): boolean =>
   records.some((record) => record.propagated && isCertificateRecord(record))
 
+/** A wildcard that no record could help: asked for as soon as ownership is proven, so that its customer learns early why it can't be had. */
+export const isHopeless = ({ hostname, automatic, desired_records }: Connection): boolean =>
+  !automatic && isWildcard(hostname) && !desired_records.some(isCertificateRecord)
+
 /**
- * The moment ownership is proven: is a certificate to be asked for at once? With a credential the DNS can prove the name. A wildcard that
- * has no way at all is asked for too, so that its customer learns early why it can't be had.
+ * Is a certificate to come before the records that we write ourselves? With a credential the DNS proves the name, so a site that moves is
+ * never without one. No longer than the first alarm, some 15 s: then the records are written all the same.
  */
-export const wantsEarly = ({ hostname, automatic, desired_records }: Connection): boolean =>
-  automatic || (isWildcard(hostname) && !desired_records.some(isCertificateRecord))
+export const waitsForCertificate = ({ automatic, certificate_id, certificate }: Connection): boolean =>
+  automatic && certificate_id === null && certificate.status !== "failed"
+
+/** Of a name that does not lead here yet, and can be tried again when it does: nobody's alarm. */
+export const isEarlyFailure = ({ hostname, state, interrupted }: Connection): boolean => {
+  const at = interrupted ?? state
+  return (at === "dns_writing" || at === "propagating") && !isWildcard(hostname)
+}

@@ -8,7 +8,7 @@
  */
 
 import type { Command } from "./Command.ts"
-import { wantsEarly } from "./certificateRecords.ts"
+import { isHopeless, waitsForCertificate } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"
 import { evolve, evolveAll } from "./evolve.ts"
 import { type Circumstances, holds } from "./guards.ts"
@@ -89,13 +89,17 @@ const enter = (decision: Decision, state: StateName, circumstances: Circumstance
   }
   // Live was looked at just now.
   if (state === "live") return extend(entered, reschedule(entered.connection, circumstances))
-  return extend(entered, ask(entered.connection, awaits(entered.connection), "us", circumstances))
+  const first: ReadonlyArray<Question> =
+    state === "dns_writing" && connection.state === "verified" && waitsForCertificate(connection)
+      ? ["certificate"]
+      : awaits(entered.connection)
+  return extend(entered, ask(entered.connection, first, "us", circumstances))
 }
 
 /** What the world is told on the way into a state. */
 const milestones = (from: Connection, to: StateName): ReadonlyArray<Event> => {
   if (to === "verified") {
-    const early: ReadonlyArray<Event> = wantsEarly(from) ? [{ type: "CertificateWanted", why: "early", attempt: from.attempt }] : []
+    const early: ReadonlyArray<Event> = isHopeless(from) ? [{ type: "CertificateWanted", why: "early", attempt: from.attempt }] : []
     return [{ type: "OwnershipProven" }, ...early]
   }
   if (to === "live") {
@@ -139,8 +143,9 @@ const afterwards = (connection: Connection, command: Command, circumstances: Cir
       return ask(connection, connection.state === "issuing_cert" ? [...open, "records"] : open, "us", circumstances)
     }
     case "CertificateIssued":
-      return connection.state === "issuing_cert" ? ask(connection, open, "us", circumstances) : []
+      return connection.state === "issuing_cert" || isWriteDue(connection) ? ask(connection, open, "us", circumstances) : []
     case "CertificateFailed":
+      if (isWriteDue(connection)) return ask(connection, open, "us", circumstances)
       return connection.state === "issuing_cert" ? ask(connection, ["records"], "us", circumstances) : []
     case "ApplyRecords":
       return connection.state === "dns_writing" ? [] : ask(connection, ["write"], "us", circumstances)
@@ -148,6 +153,10 @@ const afterwards = (connection: Connection, command: Command, circumstances: Cir
       return []
   }
 }
+
+/** The write has waited for the certificate; one that the provider put off waits for the provider. */
+const isWriteDue = ({ state, open_write, error_code }: Connection): boolean =>
+  state === "dns_writing" && open_write === null && error_code === null
 
 const isWatchedOrder = (connection: Connection, command: Command): boolean =>
   command.name === "StartLook" && command.question === "records" && connection.state === "issuing_cert"

@@ -5,7 +5,7 @@
  */
 
 import type { Command, SeenRecord, Verdict } from "./Command.ts"
-import { certificateRecordSeen } from "./certificateRecords.ts"
+import { certificateRecordSeen, isEarlyFailure } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"
 import { type Circumstances, isProgress } from "./guards.ts"
 import type { Certificate, Connection, ObservedRecord } from "./State.ts"
@@ -32,7 +32,10 @@ export const learn = (connection: Connection, command: Command, row: Transition,
       return connection.challenge_written ? [{ type: "ChallengeGone" }] : []
     case "CertificateFailed":
       if (isOvertaken(connection, command.certificate)) return []
-      return isNews(connection.certificate, command.certificate) ? [{ type: "CertificateRefused", certificate: command.certificate }] : []
+      if (!isNews(connection.certificate, command.certificate)) return []
+      return isEarlyFailure(connection)
+        ? [{ type: "CertificateMirrored", certificate: command.certificate, destroyed: false }]
+        : [{ type: "CertificateRefused", certificate: command.certificate }]
     case "CertificateNoted":
       if (!command.destroyed && isOvertaken(connection, command.certificate)) return []
       return [{ type: "CertificateMirrored", certificate: command.certificate, destroyed: command.destroyed }]

@@ -60,14 +60,22 @@ layer(everythingWith({ CD_ACME_DNS_ZONE: zone, CD_LIVE_CHECK_SECONDS: "3600" }),
         })
     )
 
-    it.effect("with a credential the certificate is asked for at `verified`, beside the write", () =>
+    it.effect("with a credential the certificate is there before we write the records, and a certifier that is away holds nothing up", () =>
       Effect.gen(function* () {
         const { world } = yield* Servers
         const connection = yield* create("early.example.com", { credentials: [sealed] })
         yield* reaches(connection.id, "live")
-        assert.isNotEmpty(yield* wishesFor(connection.hostname))
+        const written = world.writes.filter(({ hostname, purpose }) => hostname === connection.hostname && purpose === "records")
+        assert.deepStrictEqual(
+          written.map(({ certified }) => certified),
+          [true]
+        )
         assert.deepStrictEqual(shown(connection).at(-1), ["_acme-challenge.early.example.com", "CNAME", false])
         assert.strictEqual(world.served.get(connection.hostname), `cert-${connection.id}`)
+        world.certifierWorks = false
+        const patient = yield* create("patient.example.com", { credentials: [sealed] })
+        yield* reaches(patient.id, "issuing_cert", 30)
+        world.certifierWorks = true
       })
     )
 

@@ -37,7 +37,13 @@ export class World {
   edgeConnected = true
   edgeApplies = true
   readonly looks: Array<string> = []
-  readonly writes: Array<{ readonly purpose: string; readonly hostname: string; readonly credentials: number }> = []
+  /** `certified`: a certificate was stored when it was asked for. */
+  readonly writes: Array<{
+    readonly purpose: string
+    readonly hostname: string
+    readonly credentials: number
+    readonly certified: boolean
+  }> = []
   readonly orders = new Map<string, number>()
   readonly wishes: Array<{ readonly hostname: string; readonly reason: string | undefined; readonly held: boolean }> = []
   readonly released: Array<string> = []
@@ -114,7 +120,7 @@ export class World {
         )
         yield* work.consume("connector_zone", [
           handle(applyChange, ({ connection_id, version, purpose, hostname, records, credentials }, { id }) => {
-            this.writes.push({ purpose, hostname, credentials: credentials.length })
+            this.writes.push({ purpose, hostname, credentials: credentials.length, certified: this.orders.has(connection_id) })
             if (purpose === "challenge") for (const { value } of records) this.proofs.add(value)
             if (purpose === "cleanup") for (const { value } of records) this.proofs.delete(value)
             if (purpose === "records") this.pointed.add(hostname)
