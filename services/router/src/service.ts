@@ -42,17 +42,17 @@ const openSnapshot = (registry: Registry) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
     if (Option.isNone(folder)) return
-    yield* Effect.acquireRelease(
+    const { report } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const snapshot = new Snapshot(folder.value, registry)
-          await snapshot.load()
-          return snapshot
+          return { snapshot, report: await snapshot.load() }
         },
         catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
       }),
-      (snapshot) => Effect.promise(() => snapshot.close())
+      ({ snapshot }) => Effect.promise(() => snapshot.close())
     )
+    for (const problem of report.problems) yield* Effect.logWarning(`snapshot: ${problem}`)
     yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
   })
 
@@ -108,7 +108,7 @@ const rotateTicketKeys = (ring: KeyRing, router: Router) =>
     yield* Effect.sleep(ticketPeriodMillis - (now % ticketPeriodMillis))
   }).pipe(Effect.forever)
 
-const startRouter = (registry: Registry, applications: Applications, wanted: Queue.Queue<HostnameEntry>) =>
+const makeRouter = (registry: Registry, applications: Applications, wanted: Queue.Queue<HostnameEntry>) =>
   Effect.gen(function* () {
     const ring = yield* keyRing("EDGE_KEK")
     const vault = makeVault(ring)
@@ -116,7 +116,6 @@ const startRouter = (registry: Registry, applications: Applications, wanted: Que
     const policy = yield* addressPolicy
     const caFile = yield* settings.OriginCaFile
     const traces = Option.isSome(yield* OtlpEndpoint) ? new RequestTraces(yield* Tracer.Tracer) : undefined
-    const drainMillis = (yield* settings.DrainSeconds) * 1000
     const router = new Router({
       ...{ registry, applications, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
       contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,
@@ -141,16 +140,37 @@ const startRouter = (registry: Registry, applications: Applications, wanted: Que
       log.write(record)
       traces?.end(record)
     }
+    yield* Effect.addFinalizer(() => Effect.sync(() => log.flush()))
+    return router
+  })
+
+/** How long a process that shares its ports waits to know what those beside it know. */
+const catchUpSeconds = 10
+
+/**
+ * Beside a process that serves (`CD_EDGE_REUSE_PORT`) the kernel hands the new one its part of the connections as soon as it listens: it must know
+ * all names by then (E14). Alone, it serves by its snapshot at once; with NATS gone, both do.
+ */
+const catchUp = (registry: Registry) =>
+  Effect.gen(function* () {
+    if (!(yield* settings.ReusePort)) return
+    const wait = Effect.suspend(() => (registry.current ? Effect.void : Effect.fail("behind"))).pipe(
+      Effect.retry(Schedule.spaced("10 millis")),
+      Effect.timeoutOption(`${catchUpSeconds} seconds`)
+    )
+    if (Option.isNone(yield* wait)) yield* Effect.logWarning("NATS did not give the registry in time; serving by the snapshot")
+  })
+
+/** Until the scope ends; then drains. */
+const listen = (router: Router) =>
+  Effect.gen(function* () {
+    const drainMillis = (yield* settings.DrainSeconds) * 1000
     const http = yield* settings.HttpListen
     const https = yield* settings.HttpsListen
     const ports = yield* Effect.acquireRelease(Effect.tryPromise({ try: () => router.start(http, https), catch: toStartError }), () =>
-      Effect.andThen(
-        Effect.promise(() => router.stop(drainMillis)),
-        Effect.sync(() => log.flush())
-      )
+      Effect.promise(() => router.stop(drainMillis))
     )
     yield* Effect.logInfo("edge listens", ports)
-    return router
   })
 
 /** Runs the service; needs nothing but the environment. */
@@ -161,10 +181,13 @@ export const layer = Layer.effectDiscard(
     const applications = new Applications()
     yield* openSnapshot(registry)
     yield* openApplications(applications)
-    const router = yield* startRouter(registry, applications, wanted)
+    const router = yield* makeRouter(registry, applications, wanted)
     const edgeId = yield* settings.EdgeId
     yield* Effect.forkScoped(controlPlane(registry, router, wanted, edgeId))
     yield* Effect.forkScoped(publishMetrics(router.metrics))
+    yield* catchUp(registry)
+    // Last, so that the drain comes first: what changes while requests finish is still followed.
+    yield* listen(router)
     const readiness = yield* Readiness
     yield* readiness.register(
       "registry",

@@ -30,6 +30,7 @@ const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | Reg
 }
 
 const retryEvery = Schedule.spaced("500 millis")
+const fetchAtOnce = 64
 
 /** Runs for ever. `touched` is called after every change, for the heartbeat. */
 export const followRegistry = (registry: Registry) =>
@@ -39,7 +40,7 @@ export const followRegistry = (registry: Registry) =>
     /** The certificates' watch may be behind the hostnames': an applied entry must not wait for it. */
     const fetchMissing = Effect.suspend(() =>
       Effect.forEach(
-        registry.missingCertificates,
+        registry.missingCertificates(fetchAtOnce),
         (id) => Effect.map(sealed.get(id), (entry) => entry !== undefined && registry.putCertificate(entry.value)),
         { concurrency: 16, discard: true }
       )
@@ -49,15 +50,17 @@ export const followRegistry = (registry: Registry) =>
         Effect.suspend(() => {
           const before = registry.missingCount
           applyHostname(registry, event)
-          return registry.missingCount > before ? Effect.forkChild(fetchMissing) : Effect.void
+          const { missingCount } = registry
+          return missingCount > before && missingCount <= fetchAtOnce ? Effect.forkChild(fetchMissing) : Effect.void
         })
       )
     )
     const followCertificates = sealed.watch.pipe(
       Stream.runForEach((event) =>
         Effect.sync(() => {
-          if (event.type !== "entry") return
-          if (event.value === undefined) registry.deleteCertificate(event.key)
+          if (event.type === "reset") registry.beginCertificates()
+          else if (event.type === "complete") registry.endCertificates()
+          else if (event.value === undefined) registry.deleteCertificate(event.key)
           else registry.putCertificate(event.value)
         })
       )
