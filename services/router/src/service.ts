@@ -42,17 +42,17 @@ const openSnapshot = (registry: Registry) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
     if (Option.isNone(folder)) return
-    const { report } = yield* Effect.acquireRelease(
+    yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const snapshot = new Snapshot(folder.value, registry)
-          return { snapshot, report: await snapshot.load() }
+          await snapshot.load()
+          return snapshot
         },
         catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
       }),
-      ({ snapshot }) => Effect.promise(() => snapshot.close())
+      (snapshot) => Effect.promise(() => snapshot.close())
     )
-    for (const problem of report.problems) yield* Effect.logWarning(`snapshot: ${problem}`)
     yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
   })
 

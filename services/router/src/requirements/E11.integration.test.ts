@@ -13,7 +13,7 @@ const servers: Array<Server> = []
 let edge: TestEdge
 let authority: TestAuthority
 /** What each handshake asked for, and whether it resumed. */
-const seen: Array<{ readonly name: string | false | undefined; readonly reused: boolean }> = []
+const seen: Array<{ readonly name: string | false | null | undefined; readonly reused: boolean }> = []
 
 beforeAll(async () => {
   authority = await makeAuthority()
