@@ -26,6 +26,7 @@ interface Row {
 /** Applications looked at together, and connections rewritten in one transaction: a PATCH waits no longer than for these. */
 const batch = 256
 const rowsAtOnce = 500
+const unchanged = Effect.succeed(false)
 
 const toEntry = (row: Row): ApplicationEntry => ({
   application_id: row.id,
@@ -57,21 +58,22 @@ export class Applications extends Context.Service<
           ),
           (rows) => new Map(rows.map((row) => [row.id, row]))
         )
+      /** Whether something had to be written. */
       const reconcile = (id: string, found: KvEntry<ApplicationEntry> | undefined, row: Row | undefined) => {
-        if (row === undefined) return found === undefined ? Effect.void : bucket.delete(id, { revision: found.revision })
+        if (row === undefined) return found === undefined ? unchanged : Effect.as(bucket.delete(id, { revision: found.revision }), true)
         const entry = toEntry(row)
-        if (found === undefined) return bucket.create(id, entry)
-        return isDeepStrictEqual(found.value, entry) ? Effect.void : bucket.update(id, entry, found.revision)
+        if (found === undefined) return Effect.as(bucket.create(id, entry), true)
+        return isDeepStrictEqual(found.value, entry) ? unchanged : Effect.as(bucket.update(id, entry, found.revision), true)
       }
-      const putOnce: (ids: ReadonlyArray<string>) => Effect.Effect<void, NatsUnavailable | DatabaseError | KeyConflict> = Effect.fnUntraced(
-        function* (ids) {
-          const found = yield* Effect.forEach(ids, (id) => bucket.get(id), { concurrency: 32 })
-          const rows = yield* readRows(ids)
-          yield* Effect.forEach(ids, (id, index) => reconcile(id, found[index], rows.get(id)), { concurrency: 32, discard: true })
-        }
-      )
-      const put = (ids: ReadonlyArray<string>) =>
-        putOnce(ids).pipe(
+      const putOnce = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, written: Set<string>) {
+        const found = yield* Effect.forEach(ids, (id) => bucket.get(id), { concurrency: 32 })
+        const rows = yield* readRows(ids)
+        const put = (id: string, index: number): Effect.Effect<unknown, NatsUnavailable | KeyConflict> =>
+          Effect.map(reconcile(id, found[index], rows.get(id)), (changed) => changed && written.add(id))
+        yield* Effect.forEach(ids, put, { concurrency: 32, discard: true })
+      })
+      const put = (ids: ReadonlyArray<string>, written: Set<string>) =>
+        putOnce(ids, written).pipe(
           Effect.retry({ times: 20, while: (error) => error._tag === "KeyConflict" }),
           // Twenty writers faster than this one, each with a row at least as new.
           Effect.catchTag("KeyConflict", () => Effect.void)
@@ -92,16 +94,16 @@ export class Applications extends Context.Service<
           { until: (rows) => rows.length < rowsAtOnce }
         )
 
-      const publish = (ids: ReadonlyArray<string>) =>
-        Effect.forEach(
-          Array.from({ length: Math.ceil(ids.length / batch) }, (_, at) => ids.slice(at * batch, (at + 1) * batch)),
-          (some) => Effect.andThen(put(some), Effect.forEach(some, copyOrigin, { discard: true })),
-          { discard: true }
-        )
+      /** Entries first: they are what visitors see. `written` names those whose copies may be behind. */
+      const publishInto = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, written: Set<string>) {
+        for (let at = 0; at < ids.length; at += batch) yield* put(ids.slice(at, at + batch), written)
+        yield* Effect.forEach(written, copyOrigin, { discard: true })
+      })
+      const publish = (ids: ReadonlyArray<string>) => publishInto(ids, new Set(ids))
       const publishAll = Effect.gen(function* () {
         const known = yield* db.query<{ id: string }>((sql) => sql`select id from gateway.published_applications order by id`)
         const stored = yield* bucket.keys
-        yield* publish([...new Set([...known.map(({ id }) => id), ...stored])])
+        yield* publishInto([...new Set([...known.map(({ id }) => id), ...stored])], new Set())
       })
       return Applications.of({ publish, publishAll })
     })

@@ -133,7 +133,8 @@ layer(everything, { excludeTestServices: true, timeout: 120_000 })("settings at 
               where application_id = ${application} and application_origin = 'https://moved.example'`
           ),
           ([row]) => assert.strictEqual(row?.count, 10_001)
-        )
+        ),
+        60
       )
       assert.strictEqual((yield* kv.bucket(hostnames).keys).length, before)
       assert.strictEqual(world.entries.get("first.example.net")?.origin, "https://origin.example")

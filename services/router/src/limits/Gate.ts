@@ -159,8 +159,9 @@ export class Gate {
   }
 
   /** A ClientHello names this entry: the connection counts as the hostname's until `disconnected`. Undefined: it is refused. */
-  handshake(entry: HostnameEntry): HostUse | undefined {
+  handshake(entry: HostnameEntry, limits: unknown = entry.flags.limits): HostUse | undefined {
     const use = this.useOf(entry)
+    use.follow(limits, this.settings.defaults)
     const shed = this.load.handshake(use)
     const full = use.limits.connections > 0 && use.connections >= use.limits.connections
     if (shed !== undefined || full) {

@@ -146,10 +146,10 @@ export class Listeners {
 
   /** False: the hostname has as many connections as it may have, or its part of an overload is shed. */
   private admitHandshake(socket: Socket, serverName: string): boolean {
-    const { gate, table } = this.options.edge
+    const { applications, gate, table } = this.options.edge
     const entry = table.find(serverName)
     if (entry === undefined) return true
-    const use = gate.handshake(entry)
+    const use = gate.handshake(entry, applications.policyOf(entry).limits)
     if (use !== undefined) socket.once("close", () => gate.disconnected(use))
     return use !== undefined
   }
