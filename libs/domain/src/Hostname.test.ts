@@ -172,6 +172,48 @@ describe("properties", () => {
   })
 })
 
+describe("wildcards, where they are allowed", () => {
+  const wild: HostnamePolicy = { ...sandbox, allowWildcard: true }
+
+  it.each([
+    ["*.acme.com", "*.acme.com"],
+    ["*.Shop.Bücher.DE.", "*.shop.xn--bcher-kva.de"],
+    ["*.me.github.io", "*.me.github.io"]
+  ])("%s is %s", (input, output) => {
+    expect(accept(input, wild)).toBe(output)
+    expect(kindOf(output)).toBe("subdomain")
+  })
+
+  it.each([
+    ["*", "character"],
+    ["*.", "character"],
+    ["*.*.acme.com", "character"],
+    ["a.*.acme.com", "character"],
+    ["w*.acme.com", "character"],
+    ["*.com", "single_label"],
+    ["*.test", "single_label"],
+    ["*.localhost", "special_use"],
+    ["*.connect.test", "own_name"],
+    ["*.edge.connect.test", "own_name"]
+  ])("%s: %s", (input, reason) => expect(refuse(input, wild)).toBe(reason))
+
+  it("D7: none over a public suffix, nor over names that all are such", () => {
+    for (const suffix of [
+      "co.uk",
+      "com.au",
+      "github.io",
+      "vercel.app",
+      "s3.amazonaws.com",
+      "pvt.k12.ma.us",
+      "kawasaki.jp",
+      "compute.amazonaws.com"
+    ]) {
+      expect(refuse(`*.${suffix}`, wild)).toBe("public_suffix")
+    }
+    expect(refuse("*.ck", wild)).toBe("single_label")
+  })
+})
+
 it("knows an apex from a sub-domain", () => {
   expect([kindOf("acme.co.uk"), kindOf("www.acme.co.uk"), kindOf("acme.test"), kindOf("me.github.io")]).toEqual([
     "apex",

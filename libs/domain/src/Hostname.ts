@@ -137,6 +137,10 @@ const checkReserved = (hostname: Hostname, name: string, policy: HostnamePolicy)
   }
   if (!name.includes(".")) return problem("single_label", "has a single label; use a full host name such as shop.example.com")
   if (apexOf(name) === undefined) return problem("public_suffix", "is a public suffix, under which others register their names")
+  // Where the list has a rule such as *.compute.amazonaws.com, every name that the wildcard would cover is a public suffix.
+  if (hostname !== name && apexOf(`cd-any.${name}`) === undefined) {
+    return problem("public_suffix", "covers public suffixes, under which others register their names")
+  }
   for (const own of policy.ownNames) {
     if (isWithin(name, own) || isWithin(own, name)) return problem("own_name", "belongs to this service itself")
   }

@@ -225,6 +225,63 @@ layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) =
     })
   )
 
+  it.effect("what is merely useful is written where nothing stands in its way, and stops nothing", () =>
+    Effect.gen(function* () {
+      const { store, api, answers } = yield* World
+      const work = yield* Work
+      const taken = "_acme-challenge.taken.useful.test"
+      newZone(store, "useful.test", set(taken, "CNAME", "somebody.elses.test."))
+      const useful = (hostname: string) => [
+        { host: `_acme-challenge.${hostname}`, type: "CNAME" as const, value: "label.acme.connect.test", ttl: 300, required: false },
+        { host: `_validation-persist.${hostname}`, type: "TXT" as const, value: "ca.test; accounturi=x", ttl: 300, required: false },
+        { host: "_acme-challenge.outside.test", type: "CNAME" as const, value: "label.acme.connect.test", ttl: 300, required: false }
+      ]
+      const apply = (hostname: string) => {
+        const order = { connection_id: "c9", version: 1, purpose: "records" as const, hostname, replace: true }
+        const records = [cname(hostname), ...useful(hostname)]
+        return Effect.andThen(
+          work.send(applyChange, { ...order, records, credentials: [sealed({ url: api, api_key: "key" })] }, { id: `useful-${hostname}` }),
+          Queue.take(answers)
+        )
+      }
+      for (const hostname of ["free.useful.test", "taken.useful.test"]) {
+        assert.deepInclude((yield* apply(hostname)).payload, { failure: null })
+        assert.deepStrictEqual(contents(store, "useful.test", hostname, "CNAME"), ["edge.connect.test."])
+        assert.deepStrictEqual(contents(store, "useful.test", `_validation-persist.${hostname}`, "TXT"), ['"ca.test; accounturi=x"'])
+      }
+      assert.deepStrictEqual(contents(store, "useful.test", "_acme-challenge.free.useful.test", "CNAME"), ["label.acme.connect.test."])
+      assert.deepStrictEqual(contents(store, "useful.test", taken, "CNAME"), ["somebody.elses.test."])
+    })
+  )
+
+  it.effect("domains:check says whether a wildcard would work, and why", () =>
+    Effect.gen(function* () {
+      const { store } = yield* World
+      const calls = yield* Calls
+      newZone(store, "wildcheck.test", set("_acme-challenge.busy.wildcheck.test", "CNAME", "somebody.elses.test."))
+      const check = (hostname: string, given: { readonly credentials?: ReadonlyArray<string>; readonly lasting?: boolean } = {}) =>
+        Effect.map(
+          calls.request(checkDomain, { hostname, planned: [], credentials: [], ...given }),
+          ({ capabilities, capability_reasons, findings }) => ({
+            possible: capabilities.wildcard,
+            why: capability_reasons?.wildcard ?? "",
+            codes: findings.map(({ code }) => code).filter((code) => code.startsWith("wildcard_"))
+          })
+        )
+      const none = yield* check("*.wildcheck.test")
+      assert.deepInclude(none, { possible: false, codes: ["wildcard_impossible"] })
+      assert.include(none.why, "DNS credential")
+      assert.deepInclude(yield* check("*.wildcheck.test", { credentials: ["powerdns"] }), { possible: true, codes: ["wildcard_possible"] })
+      assert.deepInclude(yield* check("*.wildcheck.test", { credentials: ["unheard"] }), { possible: false })
+      assert.include((yield* check("*.wildcheck.test", { lasting: true })).why, "_validation-persist.wildcheck.test")
+      const busy = yield* check("*.busy.wildcheck.test", { credentials: ["powerdns"] })
+      assert.deepInclude(busy, { possible: false })
+      assert.include(busy.why, "somebody.elses.test")
+      // Of a plain name only the capability is told.
+      assert.deepInclude(yield* check("www.wildcheck.test"), { possible: false, codes: [] })
+    })
+  )
+
   it.effect("a write that can't be says who must act", () =>
     Effect.gen(function* () {
       const { store, api, answers } = yield* World
