@@ -54,14 +54,16 @@ export class ApplicationsFile {
   private async write(): Promise<void> {
     try {
       const lines = [...this.applications.entries()].map((entry) => `${JSON.stringify(entry)}\n`)
-      const file = await open(`${this.path}.new`, "w", 0o600)
+      // Another process of the machine may write the same file.
+      const temporary = `${this.path}.${process.pid}.new`
+      const file = await open(temporary, "w", 0o600)
       try {
         await file.writeFile(lines.join(""))
         await file.sync()
       } finally {
         await file.close()
       }
-      await rename(`${this.path}.new`, this.path)
+      await rename(temporary, this.path)
       this.problem = undefined
     } catch (error) {
       this.problem = String(error)

@@ -24,6 +24,9 @@ const maintained = (retryAfter: number) => ({
   retryAfter
 })
 
+/** Browsers keep a permanent redirect for ever unless told otherwise, and a vendor changes his mind. */
+const kept = (status: number): string => (status === 301 || status === 308 ? "Cache-Control: max-age=300\r\n" : "")
+
 /** Undefined: the request goes on to its origin. */
 export const decidePolicy = (
   known: Known,
@@ -36,7 +39,12 @@ export const decidePolicy = (
     const location = locationOf(known, entry, policy.redirect, head)
     if (location !== undefined) {
       const answer = redirectAnswer(location, policy.redirect.status)
-      return { answer: { ...answer, headers: answer.headers + policy.hsts }, code: "redirect-host", close: false, entry }
+      return {
+        answer: { ...answer, headers: answer.headers + kept(policy.redirect.status) + policy.hsts },
+        code: "redirect-host",
+        close: false,
+        entry
+      }
     }
   }
   if (policy.maintenance === undefined) return undefined

@@ -90,6 +90,7 @@ describe.each(ways)("over %s", (_, which, asking) => {
     expect((await ask(host)).status).toBe(200)
     await served(which, {}, "", `www.${host}`)
     expect([(await ask(host, "/x")).status, (await ask(host, "/x")).headers.location]).toEqual([308, `https://www.${host}/x`])
+    expect((await ask(host)).headers["cache-control"]).toBe("max-age=300")
     expect((await ask(`www.${host}`)).status).toBe(200)
   })
 
