@@ -13,7 +13,7 @@ const databaseAt = (url: string) =>
   )
 
 describe("Budgets", () => {
-  it.live("200 takers in four processes' worth of pools get exactly the limit", () =>
+  it.live("A3: 200 takers in four processes' worth of pools get exactly the limit", () =>
     Effect.gen(function* () {
       const url = yield* makeDatabase
       const limit: Limit = { name: "new-orders", per: "account", counts: "orders", max: 30, window_seconds: 3600 }
@@ -26,7 +26,7 @@ describe("Budgets", () => {
     })
   )
 
-  it.live("no window of any length limit ever holds more than it allows, and most of it can be used", () =>
+  it.live("A3: no window of any length limit ever holds more than it allows, and most of it can be used", () =>
     Effect.gen(function* () {
       const database = yield* databaseAt(yield* makeDatabase)
       let now = Date.UTC(2027, 0, 1)

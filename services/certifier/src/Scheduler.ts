@@ -18,6 +18,9 @@ import { Wake } from "./Wake.ts"
 /** How many claims one certifier works on at the same time. Default 16. */
 export const CertifierConcurrency = Config.Int("CD_CERTIFIER_CONCURRENCY").pipe(Config.withDefault(16))
 
+/** Ends within this time lead to one look for work together: a million looks at windows a day must not mean a million scans. Milliseconds. */
+const gatherMillis = 250
+
 /** A row written by a process that died before it could work on it is found this late at most, milliseconds. */
 const longestSleep = 10_000
 
@@ -28,6 +31,20 @@ export const scheduler = Layer.effectDiscard(
     const [authorities, budgets] = [yield* Authorities, yield* Budgets]
     const concurrency = yield* CertifierConcurrency
     const running = yield* FiberSet.make<void, never>()
+    const scope = yield* Effect.scope
+    let [isFull, isGathering] = [false, false]
+
+    /** Somebody may be waiting for the free place, or the claim may be due again: at once when all places were taken, else shortly. */
+    const ended = Effect.suspend(() => {
+      if (isFull) return wake.now
+      if (isGathering) return Effect.void
+      isGathering = true
+      const later = Effect.suspend(() => {
+        isGathering = false
+        return wake.now
+      })
+      return Effect.asVoid(Effect.forkIn(Effect.delay(later, gatherMillis), scope))
+    })
 
     const attend = (claim: Claim) =>
       attendant.attend(claim).pipe(
@@ -35,16 +52,18 @@ export const scheduler = Layer.effectDiscard(
         Effect.catchCause((cause) =>
           Effect.logWarning("a claim is left to its lease", { hostname: claim.hostname, connection_id: claim.connection_id }, cause)
         ),
-        Effect.ensuring(wake.now),
+        Effect.ensuring(ended),
         onBehalfOf(claim.asked_by)
       )
 
     const round = Effect.gen(function* () {
       const free = concurrency - (yield* FiberSet.size(running))
+      isFull = free <= 0
       const { environments, until } = yield* pausedEnvironments(authorities, yield* budgets.paused)
       const leased = free > 0 ? yield* claims.lease(free, environments) : []
       yield* Effect.forEach(leased, (claim) => FiberSet.run(running, attend(claim)), { discard: true })
-      if (leased.length > 0 && leased.length === free) return yield* wake.wait(longestSleep)
+      isFull = isFull || leased.length === free
+      if (leased.length > 0 && isFull) return yield* wake.wait(longestSleep)
       if (leased.length > 0) return
       const next = free > 0 ? yield* claims.nextDue(environments) : undefined
       // Due and yet not leased: somebody holds the row, or an account's key is being changed.

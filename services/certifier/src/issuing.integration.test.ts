@@ -60,7 +60,7 @@ describe("issuing", () => {
     })
   )
 
-  it.live("eight certifiers and many askers: one order per claim", () =>
+  it.live("A1: eight certifiers and many askers: one order per claim", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ pebble: { nonceReject: 20 } })
       yield* Effect.all(
@@ -81,7 +81,7 @@ describe("issuing", () => {
     })
   )
 
-  it.live("killed in the middle of an order: the order is resumed, not placed again", () =>
+  it.live("A1: killed in the middle of an order: the order is resumed, not placed again", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       world.edge.answering = true

@@ -21,7 +21,7 @@ const notice = (world: World, claimId: string, change: string) =>
 const issuedCount = (world: World) => world.notices.filter((each) => each.change === "issued").length
 
 describe("limits", () => {
-  it.live("429 with Retry-After, in seconds and as a date: no order before its time, and nobody fails", () =>
+  it.live("A3: 429 with Retry-After, in seconds and as a date: no order before its time, and nobody fails", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       const proxy = yield* proxyOf(world)
@@ -46,7 +46,7 @@ describe("limits", () => {
     })
   )
 
-  it.live("our own budgets hold a fleet within the limit, and the rest follows when there is room", () =>
+  it.live("A3: our own budgets hold a fleet within the limit, and the rest follows when there is room", () =>
     Effect.gen(function* () {
       const file = join(tmpdir(), `limits-${uuidv7()}.json`)
       writeFileSync(file, JSON.stringify([{ name: "new-orders", per: "account", counts: "orders", max: 5, window_seconds: 12 }]))
@@ -71,7 +71,7 @@ describe("limits", () => {
     })
   )
 
-  it.live("the second CA steps in while the first is away, and renewals go back to who issued", () =>
+  it.live("A8: the second CA steps in while the first is away, and renewals go back to who issued", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       const backup = yield* Effect.acquireRelease(

@@ -23,7 +23,7 @@ const minutesLater = (world: World) =>
   world.database.query((sql) => sql`update certifier.claims set failed_at = failed_at - interval '5 minutes'`)
 
 describe("pre-flight", () => {
-  it.live("a name that leads elsewhere, CAA that forbids, CAA that can't be known: no order, words; then each is put right", () =>
+  it.live("A7: a name that leads elsewhere, CAA that forbids, CAA that can't be known: no order, words; then each is put right", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       yield* world.certifier
@@ -82,7 +82,7 @@ describe("pre-flight", () => {
     })
   )
 
-  it.live("CAA chooses among several CAs; the only one allowed is waited for", () =>
+  it.live("A8: CAA chooses among several CAs; the only one allowed is waited for", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ env: { CD_CERTIFIER_CONCURRENCY: "4" } })
       const backup = yield* Effect.acquireRelease(
@@ -119,7 +119,7 @@ describe("pre-flight", () => {
     })
   )
 
-  it.live("given up after days, seen in the mirror; no order until the DNS changes or somebody asks", () =>
+  it.live("A7: given up after days, seen in the mirror; no order until the DNS changes or somebody asks", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ env: { CD_CERTIFIER_PAUSE_DAYS: "3" } })
       yield* world.certifier

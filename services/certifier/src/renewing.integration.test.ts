@@ -11,7 +11,7 @@ const notice = (world: World, claimId: string, change: string, seconds = 20) =>
 const entryOf = (world: World, id: string) => Effect.map(Effect.orDie(world.kv.bucket(certificates).get(id)), (entry) => entry?.value)
 
 describe("renewing", () => {
-  it.live("a window moved into the past renews at once, says what it replaces, and keeps the old one for a while", () =>
+  it.live("A4: a window moved into the past renews at once, says what it replaces, and keeps the old one for a while", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ env: { CD_ARI_POLL_SECONDS: "1" } })
       yield* world.certifier
@@ -51,7 +51,7 @@ describe("renewing", () => {
     })
   )
 
-  it.live("short certificates without a window renew when their time has come", () =>
+  it.live("A5: short certificates without a window renew when their time has come", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ env: { CD_ACME_DIRECTORY: "internal", CD_INTERNAL_CA_LIFETIME: "20 seconds" } })
       yield* world.certifier
@@ -103,7 +103,7 @@ describe("renewing", () => {
     })
   )
 
-  it.live("the operator replaces by provenance: each exactly once, naming what it replaces", () =>
+  it.live("A9: the operator replaces by provenance: each exactly once, naming what it replaces", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       yield* world.certifier
@@ -123,17 +123,19 @@ describe("renewing", () => {
     })
   )
 
-  it.live("a wiped NATS gets every certificate back", () =>
+  it.live("A11: start-up never issues: with the CA away and NATS wiped, a fresh certifier gives every certificate back", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
       yield* world.certifier
       const claims = Array.from({ length: 5 }, (_, i) => ask(`kept${i}.example.com`))
       yield* Effect.forEach(claims, world.ensure)
       yield* Effect.forEach(claims, (claim) => notice(world, claim.claim_id, "issued"))
+      yield* Effect.promise(() => world.pebble.stopCa())
       yield* world.nats.stop("SIGKILL")
       yield* world.nats.wipe
       yield* Effect.orDie(world.nats.start)
       yield* world.provision
+      yield* world.certifier
       yield* eventuallyEffect(
         "restored",
         Effect.map(
@@ -146,7 +148,7 @@ describe("renewing", () => {
     })
   )
 
-  it.live("a worker that was stopped past its lease stores nothing", () =>
+  it.live("A1: a worker that was stopped past its lease stores nothing", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld({ pebble: { sleepSeconds: 3 } })
       const first = world.spawnCertifier()

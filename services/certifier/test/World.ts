@@ -78,7 +78,7 @@ export interface WorldOptions {
 }
 
 /** The roles and the certifier's own tables: other services' migrations are none of its business. */
-const ownMigrations = (): string => {
+export const ownMigrations = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "certifier-migrations-"))
   for (const file of readdirSync(migrationsDirectory).filter((name) => /^(0001|0010|0014|0020|003\d)_/.test(name)))
     copyFileSync(join(migrationsDirectory, file), join(folder, file))

@@ -20,7 +20,7 @@ describe("Retry-After", () => {
 })
 
 describe("CertID", () => {
-  it("is RFC 9773's example", () => {
+  it("A4: CertID is RFC 9773's example", () => {
     assert.strictEqual(certIdOf("69885b6b87464041e1b37b847ba0ae2cde01c8d4", "87654321"), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
   })
   it("keeps a serial below 0x80 as it is and pads an odd digit", () => {
