@@ -1,4 +1,5 @@
 /** Story 8: names proven in the DNS: a wildcard, connected through the provider's API, and a certificate that is there before the move. */
+import { Resolver } from "node:dns/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
 import { describe, expect, it } from "vitest"
@@ -39,6 +40,20 @@ describe("a name is proven in the DNS", () => {
     expect([one?.serial, other?.serial]).toEqual([certificate.serial, certificate.serial])
     expect(exact?.serial).toBe((await told(own.id)).certificate.serial)
     await expect(visit(`two.labels.${base}`)).rejects.toThrow()
+  })
+
+  it("moves a site through the provider's API only once its certificate is there", async () => {
+    const hostname = newHostname("moving")
+    const zone = zoneFor(hostname)
+    await dns.put(zone, [{ host: hostname, type: "A", value: "192.0.2.7" }])
+    const application_id = await applicationWithCredential()
+    const name = new Resolver()
+    name.setServers([state().dns.address])
+    const connection = await api.create({ application_id, hostname })
+    await until("the name leads here", async () => ((await name.resolveCname(hostname)).length > 0 ? true : undefined))
+    expect((await told(connection.id)).certificate).toMatchObject({ status: "issued", challenge: "dns-01" })
+    expect((await visit(hostname)).status).toBe(200)
+    await untilState(connection.id, "live")
   })
 
   it("has the certificate before the records point here, so that the move has no gap", async () => {

@@ -49,6 +49,6 @@ describe("looking at once", () => {
 
     await dns.put(zone, neededRecords(connection))
     const right = await check(connection.id)
-    expect((right.body!.records as ReadonlyArray<Record<string, unknown>>)[0]).toMatchObject({ propagated: true })
+    expect((right.body!.records as ReadonlyArray<Record<string, unknown>>)[0]).toMatchObject({ host: hostname, propagated: true })
   })
 })

@@ -31,6 +31,8 @@ export type RecordLook = {
   readonly observed_value: string | null
   readonly observed_ttl: number | null
   readonly servers: ReadonlyArray<ServerVerdict>
+  /** False: nothing waits for it; not there means true. */
+  readonly required?: boolean
 }
 export type RecordsLook = { readonly verdict: Verdict; readonly records: ReadonlyArray<RecordLook>; readonly looked_at: string }
 
@@ -122,7 +124,8 @@ const recordLook = (record: DnsRecord, { servers, ttl }: Found): RecordLook => {
     verdict: combine(servers.map((server) => server.verdict)),
     observed_value: shown === undefined ? null : shown.values.join(", "),
     observed_ttl: ttl,
-    servers
+    servers,
+    ...(record.required === undefined ? {} : { required: record.required })
   }
 }
 

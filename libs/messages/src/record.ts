@@ -55,7 +55,9 @@ export const RecordLook = Schema.Struct({
   verdict: Verdict,
   observed_value: Schema.NullOr(Schema.String),
   observed_ttl: Schema.NullOr(Schema.Int),
-  servers: Schema.Array(ServerAnswer)
+  servers: Schema.Array(ServerAnswer),
+  /** False: nothing waits for it. Absent means true. */
+  required: Schema.optionalKey(Schema.Boolean)
 })
 export type RecordLook = typeof RecordLook.Type
 

@@ -73,7 +73,8 @@ export const RecordCheck = Schema.Struct({
   propagated: Schema.Boolean,
   observed_value: RecordLook.fields.observed_value,
   verdict: RecordLook.fields.verdict,
-  servers: RecordLook.fields.servers
+  servers: RecordLook.fields.servers,
+  required: RecordLook.fields.required
 }).annotate({ identifier: "RecordCheck" })
 
 const read = needsOrWidget("connections:read")

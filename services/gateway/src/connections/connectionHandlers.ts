@@ -31,7 +31,8 @@ const toRecordCheck = (look: RecordLook) => ({
   propagated: look.verdict === "match",
   observed_value: look.observed_value,
   verdict: look.verdict,
-  servers: look.servers
+  servers: look.servers,
+  ...(look.required === undefined ? {} : { required: look.required })
 })
 
 export const connectionHandlers = Effect.gen(function* () {

@@ -19,6 +19,7 @@ export const rfc2136: Descriptor = {
   guide: `1. Make a key: \`tsig-keygen -a hmac-sha256 connect-domain\`, and add its output to \`named.conf\`.
 2. Let it change only what is needed, for example
    \`update-policy { grant connect-domain name www.example.com. CNAME; grant connect-domain name _customdomain-challenge.www.example.com. TXT; };\`
+   (with \`grant connect-domain name _acme-challenge.www.example.com. TXT;\` certificates are there before the name moves, and wildcards work),
    or \`grant connect-domain zonesub ANY;\` for the whole zone.
 3. Open TCP port 53 of the primary server to this service, and enter server, key name and secret here.`,
   logo: null,
