@@ -160,11 +160,8 @@ export class Http2Request implements ExchangeClient {
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
     const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
-    this.stream.respond(
-      head.status,
-      withHsts(head.kept, this.policy.hsts) + length,
-      body === "none" || (body === "length" && head.length === 0)
-    )
+    const bare = body === "none" || (body === "length" && head.length === 0)
+    this.stream.respond(head.status, withHsts(head.kept, this.policy.hsts) + length, bare)
   }
 
   data(piece: Buffer): boolean {
