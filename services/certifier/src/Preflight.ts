@@ -24,6 +24,7 @@ import {
   type DnsView,
   leadingRecords,
   mayIssue,
+  noChallengeView,
   targetFinding,
   wildcardFinding
 } from "./findings.ts"
@@ -100,7 +101,7 @@ const make = Effect.gen(function* () {
       [
         asked(calls.request(lookCaa, { hostname })),
         leading.length === 0 ? Effect.undefined : asked(calls.request(observeRecords, { hostname, records: leading })),
-        usesDns ? asked(calls.request(lookChallenge, { tenant_id, hostname })) : Effect.undefined,
+        usesDns ? asked(calls.request(lookChallenge, { tenant_id, hostname })) : Effect.succeed(noChallengeView),
         allowed.includes("dns-01") ? asked(texts.credentials(connection_id)) : Effect.undefined
       ],
       { concurrency: "unbounded" }

@@ -56,14 +56,16 @@ const isLetsEncrypt = (directory: string): boolean => URL.parse(directory)?.host
 /** What `limit` is counted under for a certificate of these names. */
 export const keyFor = (limit: Limit, names: ReadonlyArray<string>): string => {
   const [first = ""] = names
+  // A wildcard's domain, and the name that is proven for it, are those of what it hangs on.
+  const base = first.replace(/^\*\./, "")
   switch (limit.per) {
     case "account":
       return ""
     case "registered-domain":
-      return getDomain(first, { allowPrivateDomains: true }) ?? first
+      return getDomain(base, { allowPrivateDomains: true }) ?? base
     case "names":
       return [...names].sort().join(",")
     case "name":
-      return first
+      return base
   }
 }

@@ -38,4 +38,8 @@ describe("candidatesFor", () => {
     assert.deepStrictEqual(candidatesFor({ ...fresh, replace_reason: issuerVanished }, heldFrom("second", 30), all, open), all)
     assert.deepStrictEqual(candidatesFor({ ...fresh, replace_reason: "revoked" }, heldFrom("second", 30), all, open), [second])
   })
+  it("a CA that refused the name itself is asked last", () => {
+    assert.deepStrictEqual(candidatesFor(fresh, undefined, all, { ...open, refusing: new Set(["first"]) }), [second, first])
+    assert.deepStrictEqual(candidatesFor(fresh, undefined, [first], { ...open, refusing: new Set(["first"]) }), [first])
+  })
 })

@@ -14,6 +14,9 @@ import type { Method } from "./challenges/methods.ts"
 /** What a DNS challenge could use. */
 export type ChallengeView = (typeof lookChallenge)["success"]["Type"]
 
+/** Nothing is prepared, or nobody is to use it. */
+export const noChallengeView: ChallengeView = { delegated: false, cname: null, delegation_target: null, persist: [] }
+
 /** Undefined where nobody could look. */
 export interface DnsView {
   readonly caa: CaaAnswer | undefined
@@ -86,9 +89,9 @@ export const closedFinding = (hostname: string, closed: ReadonlyMap<Method, Clos
 
 /** What the DNS looks like, to notice a change; null when it could not be seen whole. */
 export const fingerprint = ({ caa, target, challenge, credentials }: DnsView): string | null => {
-  if (caa === undefined || caa.verdict === "unknown" || target?.verdict === "unknown") return null
+  if (caa === undefined || caa.verdict === "unknown" || target?.verdict === "unknown" || challenge === undefined) return null
   const records = caa.records.map(({ flags, tag, value }) => `${flags} ${tag} ${value}`).sort()
   const places = (target?.records ?? []).map(({ host, type, verdict, observed_value }) => [host, type, verdict, observed_value])
-  const access = [challenge?.delegated ?? false, [...(challenge?.persist ?? [])].sort(), credentials.map((each) => each.credential_id)]
+  const access = [challenge.delegated, [...challenge.persist].sort(), credentials.map((each) => each.credential_id)]
   return JSON.stringify([caa.at, records, places, access])
 }

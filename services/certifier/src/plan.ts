@@ -28,7 +28,7 @@ const ruleOf = ({ name, per, max, window_seconds }: Limit): string =>
 /** Names of a file, each once, lower-case; lines that can have no certificate apart. */
 export const readHostnames = (text: string) => {
   const lines = [...new Set(text.split(/\r?\n/).map((line) => line.trim().toLowerCase().replace(/\.$/, "")))].filter((line) => line !== "")
-  const isName = (line: string) => getDomain(line, { allowPrivateDomains: true, validateHostname: true }) !== null
+  const isName = (line: string) => getDomain(line.replace(/^\*\./, ""), { allowPrivateDomains: true, validateHostname: true }) !== null
   return { names: lines.filter(isName), others: lines.filter((line) => !isName(line)) }
 }
 

@@ -3,7 +3,8 @@
  *
  * Owns: which proof is used when one can't be, telling the CA and waiting for its word. Leaves to `Proofs.ts`: the answers; to
  * `Ordering.ts`: another order, in another way, after the CA did not find an answer (that spoils the authorization).
- * Built against: a proof that costs a failure at the CA although another one was at hand, and an edge's absence counted as the name's fault.
+ * Built against: a proof that costs a failure at the CA although another one was at hand, an edge's absence counted as the name's fault, and two workers who
+ * both tell the CA (one was stopped past its lease) of whom the second takes the CA's refusal for the end.
  */
 import { Effect, Result } from "effect"
 import { AcmeError, Unavailable } from "../acme/AcmeError.ts"
@@ -66,7 +67,7 @@ const answer = (options: Prover, account: Account, proof: Proof, challenge: orde
       if (placed.failure.reason._tag === "NotPlaced") yield* proof.ended(placed.failure.message)
       return { _tag: "NotInPlace" as const, error: placed.failure }
     }
-    const wait = challenge.status === "pending" ? yield* orders.answerChallenge(session, account, challenge) : undefined
+    const wait = challenge.status === "pending" ? yield* tell(options, account, challenge, url) : undefined
     const settled = yield* orders.awaitSettled(
       "authorization",
       orders.readAuthorization(session, account, url),
@@ -78,6 +79,19 @@ const answer = (options: Prover, account: Account, proof: Proof, challenge: orde
     const validated = settled.challenges.find((each) => each.status === "valid")
     return { _tag: "Proved" as const, type: validated?.type ?? challenge.type, validatedAt: new Date(validated?.validated ?? Date.now()) }
   }).pipe(Effect.scoped)
+
+/** The CA refuses to hear it twice: a worker that was stopped past its lease may have told it the moment before. */
+const tell = ({ session }: Prover, account: Account, challenge: orders.Challenge, url: string) =>
+  orders.answerChallenge(session, account, challenge).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "Refused",
+      (error) =>
+        Effect.flatMap(orders.readAuthorization(session, account, url), ({ value }) => {
+          const now = value.challenges.find((each) => each.url === challenge.url)
+          return value.status === "pending" && now?.status === "pending" ? Effect.fail(error) : Effect.undefined
+        })
+    )
+  )
 
 const refused = Effect.fnUntraced(function* (
   { budgets, directory }: Prover,
