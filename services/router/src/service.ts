@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs"
 import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
+import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { Work } from "@connect-domain/nats/Work.ts"
@@ -31,6 +32,8 @@ import { Registry } from "./registry/Registry.ts"
 import { Snapshot } from "./registry/Snapshot.ts"
 import { sendHeartbeats } from "./registry/sendHeartbeats.ts"
 import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
+import { sendForever, type Traffic } from "./traffic/sendTraffic.ts"
+import { sealAtEnd, startTraffic } from "./traffic/startTraffic.ts"
 
 /** A setting or a port that the edge can't start with; `message` says which. */
 export class StartError extends Data.TaggedError("StartError")<{ readonly message: string }> {}
@@ -42,17 +45,17 @@ const openSnapshot = (registry: Registry) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
     if (Option.isNone(folder)) return
-    yield* Effect.acquireRelease(
+    const { report } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const snapshot = new Snapshot(folder.value, registry)
-          await snapshot.load()
-          return snapshot
+          return { snapshot, report: await snapshot.load() }
         },
         catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
       }),
-      (snapshot) => Effect.promise(() => snapshot.close())
+      ({ snapshot }) => Effect.promise(() => snapshot.close())
     )
+    for (const problem of report.problems) yield* Effect.logWarning(`snapshot: ${problem}`)
     yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
   })
 
@@ -83,16 +86,17 @@ const sendEnsures = (wanted: Queue.Queue<HostnameEntry>) =>
   })
 
 /** Everything that needs NATS, connected in the background and started again if it should fail. */
-const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<HostnameEntry>, edgeId: string) => {
+const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<HostnameEntry>, traffic: Traffic, edgeId: string) => {
   const load = () => router.metrics.inFlight
   const parts = [
     followRegistry(registry),
     followApplications(router.applications),
-    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load })),
-    sendEnsures(wanted)
+    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load, onSent: () => router.heard() })),
+    sendEnsures(wanted),
+    sendForever(traffic)
   ]
   const all = Effect.all(parts, { concurrency: "unbounded", discard: true })
-  const layer = Layer.mergeAll(Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("router"))))
+  const layer = Layer.mergeAll(Calls.layer, Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("router"))))
   return all.pipe(
     Effect.provide(layer, { local: true }),
     Effect.tapCause((cause) => Effect.logWarning("control plane lost; serving on from memory", cause)),
@@ -183,7 +187,14 @@ export const layer = Layer.effectDiscard(
     yield* openApplications(applications)
     const router = yield* makeRouter(registry, applications, wanted)
     const edgeId = yield* settings.EdgeId
-    yield* Effect.forkScoped(controlPlane(registry, router, wanted, edgeId))
+    const traffic = yield* startTraffic(router.metrics)
+    const observed = router.metrics.onRecord
+    router.metrics.onRecord = (record) => {
+      observed(record)
+      traffic.counters.count(record)
+    }
+    yield* Effect.forkScoped(controlPlane(registry, router, wanted, traffic, edgeId))
+    yield* sealAtEnd(traffic)
     yield* Effect.forkScoped(publishMetrics(router.metrics))
     yield* catchUp(registry)
     // Last, so that the drain comes first: what changes while requests finish is still followed.

@@ -10,6 +10,7 @@ import type { Config } from "effect"
 import * as limits from "./limits/LimitSettings.ts"
 import { AccessLogMode } from "./observe/AccessLog.ts"
 import * as config from "./RouterConfig.ts"
+import { TrafficSeconds } from "./traffic/sendTraffic.ts"
 
 const listenSetting = (name: string, read: Config.Config<string>) =>
   setting(
@@ -62,6 +63,7 @@ export const settings: ReadonlyArray<Setting> = [
   numberSetting("CD_EDGE_ORIGIN_CONNECTIONS", config.OriginConnections, { least: 1, most: many, unit: "connections" }),
   numberSetting("CD_EDGE_CLIENT_CONNECTIONS", config.ClientConnections, { least: 1, most: many, unit: "connections" }),
   ...limitSettings,
+  numberSetting("CD_EDGE_TRAFFIC_SECONDS", TrafficSeconds, { least: 0.1, most: 3600, unit: "seconds" }),
   setting("CD_EDGE_PROXY_TRUSTED", config.TrustedNetworks, "networks such as 10.0.0.0/8, separated by commas, or nothing"),
   setting("CD_EDGE_REUSE_PORT", config.ReusePort, "true or false"),
   setting("CD_EDGE_HTTP2", config.Http2Setting, "own or node"),
