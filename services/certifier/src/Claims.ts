@@ -76,8 +76,8 @@ function make(database: Database["Service"]): Claims["Service"] {
         const asking = query((sql) => {
           const said = records === undefined ? sql`null::jsonb` : sql`${sql.json(records as never)}::jsonb`
           const retry = sql`(${reason !== undefined} and c.failures > 0 and not c.leased)`
-          // What was never tried at the CA costs nobody anything when it is looked at again.
-          const pause = sql`case when c.failed_kind = 'blocked' then interval '2 seconds' else interval '1 minute' end`
+          // What the CA did not refuse costs nobody anything when it is tried again.
+          const pause = sql`case when c.failed_kind in ('refused', 'limited') then interval '1 minute' else interval '2 seconds' end`
           const minute = sql`greatest(now(), coalesce(c.failed_at, now()) + ${pause})`
           return sql`
             insert into certifier.claims as c (claim_id, connection_id, tenant_id, hostname, environment, due_at, records, asked_by)
