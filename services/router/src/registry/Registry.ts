@@ -1,55 +1,51 @@
 /**
  * What this edge knows: held hostnames, sealed certificates, pending challenge tokens. The hot path reads it, one follower writes it.
  *
- * Owns: when a name is served and when it is dropped; which revision counts as applied. Leaves to `followRegistry.ts`: NATS; to `Snapshot.ts`:
- * the disk. Built against: an edge that forgets names because a bucket is empty, new or half-filled, a late put that revives a released name,
- * and the next owner of a name who inherits a certificate.
+ * Owns: when a name is served and when it is dropped, when a certificate's key is destroyed, which revision counts as applied. Leaves to
+ * `Holdings.ts`: the form in memory; to `followRegistry.ts`: NATS; to `Snapshot.ts`: the disk. Built against: an edge that forgets names because a
+ * bucket is empty, new or half-filled, a late put that revives a released name, and the next owner of a name who inherits a certificate.
  */
 import type { CertificateEntry, ChallengeEntry, HostnameEntry, RegistryMeta } from "@connect-domain/messages/buckets.ts"
+import { Challenges } from "./Challenges.ts"
+import { Holdings } from "./Holdings.ts"
 import { type HostnameTable, wildcardOf } from "./HostnameTable.ts"
-
-/** Told of every change that the disk must outlive. */
-export interface RegistryJournal {
-  hostname(entry: HostnameEntry): void
-  /** A name that a complete epoch no longer holds. */
-  dropped(hostname: string): void
-  certificate(entry: CertificateEntry): void
-  certificateGone(id: string): void
-  meta(meta: RegistryMeta): void
-}
-
-const noJournal: RegistryJournal = { hostname() {}, dropped() {}, certificate() {}, certificateGone() {}, meta() {} }
+import { noJournal, type RegistryChange, type RegistryJournal } from "./RegistryJournal.ts"
+import { Sweep } from "./Sweep.ts"
 
 export class Registry implements HostnameTable {
   /** Serves a changed name from now on: contexts of replaced certificates can be let go. */
   onCertificateChange: (hostname: string) => void = () => {}
+  /** A certificate and its key are no longer held here. */
+  onCertificateGone: (id: string) => void = () => {}
   /** Something was applied that a heartbeat should report. */
   onApplied: () => void = () => {}
   journal: RegistryJournal = noJournal
   meta: RegistryMeta | undefined
   /** The last revision of each bucket that was looked at. */
   seen = { hostnames: 0, challenges: 0 }
-  private readonly entries = new Map<string, HostnameEntry>()
-  private readonly certificates = new Map<string, CertificateEntry>()
-  private readonly challenges = new Map<string, ChallengeEntry>()
-  /** Names seen in the bucket since the last full look at it began. */
-  private present = new Set<string>()
+  holdings = new Holdings()
+  private readonly challenges = new Challenges()
+  /** Which full look at a bucket is the present one; records are marked with the one that saw them last. */
+  private readonly looks = { names: 1, certificates: 1 }
+  /** Records that were seen in the bucket since the present look began. */
+  private readonly present = { names: 0, certificates: 0 }
   private complete = false
+  private certificatesComplete = false
   /** `_meta` was seen in the bucket as it is now; what an earlier bucket said takes nothing away. */
   private metaPresent = false
-  private readonly presentChallenges = new Set<string>()
   /** Certificates that applied entries name and that are not here yet → the first revision that waits for them. */
   private readonly missing = new Map<string, number>()
-  private held = 0
+  private readonly nameSweep = new Sweep()
+  private readonly certificateSweep = new Sweep()
 
   /** Names that are served. */
   get size(): number {
-    return this.held
+    return this.holdings.held
   }
 
   /** There is something to serve by: the bucket was read once, or a snapshot was there. */
   get ready(): boolean {
-    return this.complete || this.entries.size > 0
+    return this.complete || this.holdings.names.size > 0
   }
 
   /** The bucket was read to its end, and the certificates of its names are here. */
@@ -68,38 +64,40 @@ export class Registry implements HostnameTable {
     return this.missing.size
   }
 
-  get missingCertificates(): ReadonlyArray<string> {
-    return [...this.missing.keys()]
+  /** Up to `max` of them, the longest missed first. */
+  missingCertificates(max: number): ReadonlyArray<string> {
+    const ids: Array<string> = []
+    for (const id of this.missing.keys()) {
+      if (ids.length === max) break
+      ids.push(id)
+    }
+    return ids
   }
 
   find(host: string): HostnameEntry | undefined {
-    const exact = this.entries.get(host)
     // D8: an exact name, held by whomever, is never shadowed by a wildcard; a released one is no longer a name.
-    if (exact !== undefined && exact.status === "held") return exact
-    const wildcard = this.entries.get(wildcardOf(host))
-    return wildcard !== undefined && wildcard.status === "held" ? wildcard : undefined
+    return this.holdings.heldName(host) ?? this.holdings.heldName(wildcardOf(host))
   }
 
   certificateOf(entry: HostnameEntry): CertificateEntry | undefined {
     if (entry.certificate_id === null) return undefined
-    const certificate = this.certificates.get(entry.certificate_id)
+    const certificate = this.holdings.certificate(entry.certificate_id)
     return certificate !== undefined && certificate.claim_id === entry.claim_id ? certificate : undefined
   }
 
   challenge(token: string, host: string): string | undefined {
-    const entry = this.challenges.get(token)
-    return entry !== undefined && entry.hostname === host && entry.type !== "tls-alpn-01" ? entry.key_authorization : undefined
+    return this.challenges.find(token, host)
   }
 
   alpnChallenge(host: string): ChallengeEntry | undefined {
-    let found: ChallengeEntry | undefined
-    for (const entry of this.challenges.values()) if (entry.type === "tls-alpn-01" && entry.hostname === host) found = entry
-    return found
+    return this.challenges.findAlpn(host)
   }
 
   /** A full look at the hostnames bucket begins. What is served stays. */
   beginHostnames(): void {
-    this.present = new Set()
+    this.nameSweep.stop()
+    this.looks.names++
+    this.present.names = 0
     this.complete = false
     this.metaPresent = false
   }
@@ -116,29 +114,38 @@ export class Registry implements HostnameTable {
     this.meta = meta
     this.metaPresent = true
     this.seen.hostnames = revision
-    this.journal.meta(meta)
     this.dropAbsent()
     this.onApplied()
   }
 
   putHostname(entry: HostnameEntry, revision: number): void {
     this.seen.hostnames = revision
-    this.present.add(entry.hostname)
-    const known = this.entries.get(entry.hostname)
+    const known = this.holdings.name(entry.hostname)
     if (known === undefined || known.version <= entry.version) this.replace(known, entry, revision)
+    this.see("names", entry.hostname)
     this.onApplied()
   }
 
   private replace(known: HostnameEntry | undefined, entry: HostnameEntry, revision: number): void {
-    this.entries.set(entry.hostname, entry)
-    this.held += (entry.status === "held" ? 1 : 0) - (known?.status === "held" ? 1 : 0)
+    const changed = this.holdings.putName(entry)
     const id = entry.certificate_id
     const before = known?.certificate_id ?? null
     if (before !== null && before !== id) this.missing.delete(before)
     if (entry.status === "released" && id !== null) this.missing.delete(id)
-    if (entry.status === "held" && id !== null && !this.certificates.has(id) && !this.missing.has(id)) this.missing.set(id, revision)
+    if (entry.status === "held" && id !== null && !this.hasCertificate(id) && !this.missing.has(id)) this.missing.set(id, revision)
+    if (!changed) return
     this.journal.hostname(entry)
     if (before !== id || entry.status !== known?.status) this.onCertificateChange(entry.hostname)
+    if (before !== null && (before !== id || entry.status === "released")) this.dropUnneeded(before)
+  }
+
+  /** The record with this key stands in the bucket. */
+  private see(kind: "names" | "certificates", key: string): void {
+    const store = this.holdings[kind]
+    const ref = store.find(key)
+    if (ref === 0 || store.markOf(ref) === this.looks[kind]) return
+    store.setMark(ref, this.looks[kind])
+    this.present[kind]++
   }
 
   /** A delete marker says nothing by itself: only a tombstone or a complete epoch ends a name. */
@@ -148,56 +155,89 @@ export class Registry implements HostnameTable {
   }
 
   private dropAbsent(): void {
+    const { names } = this.holdings
     const { meta, present } = this
-    if (!this.complete || !this.metaPresent || !meta?.complete || present.size < meta.count) return
-    for (const [hostname, entry] of this.entries) {
-      if (present.has(hostname)) continue
-      this.entries.delete(hostname)
-      if (entry.status === "held") this.held--
-      if (entry.certificate_id !== null) this.missing.delete(entry.certificate_id)
+    if (!this.complete || !this.metaPresent || !meta?.complete || present.names < meta.count || present.names === names.size) return
+    this.nameSweep.start(names, (ref) => {
+      if (names.markOf(ref) === this.looks.names) return
+      const { certificate_id, hostname } = this.holdings.decodeName(ref)
+      this.holdings.removeName(hostname)
+      if (certificate_id !== null) this.missing.delete(certificate_id)
       this.journal.dropped(hostname)
       this.onCertificateChange(hostname)
-    }
+      if (certificate_id !== null) this.dropUnneeded(certificate_id)
+    })
   }
 
   putCertificate(entry: CertificateEntry): void {
-    this.certificates.set(entry.certificate_id, entry)
-    this.journal.certificate(entry)
+    const changed = this.holdings.putCertificate(entry)
+    this.see("certificates", entry.certificate_id)
     if (this.missing.delete(entry.certificate_id)) this.onApplied()
+    if (!changed) return
+    this.journal.certificate(entry)
     for (const hostname of entry.hostnames) this.onCertificateChange(hostname)
   }
 
   /** The certifier removed it. Kept while a held entry is still served with it. */
   deleteCertificate(id: string): void {
-    const certificate = this.certificates.get(id)
-    if (certificate === undefined) return
-    for (const hostname of certificate.hostnames) {
-      const entry = this.entries.get(hostname)
-      if (entry !== undefined && entry.status === "held" && entry.certificate_id === id) return
-    }
-    this.certificates.delete(id)
+    const { certificates } = this.holdings
+    const ref = certificates.find(id)
+    if (ref === 0) return
+    if (certificates.markOf(ref) === this.looks.certificates) this.present.certificates--
+    certificates.setMark(ref, 0)
+    this.dropUnneeded(id)
+  }
+
+  /** A full look at the certificates bucket begins. */
+  beginCertificates(): void {
+    this.certificateSweep.stop()
+    this.looks.certificates++
+    this.present.certificates = 0
+    this.certificatesComplete = false
+  }
+
+  /** What was removed while this edge was away goes now (A13), unless it is still served with. */
+  endCertificates(): void {
+    const { certificates } = this.holdings
+    this.certificatesComplete = true
+    if (this.present.certificates === certificates.size) return
+    this.certificateSweep.start(certificates, (ref) => {
+      if (certificates.markOf(ref) !== this.looks.certificates) this.dropUnneeded(certificates.keyOf(ref))
+    })
+  }
+
+  /** Destroys a certificate that the bucket no longer has and that no held entry is served with. */
+  private dropUnneeded(id: string): void {
+    const { certificates } = this.holdings
+    const ref = certificates.find(id)
+    if (ref === 0) return
+    const mark = certificates.markOf(ref)
+    if (mark === this.looks.certificates || (mark !== 0 && !this.certificatesComplete)) return
+    const served = this.holdings
+      .decodeCertificate(ref, id)
+      .hostnames.some((hostname) => this.holdings.heldName(hostname)?.certificate_id === id)
+    if (served) return
+    this.holdings.removeCertificate(id)
     this.journal.certificateGone(id)
+    this.onCertificateGone(id)
   }
 
   hasCertificate(id: string): boolean {
-    return this.certificates.has(id)
+    return this.holdings.certificates.find(id) !== 0
   }
 
-  /** Tokens are answered from the old bucket until the new one was read: an authorisation may be under way. */
   beginChallenges(): void {
-    this.presentChallenges.clear()
+    this.challenges.begin()
   }
 
   endChallenges(revision: number): void {
-    for (const token of this.challenges.keys()) if (!this.presentChallenges.has(token)) this.challenges.delete(token)
-    this.presentChallenges.clear()
+    this.challenges.end()
     this.seen.challenges = revision
     this.onApplied()
   }
 
   putChallenge(entry: ChallengeEntry, revision: number): void {
-    this.challenges.set(entry.token, entry)
-    this.presentChallenges.add(entry.token)
+    this.challenges.put(entry)
     this.seen.challenges = revision
     this.onApplied()
   }
@@ -208,25 +248,17 @@ export class Registry implements HostnameTable {
     this.onApplied()
   }
 
-  /** Everything that a restart needs, for the snapshot. */
-  *contents(): Generator<{ hostname: HostnameEntry } | { certificate: CertificateEntry }> {
-    for (const certificate of this.certificates.values()) yield { certificate }
-    for (const hostname of this.entries.values()) yield { hostname }
+  /** Puts back what a snapshot's journal held, before any bucket was looked at. Revisions start again with the first look. */
+  restore(change: RegistryChange): void {
+    if ("certificate" in change) this.holdings.putCertificate(change.certificate)
+    else if ("certificateGone" in change) this.holdings.removeCertificate(change.certificateGone)
+    else if ("dropped" in change) this.holdings.removeName(change.dropped)
+    else this.holdings.putName(change.hostname)
   }
 
-  /** Puts back what a snapshot held, before any bucket was looked at. Revisions start again with the first look. */
-  restore(
-    entry: { hostname: HostnameEntry } | { certificate: CertificateEntry } | { dropped: string } | { certificateGone: string }
-  ): void {
-    if ("certificate" in entry) this.certificates.set(entry.certificate.certificate_id, entry.certificate)
-    else if ("certificateGone" in entry) this.certificates.delete(entry.certificateGone)
-    else if ("dropped" in entry) {
-      if (this.entries.get(entry.dropped)?.status === "held") this.held--
-      this.entries.delete(entry.dropped)
-    } else {
-      const known = this.entries.get(entry.hostname.hostname)
-      this.held += (entry.hostname.status === "held" ? 1 : 0) - (known?.status === "held" ? 1 : 0)
-      this.entries.set(entry.hostname.hostname, entry.hostname)
-    }
+  /** Ends what goes on in the background. */
+  close(): void {
+    this.nameSweep.stop()
+    this.certificateSweep.stop()
   }
 }
