@@ -75,6 +75,8 @@ export interface WorldOptions {
   readonly pebble?: PebbleOptions | false
   readonly env?: Readonly<Record<string, string>>
   readonly edgeLagMillis?: number
+  /** The real router answers the CA, in a process of its own, instead of a stand-in. */
+  readonly router?: boolean
 }
 
 /** The roles and the certifier's own tables: other services' migrations are none of its business. */
@@ -98,6 +100,8 @@ export interface World {
   readonly notices: Array<Notice>
   readonly database: Database["Service"]
   readonly kv: Kv["Service"]
+  /** The buckets as the lifecycle may write them. */
+  readonly registry: Kv["Service"]
   readonly provision: Effect.Effect<void>
   readonly ensure: (asked: Asked) => Effect.Effect<void>
   readonly release: (asked: Asked) => Effect.Effect<void>
@@ -213,16 +217,11 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   const operator = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("operator"))), config))
   const provisioned = provision.pipe(Effect.provideContext(sides), Effect.orDie)
   yield* provisioned
-  const edge = yield* Effect.provideContext(
-    startEdge({
-      id: "edge-1",
-      port: pebble.httpPort,
-      tlsPort: pebble.tlsPort,
-      ring: env.EDGE_KEK!,
-      ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis })
-    }),
-    routers
-  )
+  const place = { id: "edge-1", port: pebble.httpPort, tlsPort: pebble.tlsPort, ring: env.EDGE_KEK! }
+  const edge =
+    options.router === true
+      ? yield* spawnRouter(env, pebble)
+      : yield* Effect.provideContext(startEdge({ ...place, ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis }) }), routers)
   const dns: FakeDns = {
     ...{ caa: noCaa, target: "edge.test", asked: [], delegated: false, delegationTarget: null, persist: [] },
     ...{ refusals: [], waits: [], texts: new Map(), presented: 0 }
@@ -252,6 +251,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     notices,
     database,
     kv,
+    registry: Context.get(sides, Kv),
     provision: provisioned,
     ensure: (asked) => Effect.orDie(work.send(ensureCertificate, asked, { id: uuidv7() })),
     release: ({ connection_id, claim_id, hostname }) =>
@@ -275,6 +275,20 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
   } satisfies World
 })
+
+const spawnRouter = (env: Readonly<Record<string, string>>, pebble: Pebble) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, [join(import.meta.dirname, "../../router/src/main.ts")], {
+        env: {
+          ...{ PATH: process.env.PATH, ...env, CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: mkdtempSync(join(tmpdir(), "certifier-edge-")) },
+          ...{ CD_EDGE_HTTP_LISTEN: `127.0.0.1:${pebble.httpPort}`, CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${pebble.tlsPort}` }
+        },
+        stdio: ["ignore", "inherit", "inherit"]
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  ).pipe(Effect.as<FakeEdge>({ applied: new Map(), alive: true, answering: true }))
 
 /** Looks every 20 ms until `condition` gives something, at most `seconds`. */
 export const eventually = <A>(what: string, condition: () => A | undefined | false, seconds = 20): Effect.Effect<A> =>
