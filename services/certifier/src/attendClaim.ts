@@ -198,7 +198,11 @@ const make = Effect.gen(function* () {
   const keepLease = (claim: Claim) =>
     Effect.sleep((leaseSeconds * 1000) / 3).pipe(
       Effect.andThen(
-        Effect.retry(claims.extend(claim), { while: (error) => error._tag === "DatabaseError", schedule: Schedule.spaced("1 second") })
+        // Its end is awaited: a statement that is cancelled on the server may take another's place there.
+        Effect.retry(Effect.uninterruptible(claims.extend(claim)), {
+          while: (error) => error._tag === "DatabaseError",
+          schedule: Schedule.spaced("1 second")
+        })
       ),
       Effect.forever
     )

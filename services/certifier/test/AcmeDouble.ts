@@ -38,6 +38,8 @@ export class AcmeDouble {
   violations = 0
   readonly newOrders: Array<{ readonly at: number; readonly name: string; readonly replaces: string | undefined }> = []
   readonly finalized: Array<string> = []
+  /** Orders for what was replaced already, or was never ours: name and CertID. */
+  readonly refusedReplacements: Array<string> = []
   readonly issuer: DoubleIssuer
   readonly #orders: Array<DoubleOrder> = []
   readonly #accounts = new Map<string, Json>()
@@ -150,8 +152,10 @@ export class AcmeDouble {
       this.violations++
       throw new Problem({ status: 429, type: "rateLimited", retryAfter: "3600", detail: "too many new orders from this account" })
     }
-    if (replaces !== undefined && (this.#replaced.has(replaces) || !this.issuer.windows.has(replaces)))
+    if (replaces !== undefined && (this.#replaced.has(replaces) || !this.issuer.windows.has(replaces))) {
+      this.refusedReplacements.push(`${identifier!.value} ${replaces} ${this.#replaced.has(replaces) ? "replaced" : "unknown"}`)
       throw new Problem({ status: 409, type: "alreadyReplaced", detail: "replaced, or never ours" })
+    }
     const token = randomBytes(24).toString("base64url")
     const order: DoubleOrder = {
       id: this.#orders.length,
