@@ -8,6 +8,7 @@ import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolic
 import type { Resolve } from "@connect-domain/egress/checkedLookup.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
+import { useLargeSlabs } from "./bufferPool.ts"
 import { AlpnChallenges } from "./challenge/AlpnChallenges.ts"
 import type { ClientLimits, Edge } from "./client/Edge.ts"
 import { Deadlines } from "./Deadlines.ts"
@@ -64,11 +65,16 @@ const poolLimits: PoolLimits = { responseMillis: 60_000, idleMillis: 300_000, ke
 const handshakeMillis = 10_000
 const mebibyte = 1024 * 1024
 
+const twoDigits = Array.from({ length: 36 * 36 }, (_, at) => at.toString(36).padStart(2, "0"))
+
 /** Unique in time and space, short, and cheap: a random prefix for each process and a counter. */
 const requestIds = (): (() => string) => {
   const prefix = randomBytes(6).toString("hex")
-  let count = 0
-  return () => `${prefix}-${(++count).toString(36)}`
+  let [count, low, stem] = [0, twoDigits.length, ""]
+  return () => {
+    if (low === twoDigits.length) [low, stem] = [0, `${prefix}-${(count++).toString(36)}`]
+    return stem + twoDigits[low++]!
+  }
 }
 
 export class Router {
@@ -80,10 +86,12 @@ export class Router {
   readonly gate: Gate
   readonly applications: Applications
   private readonly deadlines = new Deadlines()
+  private heardAt = performance.now()
   private readonly edge: Edge & { draining: boolean }
 
   constructor(options: RouterOptions) {
     const { registry } = options
+    useLargeSlabs()
     const deadlines = this.deadlines
     this.contexts = new Contexts(options.vault, options.contextBytes ?? 512 * mebibyte)
     this.serverNames = new ServerNames({ table: registry, contexts: this.contexts, ensure: options.ensure ?? (() => {}) })
@@ -130,6 +138,9 @@ export class Router {
       gauge("edge_origin_connections_idle", "Origin connections kept.", () => pool.size.idle),
       gauge("edge_overloaded", "1 while floods are shed.", () => Number(gate.load.overload.shedding)),
       gauge("edge_limited_clients_forgotten", "Rates of clients that were forgotten for want of room.", () => gate.clients.evicted),
+      gauge("edge_registry_age_seconds", "Since NATS was last heard of; from the start on while it was not.", () =>
+        Math.round((performance.now() - this.heardAt) / 1000)
+      ),
       gauge("edge_registry_revision", "Applied revision of the registry.", () => registry.appliedRevision),
       ...[
         {
@@ -148,6 +159,11 @@ export class Router {
         { name: "edge_shed_total", label: "reason", help: "Requests and connections refused by a limit.", read: () => gate.refusals }
       ].map((counter) => ({ ...counter, type: "counter" as const }))
     )
+  }
+
+  /** The control plane was heard of just now: what is served is that old at most (E16). */
+  heard(): void {
+    this.heardAt = performance.now()
   }
 
   /** Returns the ports. Rejects with a sentence when one is taken. */

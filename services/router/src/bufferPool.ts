@@ -1,12 +1,17 @@
 /**
  * Large buffers that are used again and again, for the whole process.
  *
- * Owns: their size, and how many are kept. Leaves to its users: giving one back when nobody looks at it any more, which is when the write that has it
+ * Owns: their size, how many are kept, and from how large pieces Node cuts small buffers. Leaves to its users: giving one back when nobody looks at it any more, which is when the write that has it
  * calls back. Built against: fresh memory for every turn's bytes, which costs the kernel more than moving them does.
  */
 export const largeBytes = 128 * 1024
 const maxFree = 64
 const free: Array<Buffer> = []
+
+/** Node cuts what `allocUnsafe` gives from slabs of 8 KiB, which a handful of answers use up. */
+export const useLargeSlabs = (): void => {
+  Buffer.poolSize = Math.max(Buffer.poolSize, largeBytes)
+}
 
 export const takeLarge = (): Buffer => free.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
 

@@ -6,6 +6,7 @@
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Deadlines } from "../Deadlines.ts"
 import { decideRoute } from "../exchange/decideRoute.ts"
+import type { Peer } from "../exchange/forwardHead.ts"
 import { isRefusal, type Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { Client, Gate, Refused } from "../limits/Gate.ts"
@@ -37,7 +38,7 @@ export interface ClientLimits {
 }
 
 /** Who is on the other end of a connection. */
-export interface ClientPeer extends Client {
+export interface ClientPeer extends Client, Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** SNI in canonical form; "" when there is none. */

@@ -5,9 +5,12 @@
  */
 import { maxHeadBytes } from "../http1/fields.ts"
 import { type Refusal, refuse } from "../http1/Refusal.ts"
+import { HeadScan } from "../http1/scanHead.ts"
 
 const endOfHead = Buffer.from("\r\n\r\n")
 const nothing = Buffer.alloc(0)
+
+const scan = new HeadScan()
 
 const isUpperCase = (code: number) => code >= 65 && code <= 90
 
@@ -20,6 +23,8 @@ const bareLineFeed = (bytes: Buffer): boolean => {
 export class HeadBuffer {
   /** An unfinished head is here, and its time limit is running. */
   waiting = false
+  /** Field lines of the head that was taken last, for `readRequestHead`; -1 when they were not scanned. */
+  scanned = -1
   private held: Buffer = nothing
   private skipped = false
 
@@ -43,10 +48,12 @@ export class HeadBuffer {
       this.held = this.held.subarray(2)
     }
     if (this.held.length === 0) return undefined
-    const end = this.held.indexOf(endOfHead)
-    if (end < 0 || end + 4 > maxHeadBytes) return this.unfinished()
-    const text = this.held.toString("latin1", 0, end + 4)
-    this.held = end + 4 === this.held.length ? nothing : this.held.subarray(end + 4)
+    const plain = scan.read(this.held)
+    const end = plain ? scan.length : this.held.indexOf(endOfHead) + 4
+    if (end < 4 || end > maxHeadBytes) return this.unfinished()
+    this.scanned = plain ? scan.found : -1
+    const text = this.held.toString("latin1", 0, end)
+    this.held = end === this.held.length ? nothing : this.held.subarray(end)
     this.waiting = false
     this.skipped = false
     return text

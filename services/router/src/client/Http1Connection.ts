@@ -43,7 +43,6 @@ export class Http1Connection implements Watched {
   /** The request that is being answered. */
   exchange: Http1Exchange | undefined
   origin: OriginExchange | undefined
-  private forwarded = { key: "", lines: "" }
   private taking = false
   private readonly onSegment = (segment: Buffer) => this.onData(segment)
 
@@ -93,7 +92,7 @@ export class Http1Connection implements Watched {
         this.awaitHead()
         break
       }
-      const head = typeof text === "string" ? readRequestHead(text) : text
+      const head = typeof text === "string" ? readRequestHead(text, this.heads.scanned) : text
       if (isRefusal(head)) refuseMessage(this, head)
       else this.begin(head)
     }
@@ -126,11 +125,10 @@ export class Http1Connection implements Watched {
 
   private forward(head: RequestHead, requestId: string, decision: ProxyDecision): void {
     const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
-    const key = `${head.host}:${head.port} ${connectionId}`
-    if (this.forwarded.key !== key) this.forwarded = { key, lines: forwardedLines(this.peer, head.host, head.port, connectionId) }
+    const forwarded = forwardedLines(this.peer, head.host, head.port, connectionId)
     const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy })
     this.exchange = exchange
-    const request = openOrigin(this.edge, head, decision, { requestId, forwarded: this.forwarded.lines, client: exchange })
+    const request = openOrigin(this.edge, head, decision, { requestId, forwarded, client: exchange })
     this.origin = request
     if (head.expectContinue) setTimeout(() => exchange === this.exchange && exchange.proceed(), continueMillis).unref()
     if (!this.requestComplete) this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis

@@ -14,12 +14,22 @@ export interface Peer {
   /** The client's address, without brackets or zone. */
   readonly address: string
   readonly scheme: "https" | "http"
+  /** The lines of its last request; most ask for one host. */
+  forwarded?: { readonly host: string; readonly port: string; readonly connectionId: string; readonly lines: string }
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
 
 /** The lines that say who asks for what; the same for all requests of a connection for one host. */
 export const forwardedLines = (peer: Peer, host: string, port: string, connectionId: string): string => {
+  const last = peer.forwarded
+  if (last !== undefined && last.host === host && last.port === port && last.connectionId === connectionId) return last.lines
+  const lines = writeForwarded(peer, host, port, connectionId)
+  peer.forwarded = { host, port, connectionId, lines }
+  return lines
+}
+
+const writeForwarded = (peer: Peer, host: string, port: string, connectionId: string): string => {
   const authority = port === "" ? host : `${host}:${port}`
   const quoted = port === "" ? host : `"${authority}"`
   return (

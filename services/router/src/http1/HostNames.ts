@@ -5,6 +5,14 @@
  */
 import { parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { Result } from "effect"
+import { readAuthority } from "./target.ts"
+
+/** A Host or `:authority`, canonical. */
+export interface HostAndPort {
+  readonly host: string
+  /** Digits without leading zeros, or "" when absent. */
+  readonly port: string
+}
 
 const ascii = /^[A-Za-z0-9][\x21-\x7e]*$/
 const maxRemembered = 65_536
@@ -20,4 +28,19 @@ export const canonicalHost = (spelling: string): string => {
   if (remembered.size >= maxRemembered) remembered.clear()
   if (spelling.length <= 255) remembered.set(spelling, canonical)
   return canonical
+}
+
+const rememberedHosts = new Map<string, HostAndPort>()
+
+/** `name[:port]` as `readAuthority` reads it; undefined when that is no host name. */
+export const readHostAndPort = (value: string): HostAndPort | undefined => {
+  const known = rememberedHosts.get(value)
+  if (known !== undefined) return known
+  const parts = readAuthority(value)
+  const host = parts === undefined ? "" : canonicalHost(parts.name)
+  if (parts === undefined || host === "") return undefined
+  const read = { host, port: parts.port }
+  if (rememberedHosts.size >= maxRemembered) rememberedHosts.clear()
+  rememberedHosts.set(value, read)
+  return read
 }

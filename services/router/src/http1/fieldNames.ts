@@ -44,6 +44,26 @@ const named = new Map<string, Field>([
   ["x-real-ip", Field.Drop]
 ])
 
+const maxLength = 64
+
+/** For each length of a name, as bits, the first letters of those names that mean something. */
+const firstLetters = (names: Iterable<string>, prefixes: ReadonlyArray<string>): Uint32Array => {
+  const table = new Uint32Array(maxLength)
+  const mark = (length: number, name: string) => {
+    table[length]! |= 1 << (name.charCodeAt(0) - 97)
+  }
+  for (const name of names) mark(name.length, name)
+  for (const prefix of prefixes) for (let length = prefix.length; length < maxLength; length++) mark(length, prefix)
+  return table
+}
+
+/** Whether a name can only be an ordinary one, by length and first letter alone. `kinds` comes with the line (`fields.ts`): 1 is nothing odd. */
+const isOrdinary = (table: Uint32Array, text: string, start: number, end: number, kinds: number): boolean => {
+  const length = end - start
+  const letter = (text.charCodeAt(start) | 32) - 97
+  return kinds === 1 && length < maxLength && letter >= 0 && letter < 26 && (table[length]! & (1 << letter)) === 0
+}
+
 /** A framing field that an origin could read out of an odd spelling (E1). */
 const framing = new Set(["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"])
 const prefixes = ["x-forwarded-", "x-cd-", "proxy-"]
@@ -73,6 +93,12 @@ export const requestField = (name: string): Field => {
   return field
 }
 
+const requestLetters = firstLetters(named.keys(), prefixes)
+
+/** As `requestField`, of a scanned line. */
+export const requestFieldAt = (text: string, start: number, end: number, kinds: number): Field =>
+  isOrdinary(requestLetters, text, start, end, kinds) ? Field.Pass : requestField(text.slice(start, end))
+
 const responseNames = new Map<string, Field>([
   ["content-length", Field.ContentLength],
   ["transfer-encoding", Field.TransferEncoding],
@@ -98,6 +124,12 @@ export const responseField = (name: string): Field => {
   rememberedResponse.set(name, field)
   return field
 }
+
+const responseLetters = firstLetters(responseNames.keys(), [])
+
+/** As `responseField`, of a scanned line. */
+export const responseFieldAt = (text: string, start: number, end: number, kinds: number): Field =>
+  isOrdinary(responseLetters, text, start, end, kinds) ? Field.Pass : responseField(text.slice(start, end))
 
 /** RFC 9110 §6.5.1: fields that a trailer section must not carry are those for framing, routing, authentication, and those that say how to read the body. */
 const notInTrailers = new Set([

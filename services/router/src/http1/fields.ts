@@ -12,9 +12,9 @@ export const maxHeadBytes = 32 * 1024
 /** A head of more field lines than this is answered with 431. */
 export const maxFieldLines = 1000
 
-/** Numbers kept for each line: start, end of name, start of value, end of value, start of the next line. */
-export const stride = 5
-/** The lines of the last `scanFields` call; valid until the next one. */
+/** Numbers kept for each line: start, end of name, start of value, end of value, start of the next line, kinds of token bytes in the name. */
+export const stride = 6
+/** The lines of the last scan; valid until the next one. */
 export const lines = new Int32Array(stride * (maxFieldLines + 1))
 
 // RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB only; §5.5: CR, LF and NUL are dangerous and must not pass; RFC 9112 §2.2: a bare CR or LF is no line end.
@@ -38,6 +38,17 @@ export const findForeignByte = (text: string): Refusal | undefined => {
   if (isNul(text, at)) return refuse(400, "nul-byte")
   const code = text.charCodeAt(at)
   return refuse(400, code === 10 ? "bare-lf" : code === 13 ? "bare-cr" : "control-byte")
+}
+
+/** The `tokenByte` kinds in a name, added up as bits; 0 when it is no token. */
+const kindsOf = (text: string, start: number, end: number): number => {
+  let kinds = 0
+  for (let at = start; at < end; at++) {
+    const kind = tokenByte[text.charCodeAt(at)]!
+    if (kind === 0) return 0
+    kinds |= kind
+  }
+  return kinds
 }
 
 export interface ScanOptions {
@@ -65,7 +76,8 @@ export const scanFields = (text: string, start: number, options: ScanOptions): n
     if (colon === at) return refuse(400, "empty-field-name")
     let nameEnd = colon
     if (options.trimBeforeColon) while (nameEnd > at && isSpace(text.charCodeAt(nameEnd - 1))) nameEnd--
-    if (!isToken(text, at, nameEnd)) return refuse(400, isSpace(text.charCodeAt(colon - 1)) ? "space-before-colon" : "field-name")
+    const kinds = kindsOf(text, at, nameEnd)
+    if (kinds === 0) return refuse(400, isSpace(text.charCodeAt(colon - 1)) ? "space-before-colon" : "field-name")
     let valueStart = colon + 1
     let valueEnd = end
     while (valueStart < valueEnd && isSpace(text.charCodeAt(valueStart))) valueStart++
@@ -76,9 +88,23 @@ export const scanFields = (text: string, start: number, options: ScanOptions): n
     lines[slot + 2] = valueStart
     lines[slot + 3] = valueEnd
     lines[slot + 4] = end + 2
+    lines[slot + 5] = kinds
     count++
     at = end + 2
   }
+}
+
+const noOptions: ReadonlyArray<string> = []
+const keepAlive: ReadonlyArray<string> = ["keep-alive"]
+
+/** The options of Connection (RFC 9110 §7.6.1), in lower case. */
+export const readOptions = (value: string): ReadonlyArray<string> => {
+  if (value === "") return noOptions
+  if (value === "keep-alive") return keepAlive
+  return value
+    .toLowerCase()
+    .split(",")
+    .map((option) => option.trim())
 }
 
 const lengthDigits = /^[0-9]{1,16}$/

@@ -5,11 +5,11 @@
  * written anew. Built against: request smuggling. Where the RFCs let a recipient repair or refuse, this refuses; a head that passes here is read
  * the same way by nginx and haproxy.
  */
-import { Field, requestField } from "./fieldNames.ts"
-import { findForeignByte, isToken, lines, parseContentLength, scanFields, stride } from "./fields.ts"
-import { canonicalHost } from "./HostNames.ts"
+import { Field, requestFieldAt } from "./fieldNames.ts"
+import { findForeignByte, isToken, lines, parseContentLength, readOptions, scanFields, stride } from "./fields.ts"
+import { type HostAndPort, readHostAndPort } from "./HostNames.ts"
 import { type Refusal, refuse } from "./Refusal.ts"
-import { readAuthority, readTarget } from "./target.ts"
+import { readTarget } from "./target.ts"
 
 export interface RequestHead {
   readonly method: string
@@ -95,7 +95,7 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
   let run = found === 0 ? 0 : lines[0]!
   for (let slot = 0; slot < found * stride; slot += stride) {
     const start = lines[slot]!
-    const field = requestField(text.slice(start, lines[slot + 1]!))
+    const field = requestFieldAt(text, start, lines[slot + 1]!, lines[slot + 5]!)
     if (field === Field.Pass) continue
     const value = text.slice(lines[slot + 2]!, lines[slot + 3]!)
     if (field === Field.Accept) draft.accept = draft.accept === "" ? value : `${draft.accept},${value}`
@@ -135,49 +135,56 @@ const readFraming = (draft: Draft, minor: number): { chunked: boolean; length: n
   return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(400, "transfer-encoding")
 }
 
-/** RFC 9112 §3: method SP target SP version, one space each, nothing else. */
-const readRequestLine = (text: string, end: number): RegExpExecArray | Refusal => {
+interface RequestLine {
+  readonly method: string
+  readonly target: string
+  readonly minor: string
+}
+
+/** RFC 9112 §3: method SP target SP version, one space each, nothing else. `end`: of the line. */
+const splitLine = (text: string, end: number): RequestLine | Refusal => {
+  const [first, last] = [text.indexOf(" "), end - 9]
+  const plain = first > 0 && first + 1 < last && text.startsWith(" HTTP/1.", last) && text.indexOf(" ", first + 1) === last
+  const minor = text.charAt(end - 1)
+  if (plain && (minor === "1" || minor === "0")) return { method: text.slice(0, first), target: text.slice(first + 1, last), minor }
   const parts = requestLine.exec(text.slice(0, end))
   if (parts === null) return refuse(400, "request-line")
-  if (parts[3] !== "1") return refuse(505, "http-version")
-  if (!isToken(parts[1]!, 0, parts[1]!.length)) return refuse(400, "method")
-  if (!method.test(parts[1]!)) return refuse(501, "method-unknown")
-  if (parts[1] === "CONNECT" || parts[1] === "TRACE") return refuse(405, "method-refused")
-  return parts
+  return parts[3] === "1" ? { method: parts[1]!, target: parts[2]!, minor: parts[4]! } : refuse(505, "http-version")
 }
 
-const readHost = (draft: Draft, authority: string): { host: string; port: string } | Refusal => {
+const readRequestLine = (text: string, end: number): RequestLine | Refusal => {
+  const line = splitLine(text, end)
+  if ("refused" in line) return line
+  if (!isToken(line.method, 0, line.method.length)) return refuse(400, "method")
+  if (!method.test(line.method)) return refuse(501, "method-unknown")
+  if (line.method === "CONNECT" || line.method === "TRACE") return refuse(405, "method-refused")
+  return line
+}
+
+const readHost = (draft: Draft, authority: string): HostAndPort | Refusal => {
   if (draft.host === undefined) return refuse(400, "host-missing")
-  const parts = readAuthority(draft.host)
-  const host = parts === undefined ? "" : canonicalHost(parts.name)
-  if (parts === undefined || host === "") return refuse(400, "host")
-  if (authority === "") return { host, port: parts.port }
-  const other = readAuthority(authority)
-  if (other === undefined || canonicalHost(other.name) !== host || other.port !== parts.port) return refuse(400, "target-host-differs")
-  return { host, port: parts.port }
+  const host = readHostAndPort(draft.host)
+  if (host === undefined) return refuse(400, "host")
+  if (authority === "") return host
+  const other = readHostAndPort(authority)
+  return other !== undefined && other.host === host.host && other.port === host.port ? host : refuse(400, "target-host-differs")
 }
 
-const finish = (line: RegExpExecArray, draft: Draft): RequestHead | Refusal => {
-  const minor = line[4] === "0" ? 0 : 1
-  const target = readTarget(line[1]!, line[2]!)
+const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
+  const minor = line.minor === "0" ? 0 : 1
+  const target = readTarget(line.method, line.target)
   if ("refused" in target) return target
   const host = readHost(draft, target.authority)
   if ("refused" in host) return host
   const framing = readFraming(draft, minor)
   if ("refused" in framing) return framing
   if (draft.expect !== "" && (draft.expect !== "100-continue" || minor === 0)) return refuse(417, "expectation")
-  const options =
-    draft.connection === ""
-      ? []
-      : draft.connection
-          .toLowerCase()
-          .split(",")
-          .map((option) => option.trim())
+  const options = readOptions(draft.connection)
   if (options.some((option) => !hopOptions.has(option) && !isToken(option, 0, option.length))) return refuse(400, "connection-option")
   const kept = options.some((option) => !hopOptions.has(option)) ? withoutNamed(draft.kept, options) : draft.kept
   const hasBody = framing.chunked || framing.length > 0
   return {
-    method: line[1]!,
+    method: line.method,
     target: target.target,
     minor,
     host: host.host,
@@ -187,7 +194,8 @@ const finish = (line: RegExpExecArray, draft: Draft): RequestHead | Refusal => {
     length: framing.length,
     close: minor === 0 || options.includes("close"),
     expectContinue: draft.expect !== "" && hasBody,
-    websocket: minor === 1 && line[1] === "GET" && !hasBody && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
+    websocket:
+      minor === 1 && line.method === "GET" && !hasBody && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     accept: draft.accept,
     hops: draft.hops
   }
@@ -195,15 +203,16 @@ const finish = (line: RegExpExecArray, draft: Draft): RequestHead | Refusal => {
 
 /**
  * Reads a whole head: `text` has one code unit per byte (latin1), starts at the request line and ends with the empty line's CRLF.
- * A refusal's status is what the client is answered; the connection is closed after it.
+ * A refusal's status is what the client is answered; the connection is closed after it. `scanned`: how many field lines a `HeadScan` of the same
+ * bytes found just now; -1 when there was none.
  */
-export const readRequestHead = (text: string): RequestHead | Refusal => {
-  const foreign = findForeignByte(text)
+export const readRequestHead = (text: string, scanned = -1): RequestHead | Refusal => {
+  const foreign = scanned < 0 ? findForeignByte(text) : undefined
   if (foreign !== undefined) return foreign
   const end = text.indexOf("\r\n")
   const line = readRequestLine(text, end)
   if ("refused" in line) return line
-  const found = scanFields(text, end + 2, noScan)
+  const found = scanned < 0 ? scanFields(text, end + 2, noScan) : scanned
   if (typeof found !== "number") return found
   const draft: Draft = {
     host: undefined,

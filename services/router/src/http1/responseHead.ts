@@ -4,8 +4,8 @@
  * Owns: the verdict on it, how the body is delimited, which lines may be passed on. Leaves to the client's side: writing it in its own framing.
  * Built against: an origin whose framing is ambiguous, which could slip a second response into another client's hands.
  */
-import { Field, responseField } from "./fieldNames.ts"
-import { findForeignByte, lines, parseContentLength, scanFields, stride } from "./fields.ts"
+import { Field, responseFieldAt } from "./fieldNames.ts"
+import { findForeignByte, lines, parseContentLength, readOptions, scanFields, stride } from "./fields.ts"
 import { type Refusal, refuse } from "./Refusal.ts"
 
 export interface ResponseHead {
@@ -70,7 +70,7 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
   for (let slot = 0; slot < found * stride; slot += stride) {
     const start = lines[slot]!
     const nameEnd = lines[slot + 1]!
-    const field = responseField(text.slice(start, nameEnd))
+    const field = responseFieldAt(text, start, nameEnd, lines[slot + 5]!)
     if (field === Field.Pass) {
       if (text.charCodeAt(nameEnd) === 58) continue
       cut(nameEnd, text.indexOf(":", nameEnd))
@@ -106,27 +106,25 @@ const readFraming = (draft: Draft, minor: string): { chunked: boolean; length: n
   return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(502, "origin-transfer-encoding")
 }
 
+const ok: ReadonlyArray<string> = ["", "1", "200", "OK"]
+const readStatusLine = (text: string, end: number): ReadonlyArray<string | undefined> | null =>
+  end === 15 && text.startsWith("HTTP/1.1 200 OK") ? ok : statusLine.exec(text.slice(0, end))
+
 /** Reads a whole head, as `readRequestHead` does. Refusals have status 502. */
-export const readResponseHead = (text: string): ResponseHead | Refusal => {
-  const foreign = findForeignByte(text)
+export const readResponseHead = (text: string, scanned = -1): ResponseHead | Refusal => {
+  const foreign = scanned < 0 ? findForeignByte(text) : undefined
   if (foreign !== undefined) return refuse(502, `origin-${foreign.code}`)
   const end = text.indexOf("\r\n")
-  const line = statusLine.exec(text.slice(0, end))
+  const line = readStatusLine(text, end)
   if (line === null) return refuse(502, "origin-status-line")
-  const found = scanFields(text, end + 2, trimming)
+  const found = scanned < 0 ? scanFields(text, end + 2, trimming) : scanned
   if (typeof found !== "number") return refuse(502, `origin-${found.code}`)
   const draft: Draft = { length: undefined, encoding: undefined, connection: "", upgrade: "", keepAlive: "", kept: "" }
   const refusal = takeLines(text, found, draft)
   if (refusal !== undefined) return refusal
   const framing = readFraming(draft, line[1]!)
   if ("refused" in framing) return framing
-  const options =
-    draft.connection === ""
-      ? []
-      : draft.connection
-          .toLowerCase()
-          .split(",")
-          .map((option) => option.trim())
+  const options = readOptions(draft.connection)
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
   return {
     status: Number(line[2]),

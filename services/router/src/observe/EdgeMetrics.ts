@@ -32,7 +32,8 @@ export interface Sample {
 export class EdgeMetrics implements Observer {
   inFlight = 0
   onRecord: (record: RequestRecord) => void = () => {}
-  private readonly requests = new Map<string, number>()
+  /** By protocol, then by class of status; 0: none. */
+  private readonly requests = new Map<string, Float64Array>()
   private readonly codes = new Map<string, number>()
   private readonly connections = new Map<string, number>()
   private readonly buckets = new Float64Array(latencyBounds.length + 1)
@@ -60,8 +61,8 @@ export class EdgeMetrics implements Observer {
 
   requestDone(record: RequestRecord): void {
     this.inFlight--
-    const key = `${record.protocol} ${record.status === 0 ? "none" : `${Math.floor(record.status / 100)}xx`}`
-    this.requests.set(key, (this.requests.get(key) ?? 0) + 1)
+    const requests = this.requests.get(record.protocol) ?? new Float64Array(6)
+    if (requests[Math.floor(record.status / 100)]!++ === 0) this.requests.set(record.protocol, requests)
     if (record.code !== "") this.countCode(record.code)
     const seconds = record.millis / 1000
     let at = 0
@@ -101,10 +102,11 @@ export class EdgeMetrics implements Observer {
   samples(): Array<Sample> {
     const each = (kind: Omit<Sample, "labels" | "value">, label: string, values: ReadonlyMap<string, number>): Array<Sample> =>
       [...values].map(([key, value]) => ({ ...kind, labels: { [label]: key }, value }))
-    const requests = [...this.requests].map(([key, value]) => {
-      const [protocol, status] = key.split(" ") as [string, string]
-      return { ...family.requests, labels: { protocol, status }, value }
-    })
+    const requests = [...this.requests].flatMap(([protocol, counts]) =>
+      [...counts].flatMap((value, at) =>
+        value === 0 ? [] : [{ ...family.requests, labels: { protocol, status: at === 0 ? "none" : `${at}xx` }, value }]
+      )
+    )
     return [
       ...requests,
       ...each(family.answers, "code", this.codes),

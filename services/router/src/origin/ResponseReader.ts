@@ -9,12 +9,14 @@ import { ChunkedReader } from "../http1/ChunkedReader.ts"
 import { maxHeadBytes } from "../http1/fields.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
 import { type ResponseHead, readResponseHead } from "../http1/responseHead.ts"
+import { HeadScan } from "../http1/scanHead.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
 /** More interim responses than this are a flood. */
 const maxInterim = 16
 const endOfHead = Buffer.from("\r\n\r\n")
 const nothing = Buffer.alloc(0)
+const scan = new HeadScan()
 
 export type ReadState = "head" | "body" | "done" | "upgraded"
 
@@ -57,22 +59,23 @@ export class ResponseReader {
     let bytes = segment
     while (this.state === "head") {
       const joined = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes])
-      const end = joined.indexOf(endOfHead)
-      if (end < 0 || end + 4 > maxHeadBytes) {
+      const plain = scan.read(joined)
+      const end = plain ? scan.length : joined.indexOf(endOfHead) + 4
+      if (end < 4 || end > maxHeadBytes) {
         if (joined.length >= maxHeadBytes) return refuse(502, "origin-head-too-large")
-        this.held = joined === segment ? Buffer.from(segment) : joined // what came is valid in this turn only
+        this.held = joined === bytes ? Buffer.from(bytes) : joined // what came is valid in this turn only
         return undefined
       }
       this.held = nothing
-      bytes = joined.subarray(end + 4)
-      const refusal = this.takeHead(joined.toString("latin1", 0, end + 4))
+      bytes = joined.subarray(end)
+      const refusal = this.takeHead(joined.toString("latin1", 0, end), plain ? scan.found : -1)
       if (refusal !== undefined) return refusal
     }
     return this.takeBody(bytes)
   }
 
-  private takeHead(text: string): Refusal | undefined {
-    const head = readResponseHead(text)
+  private takeHead(text: string, scanned: number): Refusal | undefined {
+    const head = readResponseHead(text, scanned)
     if (isRefusal(head)) return head
     if (head.status >= 200) return this.begin(head)
     if (head.status === 101) {

@@ -28,7 +28,7 @@ export const judge = (bytes: string, cut: number = bytes.length): Judged | Refus
     at += cut
     text = heads.take()
   } while (text === undefined)
-  const head = typeof text === "string" ? readRequestHead(text) : text
+  const head = typeof text === "string" ? readRequestHead(text, heads.scanned) : text
   if (isRefusal(head)) return head
   return judgeBody(head, heads, all.subarray(at), cut)
 }
