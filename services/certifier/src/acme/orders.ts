@@ -2,7 +2,7 @@
  * Orders, authorizations, challenges and certificates (RFC 8555 §7.4–7.6).
  *
  * Owns: the requests, their schemas, and waiting for a status. Leaves to `AcmeAuthority`: which challenge, where its answer is put.
- * Built against: fixed polling. Waits start at 25 ms, double up to 2 s, and are never shorter than the CA's Retry-After.
+ * Built against: fixed polling. Waits start at 10 ms, double up to 2 s, and are never shorter than the CA's Retry-After.
  */
 import { Clock, Effect, Schema } from "effect"
 import { AcmeError, type Problem, Refused, readProblem } from "./AcmeError.ts"
@@ -119,7 +119,7 @@ export const awaitSettled = Effect.fnUntraced(function* <A>(
 ) {
   const start = yield* Clock.currentTimeMillis
   let last = options.first
-  let wait = 25
+  let wait = 10
   let demanded = options.firstWaitSeconds ?? last?.retryAfterSeconds
   while (last === undefined || !settled(last.value)) {
     const pause = Math.max(wait, (demanded ?? 0) * 1000)
