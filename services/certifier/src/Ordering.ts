@@ -12,7 +12,7 @@ import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Clock, Context, Effect, Layer, Result } from "effect"
 import { Authorities } from "./Authorities.ts"
-import { AcmeError, RateLimited } from "./acme/AcmeError.ts"
+import { AcmeError, isPolicy, RateLimited } from "./acme/AcmeError.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
 import type { Certificate } from "./Certificates.ts"
@@ -136,7 +136,7 @@ const make = Effect.gen(function* () {
       }
       if (outcome.failure._tag !== "AcmeError") return yield* Effect.fail(outcome.failure)
       first ??= outcome.failure
-      if (isPolicy(outcome.failure)) yield* memories.failed(claim.claim_id, authority.directory, wholeOrder, outcome.failure.message)
+      if (isPolicy(outcome.failure.reason)) yield* memories.failed(claim.claim_id, authority.directory, wholeOrder, outcome.failure.message)
       if (!anotherMayHelp(outcome.failure)) return yield* outcome.failure
       yield* Effect.logInfo("this CA does not deliver", { ca: authority.name, error: outcome.failure.message })
     }
@@ -149,7 +149,7 @@ const make = Effect.gen(function* () {
 type Credentials = DnsView["credentials"]
 
 const othersThan = ({ reason }: AcmeError, { choices }: Permitted): ReadonlyArray<Choice> =>
-  reason._tag !== "Refused" || reason.challenge === undefined ? [] : otherWays(reason.challenge, choices)
+  reason._tag !== "Refused" || reason.challenge === undefined || isPolicy(reason) ? [] : otherWays(reason.challenge, choices)
 
 interface CaStory {
   readonly all: ReadonlyArray<CertificateAuthority>
@@ -181,9 +181,5 @@ const pausedUntil = (until: Date, now: number) =>
     })
   })
 
-/** The CA does not issue for this name, whatever the proof. */
-const isPolicy = ({ reason }: AcmeError): boolean =>
-  reason._tag === "Refused" && ["caa", "rejectedIdentifier", "unsupportedIdentifier"].includes(reason.problem.type)
-
 /** A CA that is away, at its limit or unwilling says nothing about the next; a name that answers wrongly does. */
-const anotherMayHelp = (error: AcmeError): boolean => error.reason._tag !== "Refused" || isPolicy(error)
+const anotherMayHelp = (error: AcmeError): boolean => error.reason._tag !== "Refused" || isPolicy(error.reason)

@@ -4,14 +4,14 @@
  * Owns: the sentences shown as `certificate.last_error` and in `ssl.failed`. Leaves the CA's own words at the end, for whoever must dig.
  * Built against: "urn:ietf:params:acme:error:unauthorized" in front of somebody who owns a flower shop.
  */
-import type { AcmeError, AcmeReason } from "./acme/AcmeError.ts"
+import { type AcmeError, type AcmeReason, isPolicy } from "./acme/AcmeError.ts"
 import type { PreflightFailed } from "./Preflight.ts"
 import type { FailureKind } from "./retryLadder.ts"
 
-/** Problem types of RFC 8555 §6.7 that an issuance can meet; `{host}` is the hostname. */
+/** Problem types of RFC 8555 §6.7 that an issuance can meet; `{host}` is the hostname, `{port}` where the CA knocked. */
 const advice: Readonly<Record<string, string>> = {
   connection:
-    "The certificate authority could not reach {host}. Check that its DNS records are exactly as shown, that no AAAA record points elsewhere, and that no firewall or CDN blocks port 80.",
+    "The certificate authority could not reach {host}. Check that its DNS records are exactly as shown, that no AAAA record points elsewhere, and that no firewall or CDN blocks {port}.",
   dns: "The certificate authority could not look up {host}. Check that the name exists, and that DNSSEC, if the domain uses it, is not broken.",
   unauthorized:
     "{host} answered the certificate authority from somewhere else. Remove other A, AAAA or CNAME records of this name, and turn off a proxy or redirect in front of it.",
@@ -39,7 +39,9 @@ export const explainFailure = (hostname: string, reason: AcmeReason): string => 
   switch (reason._tag) {
     case "Refused": {
       const { type, detail } = reason.problem
-      const sentence = (dnsAdvice[reason.challenge ?? ""] ?? advice[type] ?? generic).replaceAll("{host}", hostname)
+      const port = reason.challenge === "tls-alpn-01" ? "port 443" : "port 80"
+      const said = (isPolicy(reason) ? undefined : dnsAdvice[reason.challenge ?? ""]) ?? advice[type] ?? generic
+      const sentence = said.replaceAll("{host}", hostname).replaceAll("{port}", port)
       return `${sentence} (${type}: ${detail.slice(0, 300)})`
     }
     case "NotPlaced":

@@ -43,6 +43,10 @@ export class NotPlaced extends Schema.TaggedClass<NotPlaced>()("NotPlaced", { de
 
 export type AcmeReason = Unavailable | RateLimited | AccountUnknown | Gone | Refused | NotPlaced
 
+/** The CA does not issue for this name, whatever the proof. */
+export const isPolicy = (reason: AcmeReason): boolean =>
+  reason._tag === "Refused" && ["caa", "rejectedIdentifier", "unsupportedIdentifier"].includes(reason.problem.type)
+
 export class AcmeError extends Schema.TaggedError<AcmeError>()("AcmeError", {
   operation: Schema.String,
   reason: Schema.Union([Unavailable, RateLimited, AccountUnknown, Gone, Refused, NotPlaced])

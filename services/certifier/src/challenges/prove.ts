@@ -7,7 +7,7 @@
  * both tell the CA (one was stopped past its lease) of whom the second takes the CA's refusal for the end.
  */
 import { Effect, Result } from "effect"
-import { AcmeError, Unavailable } from "../acme/AcmeError.ts"
+import { AcmeError, isPolicy, Unavailable } from "../acme/AcmeError.ts"
 import type { AcmeSession } from "../acme/AcmeSession.ts"
 import type { Account } from "../acme/accounts.ts"
 import { keyAuthorization } from "../acme/jws.ts"
@@ -102,8 +102,9 @@ const refused = Effect.fnUntraced(function* (
   yield* Effect.ignore(budgets.countFailure(directory, settled.identifier.value))
   const problem = orders.problemOf(settled)
   if (!wasInPlace) return yield* edgesFailed(problem.detail)
-  yield* proof.ended(`${problem.type}: ${problem.detail}`)
-  return yield* orders.refusal("authorization", problem, proof.method)
+  const error = orders.refusal("authorization", problem, proof.method)
+  if (!isPolicy(error.reason)) yield* proof.ended(`${problem.type}: ${problem.detail}`)
+  return yield* error
 })
 
 /** An edge was late or died: nobody's fault outside, but it counted against the name at the CA, so not at once again. */
