@@ -23,7 +23,7 @@ import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
 import { RequestTraces } from "./observe/RequestTraces.ts"
 import { Applications } from "./policy/Applications.ts"
-import { ApplicationsFile } from "./policy/ApplicationsFile.ts"
+import { ApplicationsFile, applicationGauges } from "./policy/ApplicationsFile.ts"
 import { followApplications } from "./policy/followApplications.ts"
 import { Router } from "./Router.ts"
 import * as settings from "./RouterConfig.ts"
@@ -62,7 +62,7 @@ const openSnapshot = (registry: Registry) =>
 const openApplications = (applications: Applications) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
-    if (Option.isNone(folder)) return
+    if (Option.isNone(folder)) return undefined
     const file = yield* Effect.acquireRelease(
       Effect.try({
         try: () => new ApplicationsFile(folder.value, applications),
@@ -71,6 +71,7 @@ const openApplications = (applications: Applications) =>
       (file) => Effect.promise(() => file.close())
     )
     yield* Effect.logInfo("applications read from the snapshot", { applications: file.load() })
+    return file
   })
 
 /** One `ensure` per claim and minute, whatever number of handshakes asks. */
@@ -155,10 +156,10 @@ const catchUpSeconds = 10
  * Beside a process that serves (`CD_EDGE_REUSE_PORT`) the kernel hands the new one its part of the connections as soon as it listens: it must know
  * all names by then (E14). Alone, it serves by its snapshot at once; with NATS gone, both do.
  */
-const catchUp = (registry: Registry) =>
+const catchUp = (registry: Registry, applications: Applications) =>
   Effect.gen(function* () {
     if (!(yield* settings.ReusePort)) return
-    const wait = Effect.suspend(() => (registry.current ? Effect.void : Effect.fail("behind"))).pipe(
+    const wait = Effect.suspend(() => (registry.current && applications.current ? Effect.void : Effect.fail("behind"))).pipe(
       Effect.retry(Schedule.spaced("10 millis")),
       Effect.timeoutOption(`${catchUpSeconds} seconds`)
     )
@@ -184,8 +185,9 @@ export const layer = Layer.effectDiscard(
     const wanted = yield* Queue.dropping<HostnameEntry>(1024)
     const applications = new Applications()
     yield* openSnapshot(registry)
-    yield* openApplications(applications)
+    const file = yield* openApplications(applications)
     const router = yield* makeRouter(registry, applications, wanted)
+    router.metrics.add(...applicationGauges(applications, file))
     const edgeId = yield* settings.EdgeId
     const traffic = yield* startTraffic(router.metrics)
     const observed = router.metrics.onRecord
@@ -196,7 +198,7 @@ export const layer = Layer.effectDiscard(
     yield* Effect.forkScoped(controlPlane(registry, router, wanted, traffic, edgeId))
     yield* sealAtEnd(traffic)
     yield* Effect.forkScoped(publishMetrics(router.metrics))
-    yield* catchUp(registry)
+    yield* catchUp(registry, applications)
     // Last, so that the drain comes first: what changes while requests finish is still followed.
     yield* listen(router)
     const readiness = yield* Readiness

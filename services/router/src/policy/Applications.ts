@@ -29,6 +29,8 @@ const setsNothing = ({ flags, error_page }: ApplicationEntry): boolean => error_
 export class Applications {
   /** Something was learned that a restart should know. */
   onChange: () => void = () => {}
+  /** The bucket was read once. */
+  current = false
   private readonly known = new Map<string, Known>()
   private readonly strangers = new WeakMap<Flags, Policy>()
 

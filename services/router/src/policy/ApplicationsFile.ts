@@ -9,6 +9,7 @@ import { open, rename } from "node:fs/promises"
 import { join } from "node:path"
 import { ApplicationEntry } from "@connect-domain/messages/buckets.ts"
 import { Result, Schema } from "effect"
+import type { Gauge } from "../observe/EdgeMetrics.ts"
 import type { Applications } from "./Applications.ts"
 
 const delayMillis = 200
@@ -80,6 +81,14 @@ export class ApplicationsFile {
     if (due) await this.write()
   }
 }
+
+const gauge = (name: string, help: string, read: () => number): Gauge => ({ name, help, type: "gauge", read })
+
+/** For the metrics page. `file`: none without a folder for it. */
+export const applicationGauges = (applications: Applications, file: ApplicationsFile | undefined): ReadonlyArray<Gauge> => [
+  gauge("edge_applications", "Applications that are known.", () => applications.size),
+  gauge("edge_applications_unsaved", "1 while they can't be written to the disk.", () => Number(file?.problem !== undefined))
+]
 
 const parseLine = (line: string): ApplicationEntry | undefined => {
   if (line === "") return undefined

@@ -50,6 +50,7 @@ describe("applications", () => {
       yield* writer.put("one", entry("one", { flags: { maintenance: { retry_after: 5 } } }))
       yield* writer.put("two", entry("two"))
       yield* eventually(() => assert.strictEqual(applications.size, 2))
+      assert.isTrue(applications.current)
       const hostname = hostnameEntry("a.test", { application_id: "one" })
       assert.deepStrictEqual(applications.policyOf(hostname).maintenance, { retry_after: 5 })
       yield* writer.delete("two")

@@ -15,6 +15,7 @@ export const followApplications = (applications: Applications) =>
     kv.bucket(bucket).watch.pipe(
       Stream.runForEach((event) =>
         Effect.sync(() => {
+          if (event.type === "complete") applications.current = true
           if (event.type !== "entry") return
           if (event.value === undefined) applications.delete(event.key)
           else applications.put(event.value)
