@@ -49,6 +49,8 @@ export interface RouterOptions {
   readonly resolveOrigin?: Resolve
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>
+  /** For a whole handshake; default 10 s. */
+  readonly handshakeMillis?: number
   readonly pool?: Partial<PoolLimits>
   /** Rates, shares and shedding; default: none. */
   readonly gate?: GateSettings
@@ -95,6 +97,7 @@ export class Router {
     const deadlines = this.deadlines
     this.contexts = new Contexts(options.vault, options.contextBytes ?? 512 * mebibyte)
     this.serverNames = new ServerNames({ table: registry, contexts: this.contexts, ensure: options.ensure ?? (() => {}) })
+    registry.onCertificateGone = (id) => this.contexts.forget(id)
     registry.onCertificateChange = (hostname) => this.serverNames.changed(hostname)
     const connect = connectOrigin(options.policy, {
       timeoutMillis: options.connectMillis ?? 5000,
@@ -118,7 +121,8 @@ export class Router {
     }
     this.listeners = new Listeners({
       challenges: new AlpnChallenges(registry, options.vault),
-      ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort, handshakeMillis },
+      ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort },
+      handshakeMillis: options.handshakeMillis ?? handshakeMillis,
       maxConnections: options.maxConnections ?? 20_000,
       http2: options.http2 ?? "own",
       clients: new ClientCounts(options.perClient ?? 1000),
@@ -178,6 +182,7 @@ export class Router {
     this.edge.draining = true
     this.serverNames.close()
     await this.listeners.drain(millis)
+    this.contexts.close()
     this.pool.close()
     this.gate.load.stop()
     this.deadlines.stop()

@@ -5,8 +5,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls"
 import { parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "./testing/RawOrigin.ts"
-import { readAll, readUntil, sendRaw, TestEdge, testRing } from "./testing/TestEdge.ts"
-import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
+import { readAll, readUntil, sendRaw, TestEdge } from "./testing/TestEdge.ts"
 
 let edge: TestEdge
 let origin: RawOrigin
@@ -217,35 +216,6 @@ describe("E7: PROXY protocol, E8: connections per client", () => {
     again.destroy()
     two.destroy()
     await small.stop()
-  })
-})
-
-describe("E13: session tickets", () => {
-  it("resume on every edge with the same keys, and no longer after a rotation", async () => {
-    const now = Date.now()
-    const edges = [await TestEdge.start(), await TestEdge.start()]
-    for (const each of edges) each.router.contexts.rotate(ticketKeysAt(testRing, now))
-    for (const each of edges) await each.add("shop.example.org", origin.url)
-    const visit = (target: TestEdge, session?: Buffer) =>
-      new Promise<{ reused: boolean; session: Buffer | undefined }>((resolve, reject) => {
-        let kept: Buffer | undefined
-        const options = { host: "127.0.0.1", port: target.https, servername: "shop.example.org", rejectUnauthorized: false }
-        const socket = connectTls({ ...options, ...(session === undefined ? {} : { session }) }, () => {
-          const reused = socket.isSessionReused()
-          void readAll(socket).then(() => resolve({ reused, session: kept }))
-          socket.write(request("shop.example.org"))
-        })
-        socket.on("session", (ticket) => {
-          kept = ticket
-        })
-        socket.on("error", reject)
-      })
-    const first = await visit(edges[0]!)
-    expect(first.reused).toBe(false)
-    expect((await visit(edges[1]!, first.session)).reused).toBe(true)
-    edges[1]!.router.contexts.rotate(ticketKeysAt(testRing, now + ticketPeriodMillis))
-    expect((await visit(edges[1]!, first.session)).reused).toBe(false)
-    for (const each of edges) await each.stop()
   })
 })
 

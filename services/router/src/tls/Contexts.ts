@@ -1,74 +1,144 @@
 /**
  * The secure contexts of hot certificates.
  *
- * Owns: making a context from a sealed certificate when it is first wanted, and letting the coldest go by a byte budget. Leaves to the registry:
- * which certificate a name has. Built against: a restart with 100,000 names (E15): nothing is made before a handshake asks, a context costs about
- * a millisecond and 46 KiB, and the private key is open only while it is made.
+ * Owns: making a context from a sealed certificate when it is first wanted, once however many want it, and letting the coldest go by a byte budget;
+ * which ticket keys a handshake needs. Leaves to the registry: which certificate a name has; to `FairTurns.ts`: whose context is made next. Built
+ * against: a restart with 100,000 names (E15): nothing is made before a handshake asks, a context costs about a millisecond and 46 KiB, and the
+ * private key is open only while it is made; and against a rotation of the ticket keys that makes every context anew at once (E13): until the new
+ * one is there, the old one serves, whose tickets stay good for another period.
  */
 import { createHash, randomBytes } from "node:crypto"
 import { createSecureContext, type SecureContext } from "node:tls"
 import type { CertificateEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
 import { Result } from "effect"
+import { FairTurns } from "./FairTurns.ts"
 import { posture } from "./posture.ts"
+import { type TicketKeys, ticketName } from "./ticketKeys.ts"
 
 /** Measured on Node 24: 29 to 46 KiB for each context. */
 export const contextBytes = 46 * 1024
 
+type Done = (context: SecureContext | undefined) => void
+
+export interface Wanted {
+  readonly certificate: CertificateEntry
+  /** Whose turn it is to have a context made. */
+  readonly tenant: string
+  /** The name of the keys that the client's ticket is sealed under; "" when it has none. */
+  readonly ticket: string
+}
+
 export class Contexts {
   made = 0
   failed = 0
+  readonly turns = new FairTurns()
   private readonly vault: Vault
   private readonly max: number
-  private ticketKeys: Buffer = randomBytes(48)
-  /** In order of use: the first is the coldest. */
+  /** Ticket keys by name: those that tickets are sealed under now, and those that are accepted. */
+  private keys = new Map<string, Buffer>()
+  private current = ""
+  /** By name of ticket keys and certificate id, in order of use: the first is the coldest. */
   private readonly contexts = new Map<string, SecureContext>()
+  private readonly flights = new Map<string, Array<Done>>()
 
   constructor(vault: Vault, budgetBytes: number) {
     this.vault = vault
     this.max = Math.max(1, Math.floor(budgetBytes / contextBytes))
+    this.rotate({ current: randomBytes(48), accepted: [] })
   }
 
-  /**
-   * From now on sessions are sealed under these 48 bytes (E13). Contexts are made anew when they are next wanted: what was sealed under the old
-   * keys is answered with a full handshake.
-   */
-  rotate(ticketKeys: Buffer): void {
-    this.ticketKeys = ticketKeys
-    this.contexts.clear()
+  /** From now on sessions are sealed under other keys (E13). What was sealed under accepted ones still resumes. */
+  rotate({ current, accepted }: TicketKeys): void {
+    this.current = ticketName(current)
+    this.keys = new Map([current, ...accepted].map((keys) => [ticketName(keys), keys]))
+    for (const key of this.contexts.keys()) if (!this.keys.has(key.slice(0, this.current.length))) this.contexts.delete(key)
   }
 
   get size(): number {
     return this.contexts.size
   }
 
-  /** The context of a certificate; undefined when its key does not open or the certificate is broken. */
-  get(certificate: CertificateEntry): SecureContext | undefined {
-    const id = certificate.certificate_id
-    const known = this.contexts.get(id)
+  /** `done` gets undefined when the key does not open, the certificate is broken, or too many wait; perhaps turns of the loop later. */
+  find({ certificate, tenant, ticket }: Wanted, done: Done): void {
+    const { current } = this
+    const name = ticket !== "" && this.keys.has(ticket) ? ticket : current
+    const known = this.touch(name, certificate.certificate_id)
     if (known !== undefined) {
-      this.contexts.delete(id)
-      this.contexts.set(id, known)
-      return known
+      done(known)
+      return
     }
-    const context = this.make(certificate)
-    if (context === undefined) return undefined
-    if (this.contexts.size >= this.max) this.contexts.delete(this.contexts.keys().next().value!)
-    this.contexts.set(id, context)
-    return context
+    const former = name === current ? this.former(certificate.certificate_id) : undefined
+    if (former === undefined) this.join(name, certificate, tenant, done)
+    else {
+      done(former)
+      this.join(name, certificate, tenant, () => {})
+    }
   }
 
-  private make(certificate: CertificateEntry): SecureContext | undefined {
+  private touch(name: string, id: string): SecureContext | undefined {
+    const key = name + id
+    const known = this.contexts.get(key)
+    if (known === undefined) return undefined
+    this.contexts.delete(key)
+    this.contexts.set(key, known)
+    return known
+  }
+
+  /** One with ticket keys that are accepted everywhere still. */
+  private former(id: string): SecureContext | undefined {
+    for (const name of this.keys.keys()) {
+      const known = this.contexts.get(name + id)
+      if (known !== undefined) return known
+    }
+    return undefined
+  }
+
+  private join(name: string, certificate: CertificateEntry, tenant: string, done: Done): void {
+    const key = name + certificate.certificate_id
+    const flight = this.flights.get(key)
+    if (flight !== undefined) {
+      flight.push(done)
+      return
+    }
+    this.flights.set(key, [done])
+    const queued = this.turns.run(tenant, () => this.land(key, this.make(certificate, name)))
+    if (!queued) this.land(key, undefined)
+  }
+
+  private land(key: string, context: SecureContext | undefined): void {
+    const waiters = this.flights.get(key) ?? []
+    this.flights.delete(key)
+    if (context !== undefined) {
+      if (this.contexts.size >= this.max) this.contexts.delete(this.contexts.keys().next().value!)
+      this.contexts.set(key, context)
+    }
+    for (const done of waiters) done(context)
+  }
+
+  private make(certificate: CertificateEntry, name: string): SecureContext | undefined {
     const place = { tenant: certificate.claim_id, table: "certificates", column: "key", row: certificate.certificate_id }
     const key = this.vault.openText(certificate.sealed_key, place)
     try {
       if (Result.isFailure(key)) throw key.failure
       this.made++
       const sessionIdContext = createHash("sha256").update(certificate.claim_id).digest("hex").slice(0, 32)
-      return createSecureContext({ ...posture, ticketKeys: this.ticketKeys, sessionIdContext, cert: certificate.chain, key: key.success })
+      // A rotation meanwhile may have ended the keys that were asked for.
+      const ticketKeys = this.keys.get(name) ?? this.keys.get(this.current)!
+      return createSecureContext({ ...posture, ticketKeys, sessionIdContext, cert: certificate.chain, key: key.success })
     } catch {
       this.failed++
       return undefined
     }
+  }
+
+  /** The certificate is gone: so is its key (A13). */
+  forget(id: string): void {
+    for (const name of this.keys.keys()) this.contexts.delete(name + id)
+  }
+
+  close(): void {
+    this.turns.close()
+    for (const key of [...this.flights.keys()]) this.land(key, undefined)
   }
 }

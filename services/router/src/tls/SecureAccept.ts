@@ -72,7 +72,7 @@ export class SecureAccept implements Watched {
     const serverName = canonicalHost(hello.serverName)
     if (isValidation(hello.protocols)) this.validate(serverName)
     else if (!this.options.admit(serverName)) this.refuse(internalError, "shed")
-    else this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context))
+    else this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context), hello.ticket)
   }
 
   /** RFC 8737 §3: the handshake is the whole answer, nothing is read or served on this connection. */

@@ -22,7 +22,7 @@ type Done = (context: SecureContext | undefined) => void
 
 interface Wait {
   readonly hostname: string
-  readonly waiters: Array<Done>
+  readonly waiters: Array<{ readonly ticket: string; readonly done: Done }>
   readonly timer: NodeJS.Timeout
 }
 
@@ -44,8 +44,11 @@ export class ServerNames {
     this.options = options
   }
 
-  /** The context for a canonical name ("": none was sent); `done` gets undefined when the handshake must fail, perhaps seconds later. */
-  find(host: string, done: Done): void {
+  /**
+   * The context for a canonical name ("": none was sent); `done` gets undefined when the handshake must fail, perhaps seconds later. `ticket`: the
+   * name of the keys that the client's session ticket is sealed under.
+   */
+  find(host: string, done: Done, ticket = ""): void {
     const { table } = this.options
     const entry = host === "" ? undefined : table.find(host)
     if (entry === undefined) {
@@ -55,30 +58,31 @@ export class ServerNames {
     }
     const certificate = table.certificateOf(entry)
     if (certificate === undefined) {
-      this.wait(entry, host, done)
+      this.wait(entry, host, { ticket, done })
       return
     }
-    const context = this.options.contexts.get(certificate)
-    this.counts[context === undefined ? "broken" : "served"]++
-    done(context)
+    this.options.contexts.find({ certificate, tenant: entry.tenant_id, ticket }, (context) => {
+      this.counts[context === undefined ? "broken" : "served"]++
+      done(context)
+    })
   }
 
-  private wait(entry: HostnameEntry, host: string, done: Done): void {
+  private wait(entry: HostnameEntry, host: string, waiter: Wait["waiters"][number]): void {
     const claim = entry.claim_id
     const now = performance.now()
     const wait = this.waits.get(claim)
     const refused = (this.refusedUntil.get(claim) ?? 0) > now
     if (refused || this.waits.size >= maxClaims || (wait !== undefined && wait.waiters.length >= maxWaitersPerClaim)) {
       this.counts.without++
-      done(undefined)
+      waiter.done(undefined)
       return
     }
     if (wait !== undefined) {
-      wait.waiters.push(done)
+      wait.waiters.push(waiter)
       return
     }
     const timer = setTimeout(() => this.giveUp(claim), waitMillis)
-    this.waits.set(claim, { hostname: host, waiters: [done], timer })
+    this.waits.set(claim, { hostname: host, waiters: [waiter], timer })
     this.options.ensure(entry)
   }
 
@@ -89,7 +93,7 @@ export class ServerNames {
     if (this.refusedUntil.size >= maxClaims) this.refusedUntil.clear()
     this.refusedUntil.set(claim, performance.now() + refuseMillis)
     this.counts.without += wait.waiters.length
-    for (const done of wait.waiters) done(undefined)
+    for (const { done } of wait.waiters) done(undefined)
   }
 
   /** The name's entry or certificate changed: those who wait for it may go on. */
@@ -104,7 +108,7 @@ export class ServerNames {
     if (wait === undefined) return
     clearTimeout(wait.timer)
     this.waits.delete(entry.claim_id)
-    for (const done of wait.waiters) this.find(wait.hostname, done)
+    for (const { ticket, done } of wait.waiters) this.find(wait.hostname, done, ticket)
   }
 
   /** Lets everybody go who waits. */

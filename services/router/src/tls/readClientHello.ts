@@ -9,6 +9,8 @@ export interface ClientHello {
   /** As sent; "" when there is none. */
   readonly serverName: string
   readonly protocols: ReadonlyArray<string>
+  /** The first 16 bytes of the session ticket, in hexadecimal: the name of the keys that it is sealed under. "" when there is none. */
+  readonly ticket: string
 }
 
 /** `more`: not complete yet. `not-tls`: will never be. */
@@ -21,6 +23,9 @@ const handshakeRecord = 22
 const clientHelloType = 1
 const serverNameExtension = 0
 const alpnExtension = 16
+const sessionTicketExtension = 35
+const preSharedKeyExtension = 41
+const keyNameBytes = 16
 
 /** The handshake message out of its records; `more` or `not-tls`. */
 const joinRecords = (bytes: Buffer): Buffer | "more" | "not-tls" => {
@@ -65,6 +70,8 @@ const readProtocols = (data: Buffer): ReadonlyArray<string> => {
   return protocols
 }
 
+const readKeyName = (ticket: Buffer): string => (ticket.length < keyNameBytes ? "" : ticket.toString("hex", 0, keyNameBytes))
+
 /** Where the extensions begin: behind version, random, session id, cipher suites, compression methods. -1: malformed or none. */
 const extensionsAt = (hello: Buffer): number => {
   let at = 34
@@ -83,16 +90,20 @@ export const readClientHello = (bytes: Buffer): HelloVerdict => {
   if (typeof hello === "string") return hello
   let serverName = ""
   let protocols: ReadonlyArray<string> = []
+  let ticket = ""
   let at = extensionsAt(hello)
   while (at >= 0 && at + 4 <= hello.length) {
     const type = hello.readUInt16BE(at)
     const end = at + 4 + hello.readUInt16BE(at + 2)
     if (end > hello.length) return "not-tls"
     if (type === serverNameExtension) serverName = readServerName(hello.subarray(at + 4, end))
+    else if (type === sessionTicketExtension) ticket = readKeyName(hello.subarray(at + 4, end))
+    // RFC 8446 §4.2.11: a list of identities, each with its length; the first is the one to resume.
+    else if (type === preSharedKeyExtension) ticket = readKeyName(hello.subarray(at + 8, end))
     else if (type === alpnExtension) protocols = readProtocols(hello.subarray(at + 4, end))
     at = end
   }
-  return { serverName, protocols }
+  return { serverName, protocols, ticket }
 }
 
 /** A fatal alert `unrecognized_name` (RFC 6066 §3), before any version was agreed on. */

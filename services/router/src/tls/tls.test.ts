@@ -26,7 +26,7 @@ const record = (bytes: Buffer) => Buffer.concat([Buffer.from([22, 3, 1]), withLe
 
 describe("E5: ClientHello", () => {
   const whole = hello(extension(10, Buffer.alloc(1500)), serverName("Shop.example.org"), alpn("h2", "http/1.1"))
-  const wanted = { serverName: "Shop.example.org", protocols: ["h2", "http/1.1"] }
+  const wanted = { serverName: "Shop.example.org", protocols: ["h2", "http/1.1"], ticket: "" }
 
   it("finds name and protocols, also over several records and in pieces of any size", () => {
     expect(readClientHello(record(whole))).toEqual(wanted)
@@ -37,8 +37,8 @@ describe("E5: ClientHello", () => {
   })
 
   it("has no name where none was sent", () => {
-    expect(readClientHello(record(hello()))).toEqual({ serverName: "", protocols: [] })
-    expect(readClientHello(record(hello(extension(0, Buffer.alloc(2)))))).toEqual({ serverName: "", protocols: [] })
+    expect(readClientHello(record(hello()))).toEqual({ serverName: "", protocols: [], ticket: "" })
+    expect(readClientHello(record(hello(extension(0, Buffer.alloc(2)))))).toEqual({ serverName: "", protocols: [], ticket: "" })
   })
 
   it.each([
