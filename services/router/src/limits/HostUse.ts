@@ -4,6 +4,7 @@
  * Owns: the numbers, and reading the entry's flag `limits`. Leaves to `Gate.ts`: what follows from them. One object for each name that was asked
  * for lately; found by one look into a map for each request.
  */
+import { savedCredit } from "./LoadWatch.ts"
 import { debtAfter, makeRate, type Rate } from "./Rate.ts"
 
 /** The limits of one hostname; absent members limit nothing. */
@@ -71,7 +72,7 @@ export class HostUse {
   /** The tick of `wanted`. */
   tick = 0
   /** Work that is let through while shedding. */
-  credit = 0
+  credit = savedCredit
   /** Open requests beyond which none comes on top while the process has too many. */
   share = Number.POSITIVE_INFINITY
   private flag: unknown

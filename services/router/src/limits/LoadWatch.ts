@@ -13,6 +13,9 @@ const tickMillis = 50
 const forgetTicks = 600
 /** A full handshake costs about as much as so many requests. */
 const handshakeCost = 20
+/** What a quiet hostname can save up while floods are shed: a visitor's handshake and his first requests. It comes back in a second. */
+export const savedCredit = handshakeCost + 5
+const savedPerTick = (savedCredit * tickMillis) / 1000
 
 export interface LoadLimits {
   readonly lateMillis: number
@@ -28,8 +31,8 @@ export class LoadWatch {
   /** Hostnames for which anything was wanted in this tick. */
   private wanting: Array<HostUse> = []
   private ticks = 1
-  /** What a hostname gets in its first tick while shedding. */
-  private newcomer = Number.POSITIVE_INFINITY
+  /** What everybody gets in a tick while shedding, wanted or not: at most half of it all. */
+  private least = savedPerTick
   private crowded = false
   /** Open requests beyond which only a hostname with none gets one. */
   private readonly ceiling: number
@@ -59,9 +62,10 @@ export class LoadWatch {
   request(use: HostUse): string | undefined {
     if (use.tick !== this.ticks) this.first(use)
     use.wanted++
-    if (this.overload.shedding && use.credit < 1) return "overload"
+    const { shedding } = this.overload
+    if (shedding && use.credit < 1) return "overload"
     if (this.crowded && use.inFlight > 0 && (use.inFlight >= use.share || this.inFlight >= this.ceiling)) return "crowded"
-    use.credit--
+    if (shedding) use.credit--
     use.served++
     return undefined
   }
@@ -69,14 +73,16 @@ export class LoadWatch {
   handshake(use: HostUse): string | undefined {
     if (use.tick !== this.ticks) this.first(use)
     use.wanted += handshakeCost
-    if (this.overload.shedding && use.credit < 1) return "overload-handshake"
-    use.credit -= handshakeCost
+    const { shedding } = this.overload
+    if (shedding && use.credit < 1) return "overload-handshake"
+    if (shedding) use.credit -= handshakeCost
     use.served += handshakeCost
     return undefined
   }
 
   private first(use: HostUse): void {
-    if (use.tick < this.ticks - 1) use.credit = this.newcomer
+    const away = this.ticks - 1 - use.tick
+    if (away > 0) use.credit = Math.min(savedCredit, use.credit + away * this.least)
     use.tick = this.ticks
     use.wanted = 0
     use.served = 0
@@ -108,17 +114,17 @@ export class LoadWatch {
     if (this.ticks % forgetTicks === 0) this.forgetIdle()
   }
 
-  /** Credit for the next tick. A share below one request is saved up; nothing else is. */
+  /** Credit for the next tick. Only a quiet hostname's is saved up, and a share below one request. */
   private deal(capacity: number): void {
     const { wanting } = this
     const levels = fairLevels(
       wanting.map((use) => ({ tenant: use.tenant, want: use.wanted })),
       capacity
     )
-    this.newcomer = Math.max(1, Math.min(...levels, Number.POSITIVE_INFINITY))
+    this.least = Math.min(savedPerTick, capacity / 2 / Math.max(1, wanting.length))
     wanting.forEach((use, at) => {
-      const level = levels[at]!
-      use.credit = Math.min(Math.min(use.credit, 1) + level, Math.max(1, level))
+      const share = Math.max(levels[at]!, this.least)
+      use.credit = Math.min(use.credit + share, Math.max(share, savedCredit))
     })
   }
 

@@ -31,8 +31,8 @@ const leastBusy = 0.4
 const ends = 0.4
 const calmTicks = 20
 const [less, more] = [0.85, 1.05]
-/** Requests per millisecond that are always let through: a bad estimate must be able to recover. */
-const floor = 0.05
+/** Requests per millisecond that are always let through, a small part of what a core does: a bad estimate must be able to recover. */
+const floor = 1
 
 export class Overload {
   shedding = false

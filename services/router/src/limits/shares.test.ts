@@ -36,7 +36,7 @@ describe("E8: fair shares", () => {
   })
 })
 
-const sample = { busy: 1, elapsed: 50, wanted: 1000, served: 1000 }
+const sample = { busy: 1, elapsed: 50, wanted: 1500, served: 1500 }
 
 describe("E8: when to shed", () => {
   it("not for one pause however long, not for lateness that is a neighbour's, not when switched off", () => {
