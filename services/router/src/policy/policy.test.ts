@@ -7,6 +7,7 @@ import { Registry } from "../registry/Registry.ts"
 import { hostnameEntry } from "../testing/TestEdge.ts"
 import { readProxyHeader } from "../tls/proxyProtocol.ts"
 import { Applications } from "./Applications.ts"
+import { decidePolicy } from "./decidePolicy.ts"
 import { contentSecurityPolicy, fillPage, policyAnswer } from "./errorPage.ts"
 import { withHsts } from "./hsts.ts"
 import { joinPath, leavesPrefix } from "./originPath.ts"
@@ -60,6 +61,28 @@ describe("a hostname's policy", () => {
     const policy = new Applications().policyOf(hostnameEntry("a.test", { flags }))
     expect(policy).toEqual({ ...noPolicy, maintenance: { retry_after: 5 } })
   })
+})
+
+it("E17: no flags, however strange, end anything or leave a request without an answer", () => {
+  const value = fc.oneof(fc.jsonValue(), fc.constantFrom("www", "apex", "v1", "v2", "origin", "application", false, true))
+  const names = ["redirect_to", "hsts", "maintenance", "proxy_protocol", "limits", "host_header", "origin", "__proto__", "constructor"]
+  const strange = fc.dictionary(fc.constantFrom(...names, "hostname"), value)
+  const nearly = fc.record({
+    redirect_to: fc.record({ hostname: fc.string(), path: fc.string(), status: fc.constantFrom(301, 308, 200), keep_path: fc.boolean() }),
+    maintenance: fc.record({ retry_after: fc.double() })
+  })
+  const head = { host: "a.test", port: "", target: "/", accept: "" } as RequestHead
+  fc.assert(
+    fc.property(fc.oneof(strange, nearly), fc.oneof(strange, nearly), (own, theirs) => {
+      const applications = new Applications()
+      applications.put(application({ flags: theirs, error_page: "{status}" }))
+      const entry = hostnameEntry("a.test", { flags: own as never })
+      const policy = applications.policyOf(entry)
+      const decided = decidePolicy({ table: new Registry(), applications }, entry, policy, head, "id")
+      if (decided === undefined) expect(policy.maintenance).toBeUndefined()
+      else expect([301, 302, 307, 308, 503]).toContain(decided.answer.status)
+    })
+  )
 })
 
 describe("redirects", () => {
