@@ -24,6 +24,8 @@ const foldBytes = 64 * 1024 * 1024
 const maxWaiting = 64 * 1024 * 1024
 /** After a failure to write. */
 const retryMillis = 5000
+/** How long the sealed key of a certificate that is gone may stand in these files (A13). */
+const forgetMillis = 3_600_000
 
 const journalName = /^journal-(\d{1,15})\.bin$/
 
@@ -41,6 +43,7 @@ export class Snapshot implements RegistryJournal {
   private waitingBytes = 0
   private timer: NodeJS.Timeout | undefined
   private foldTimer: NodeJS.Timeout | undefined
+  private forgetTimer: NodeJS.Timeout | undefined
   private writing: Promise<void> = Promise.resolve()
   private folding: Promise<void> | undefined
   /** What was asked for while one was written: how soon. */
@@ -71,21 +74,24 @@ export class Snapshot implements RegistryJournal {
     const problems: Array<string> = []
     const from = this.loadBase(problems)
     const numbers = this.journals()
-    let replayed = 0
+    let [replayed, gone] = [0, false]
     for (const number of numbers) {
       const path = this.file(`journal-${number}.bin`)
       if (from === undefined || number < from) {
         rmSync(path)
         continue
       }
-      const torn = readJournal(path, (change) => this.registry.restore(change))
+      const torn = readJournal(path, (change) => {
+        gone ||= "certificateGone" in change
+        this.registry.restore(change)
+      })
       if (torn > 0) problems.push(`the last ${torn} bytes of ${path} are no whole change and are passed over`)
       replayed += statSync(path).size
     }
     const lines = from === 1 && hasLines(this.folder) && (await readLines(this.folder, this.registry))
     this.begin(Math.max(from ?? 1, (numbers.at(-1) ?? 0) + 1))
     this.registry.journal = this
-    if (lines || replayed > foldBytes) this.foldSoon(0)
+    if (lines || gone || replayed > foldBytes) this.foldSoon(0)
     return { problems }
   }
 
@@ -122,6 +128,10 @@ export class Snapshot implements RegistryJournal {
   }
   certificateGone(certificateGone: string): void {
     this.put({ certificateGone })
+    this.forgetTimer ??= setTimeout(() => {
+      this.forgetTimer = undefined
+      this.foldSoon(0)
+    }, forgetMillis).unref()
   }
 
   private put(change: RegistryChange): void {
@@ -210,6 +220,7 @@ export class Snapshot implements RegistryJournal {
   async close(): Promise<void> {
     this.ending.abort()
     clearTimeout(this.foldTimer)
+    clearTimeout(this.forgetTimer)
     clearTimeout(this.timer)
     this.timer = undefined
     await this.folding

@@ -18,10 +18,12 @@ export interface HeartbeatOptions {
   readonly version: string
   /** Requests in flight. */
   readonly load: () => number
+  /** NATS took a report: what the edge knows was true a moment ago. */
+  readonly onSent: () => void
 }
 
 /** Runs for ever. */
-export const sendHeartbeats = (registry: Registry, { edgeId, version, load }: HeartbeatOptions) =>
+export const sendHeartbeats = (registry: Registry, { edgeId, version, load, onSent }: HeartbeatOptions) =>
   Effect.gen(function* () {
     const bucket = (yield* Kv).bucket(edges)
     const touched = yield* Latch.make(false)
@@ -51,6 +53,7 @@ export const sendHeartbeats = (registry: Registry, { edgeId, version, load }: He
         },
         { ttlSeconds }
       )
+      onSent()
       yield* Latch.await(touched).pipe(Effect.timeoutOption(beatMillis))
       yield* Effect.sleep(coalesceMillis)
     }).pipe(

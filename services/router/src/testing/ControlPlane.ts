@@ -5,7 +5,7 @@
  * `EdgeProcess.ts` and the tests: the edge. Promises, so that tests and long runs without Effect can use it.
  */
 import { registryKey } from "@connect-domain/domain/Hostname.ts"
-import { certificates, challenges, edges, type HostnameEntry, hostnames } from "@connect-domain/messages/buckets.ts"
+import { type CertificateEntry, certificates, challenges, edges, type HostnameEntry, hostnames } from "@connect-domain/messages/buckets.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
@@ -51,6 +51,13 @@ export class ControlPlane {
       await this.run(Effect.flatMap(Kv, (kv) => kv.bucket(certificates).put(certificate_id, certificate)))
     }
     return { entry, revision: await this.put(entry) }
+  }
+
+  /** What the certifier stored for this entry. */
+  async certificate(entry: HostnameEntry): Promise<CertificateEntry> {
+    const found = await this.run(Effect.flatMap(Kv, (kv) => kv.bucket(certificates).get(entry.certificate_id ?? "")))
+    if (found === undefined) throw new Error(`${entry.hostname} has no certificate`)
+    return found.value
   }
 
   /** The entry as it stands; returns the revision. */
