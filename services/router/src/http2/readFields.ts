@@ -6,10 +6,10 @@
  */
 import { Field, requestField } from "../http1/fieldNames.ts"
 import { isToken, parseContentLength } from "../http1/fields.ts"
-import { canonicalHost } from "../http1/HostNames.ts"
+import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
 import { type Refusal, refuse } from "../http1/Refusal.ts"
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
-import { checkOriginForm, readAuthority } from "../http1/target.ts"
+import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
 const method = /^[A-Z][A-Z_-]{0,31}$/
@@ -18,7 +18,11 @@ const upperCase = /[A-Z]/
 const connectionSpecific = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"])
 
 interface Draft {
-  readonly pseudo: Map<string, string>
+  method: string | undefined
+  scheme: string | undefined
+  authority: string | undefined
+  path: string | undefined
+  protocol: string | undefined
   host: string | undefined
   length: string | undefined
   cookie: string
@@ -28,27 +32,60 @@ interface Draft {
   kept: string
 }
 
-const pseudoNames = new Set([":method", ":scheme", ":authority", ":path", ":protocol"])
+const pseudoNames = {
+  ":method": "method",
+  ":scheme": "scheme",
+  ":authority": "authority",
+  ":path": "path",
+  ":protocol": "protocol"
+} as const
 
 const takePseudo = (name: string, value: string, draft: Draft): Refusal | undefined => {
-  if (!pseudoNames.has(name)) return refuse(400, "pseudo-unknown")
-  if (draft.pseudo.has(name)) return refuse(400, "pseudo-twice")
-  draft.pseudo.set(name, value)
+  if (!Object.hasOwn(pseudoNames, name)) return refuse(400, "pseudo-unknown")
+  const key = pseudoNames[name as keyof typeof pseudoNames]
+  if (draft[key] !== undefined) return refuse(400, "pseudo-twice")
+  draft[key] = value
   return undefined
 }
 
+/** What HTTP/2 adds to the meanings of names: those that it forbids, or writes differently. */
+const Name = { ...Field, UpperCase: 100, NoToken: 101, ConnectionSpecific: 102, Te: 103, Cookie: 104 } as const
+
+const classify = (name: string): number => {
+  if (upperCase.test(name)) return Name.UpperCase
+  if (!isToken(name, 0, name.length)) return Name.NoToken
+  if (connectionSpecific.has(name)) return Name.ConnectionSpecific
+  return name === "te" ? Name.Te : name === "cookie" ? Name.Cookie : requestField(name)
+}
+
+const maxRemembered = 4096
+const remembered = new Map<string, number>()
+
+/** Clients use few names, and HPACK gives the same strings again; the memory is bounded. */
+const meaningOf = (name: string): number => {
+  const known = remembered.get(name)
+  if (known !== undefined) return known
+  const meaning = classify(name)
+  if (remembered.size >= maxRemembered) remembered.clear()
+  remembered.set(name, meaning)
+  return meaning
+}
+
 const takeField = (name: string, value: string, draft: Draft): Refusal | undefined => {
-  if (upperCase.test(name)) return refuse(400, "field-upper-case") // RFC 9113 §8.2.1
-  if (!isToken(name, 0, name.length)) return refuse(400, "field-name")
-  if (connectionSpecific.has(name)) return refuse(400, "connection-specific") // RFC 9113 §8.2.2
-  if (name === "te") return value === "trailers" ? undefined : refuse(400, "te")
-  if (name === "cookie") {
-    draft.cookie += draft.cookie === "" ? value : `; ${value}` // RFC 9113 §8.2.3
-    return undefined
-  }
-  switch (requestField(name)) {
-    case Field.Pass:
+  switch (meaningOf(name)) {
+    case Name.Pass:
       break
+    case Name.UpperCase:
+      return refuse(400, "field-upper-case") // RFC 9113 §8.2.1
+    case Name.NoToken:
+      return refuse(400, "field-name")
+    case Name.ConnectionSpecific:
+      return refuse(400, "connection-specific") // RFC 9113 §8.2.2
+    case Name.Te:
+      return value === "trailers" ? undefined : refuse(400, "te")
+    case Name.Cookie:
+      draft.cookie += draft.cookie === "" ? value : `; ${value}` // RFC 9113 §8.2.3
+      return undefined
     case Field.Host:
       if (draft.host !== undefined) return refuse(400, "host-twice")
       draft.host = value
@@ -96,42 +133,42 @@ const takeFields = (fields: ReadonlyArray<string>, draft: Draft): Refusal | unde
 }
 
 /** RFC 9113 §8.3.1: `:authority`, and a Host that says the same if there is one. */
-const readHost = (draft: Draft): { host: string; port: string } | Refusal => {
-  const text = draft.pseudo.get(":authority") ?? draft.host
+const readHost = (draft: Draft): HostAndPort | Refusal => {
+  const text = draft.authority ?? draft.host
   if (text === undefined) return refuse(400, "host-missing")
-  const parts = readAuthority(text)
-  const host = parts === undefined ? "" : canonicalHost(parts.name)
-  if (parts === undefined || host === "") return refuse(400, "host")
-  if (draft.host === undefined || draft.host === text) return { host, port: parts.port }
-  const other = readAuthority(draft.host)
-  const same = other !== undefined && canonicalHost(other.name) === host && other.port === parts.port
-  return same ? { host, port: parts.port } : refuse(400, "authority-host-differ")
+  const host = readHostAndPort(text)
+  if (host === undefined) return refuse(400, "host")
+  if (draft.host === undefined || draft.host === text) return host
+  const other = readHostAndPort(draft.host)
+  return other !== undefined && other.host === host.host && other.port === host.port ? host : refuse(400, "authority-host-differ")
 }
 
-const readPath = (draft: Draft): Refusal | undefined => {
-  const path = draft.pseudo.get(":path")!
-  if (path === "*") return draft.pseudo.get(":method") === "OPTIONS" ? undefined : refuse(400, "asterisk-target")
+const readPath = (path: string, verb: string): Refusal | undefined => {
+  if (path === "*") return verb === "OPTIONS" ? undefined : refuse(400, "asterisk-target")
   return path.startsWith("/") ? checkOriginForm(path) : refuse(400, "target-form")
 }
 
 const checkPseudo = (draft: Draft): Refusal | undefined => {
-  const { pseudo } = draft
-  const verb = pseudo.get(":method")
+  const { method: verb, path, protocol, scheme } = draft
   if (verb === undefined) return refuse(400, "pseudo-missing")
   if (!isToken(verb, 0, verb.length)) return refuse(400, "method")
-  const extended = verb === "CONNECT" && pseudo.has(":protocol") // RFC 8441
-  if (pseudo.has(":protocol") && !extended) return refuse(400, "pseudo-unknown")
-  if (extended && pseudo.get(":protocol") !== "websocket") return refuse(501, "protocol-unknown")
+  const extended = verb === "CONNECT" && protocol !== undefined // RFC 8441
+  if (protocol !== undefined && !extended) return refuse(400, "pseudo-unknown")
+  if (extended && protocol !== "websocket") return refuse(501, "protocol-unknown")
   if ((verb === "CONNECT" && !extended) || verb === "TRACE") return refuse(405, "method-refused")
   if (!method.test(verb)) return refuse(501, "method-unknown")
-  if (!pseudo.has(":path") || !pseudo.has(":scheme")) return refuse(400, "pseudo-missing")
-  return pseudo.get(":scheme") === "https" ? readPath(draft) : refuse(400, "scheme")
+  if (path === undefined || scheme === undefined) return refuse(400, "pseudo-missing")
+  return scheme === "https" ? readPath(path, verb) : refuse(400, "scheme")
 }
 
 /** `fields`: name, value, name, value … as the codec decoded them. `ended`: no body follows. */
 export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): RequestHead | Refusal => {
   const draft: Draft = {
-    pseudo: new Map(),
+    method: undefined,
+    scheme: undefined,
+    authority: undefined,
+    path: undefined,
+    protocol: undefined,
     host: undefined,
     length: undefined,
     cookie: "",
@@ -147,12 +184,13 @@ export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): 
   const length = draft.length === undefined ? -1 : parseContentLength(draft.length)
   if (length === undefined) return refuse(400, "content-length")
   if (ended && length > 0) return refuse(400, "length-without-body") // RFC 9113 §8.1.1: malformed
-  const websocket = draft.pseudo.has(":protocol")
+  const websocket = draft.protocol !== undefined
   return {
-    method: websocket ? "GET" : draft.pseudo.get(":method")!,
-    target: draft.pseudo.get(":path")!,
+    method: websocket ? "GET" : draft.method!,
+    target: draft.path!,
     minor: 1,
-    ...host,
+    host: host.host,
+    port: host.port,
     kept: draft.cookie === "" ? draft.kept : `${draft.kept}cookie: ${draft.cookie}\r\n`,
     chunked: !ended && length < 0 && !websocket,
     length: websocket ? -1 : length,
