@@ -130,7 +130,7 @@ export class Holdings {
 
   /** Gives memory of replaced and removed values back, a page at a time, as long as there is enough of it. */
   private reclaim(): void {
-    const [store] = [this.names, this.certificates].filter((each) => each.worthEmptying)
+    const [store] = [this.names, this.certificates].filter((each) => each.pages.worthEmptying)
     if (store === undefined || this.timer !== undefined) return
     this.timer = setTimeout(() => {
       this.timer = undefined
@@ -142,6 +142,6 @@ export class Holdings {
 
   /** Pages' bytes, for the metrics. */
   get bytes(): number {
-    return this.names.bytes + this.certificates.bytes
+    return this.names.pages.bytes + this.certificates.pages.bytes
   }
 }

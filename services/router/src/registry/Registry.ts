@@ -9,6 +9,7 @@ import type { CertificateEntry, ChallengeEntry, HostnameEntry, RegistryMeta } fr
 import { Challenges } from "./Challenges.ts"
 import { Holdings } from "./Holdings.ts"
 import { type HostnameTable, wildcardOf } from "./HostnameTable.ts"
+import { Missing } from "./Missing.ts"
 import { noJournal, type RegistryChange, type RegistryJournal } from "./RegistryJournal.ts"
 import { Sweep } from "./Sweep.ts"
 
@@ -33,8 +34,7 @@ export class Registry implements HostnameTable {
   private certificatesComplete = false
   /** `_meta` was seen in the bucket as it is now; what an earlier bucket said takes nothing away. */
   private metaPresent = false
-  /** Certificates that applied entries name and that are not here yet → the first revision that waits for them. */
-  private readonly missing = new Map<string, number>()
+  private readonly missing = new Missing()
   private readonly nameSweep = new Sweep()
   private readonly certificateSweep = new Sweep()
 
@@ -55,9 +55,7 @@ export class Registry implements HostnameTable {
 
   /** The revision of `hostnames` up to which everything, certificates included, is applied. */
   get appliedRevision(): number {
-    let applied = this.seen.hostnames
-    for (const revision of this.missing.values()) applied = Math.min(applied, revision - 1)
-    return applied
+    return this.missing.applied(this.seen.hostnames)
   }
 
   get missingCount(): number {
@@ -66,12 +64,7 @@ export class Registry implements HostnameTable {
 
   /** Up to `max` of them, the longest missed first. */
   missingCertificates(max: number): ReadonlyArray<string> {
-    const ids: Array<string> = []
-    for (const id of this.missing.keys()) {
-      if (ids.length === max) break
-      ids.push(id)
-    }
-    return ids
+    return this.missing.first(max)
   }
 
   find(host: string): HostnameEntry | undefined {
@@ -130,9 +123,9 @@ export class Registry implements HostnameTable {
     const changed = this.holdings.putName(entry)
     const id = entry.certificate_id
     const before = known?.certificate_id ?? null
-    if (before !== null && before !== id) this.missing.delete(before)
-    if (entry.status === "released" && id !== null) this.missing.delete(id)
-    if (entry.status === "held" && id !== null && !this.hasCertificate(id) && !this.missing.has(id)) this.missing.set(id, revision)
+    if (before !== id) this.missing.delete(before)
+    if (entry.status === "released") this.missing.delete(id)
+    else if (id !== null && !this.hasCertificate(id)) this.missing.add(id, revision)
     if (!changed) return
     this.journal.hostname(entry)
     if (before !== id || entry.status !== known?.status) this.onCertificateChange(entry.hostname)
@@ -155,14 +148,17 @@ export class Registry implements HostnameTable {
   }
 
   private dropAbsent(): void {
-    const { names } = this.holdings
-    const { meta, present } = this
+    const {
+      holdings: { names },
+      meta,
+      present
+    } = this
     if (!this.complete || !this.metaPresent || !meta?.complete || present.names < meta.count || present.names === names.size) return
     this.nameSweep.start(names, (ref) => {
       if (names.markOf(ref) === this.looks.names) return
       const { certificate_id, hostname } = this.holdings.decodeName(ref)
       this.holdings.removeName(hostname)
-      if (certificate_id !== null) this.missing.delete(certificate_id)
+      this.missing.delete(certificate_id)
       this.journal.dropped(hostname)
       this.onCertificateChange(hostname)
       if (certificate_id !== null) this.dropUnneeded(certificate_id)
@@ -254,11 +250,5 @@ export class Registry implements HostnameTable {
     else if ("certificateGone" in change) this.holdings.removeCertificate(change.certificateGone)
     else if ("dropped" in change) this.holdings.removeName(change.dropped)
     else this.holdings.putName(change.hostname)
-  }
-
-  /** Ends what goes on in the background. */
-  close(): void {
-    this.nameSweep.stop()
-    this.certificateSweep.stop()
   }
 }

@@ -32,7 +32,7 @@ const load = async () => {
 const namesOf = ({ holdings }: Registry): ReadonlyArray<string> => {
   const names: Array<string> = []
   for (let place = 0, first = true; first || place !== 0; first = false)
-    place = holdings.names.visitPage(place, (ref) => names.push(`${holdings.names.keyOf(ref)} ${holdings.decodeName(ref).version}`))
+    place = holdings.names.pages.visit(place, (ref) => names.push(`${holdings.names.keyOf(ref)} ${holdings.decodeName(ref).version}`))
   return names.sort()
 }
 /** A folder with names 0 to 9 and a certificate in the base, 10 to 19 in the journal. */

@@ -16,12 +16,12 @@ export class Sweep {
   start(store: RecordStore, visit: (ref: number) => void): void {
     this.stop()
     this.store = store
-    store.pins++
+    store.pages.pins++
     let place = 0
     const slice = () => {
       this.next = undefined
       const until = performance.now() + sliceMillis
-      do place = store.visitPage(place, visit)
+      do place = store.pages.visit(place, visit)
       while (place !== 0 && performance.now() < until)
       if (place === 0) this.stop()
       else this.next = setImmediate(slice)
@@ -32,7 +32,7 @@ export class Sweep {
   stop(): void {
     clearImmediate(this.next)
     this.next = undefined
-    if (this.store !== undefined) this.store.pins--
+    if (this.store !== undefined) this.store.pages.pins--
     this.store = undefined
   }
 }

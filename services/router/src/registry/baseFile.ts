@@ -32,9 +32,9 @@ const uint32 = (value: number): Buffer => {
 /** Writes and fsyncs `path`; gives back its size in bytes. What `holdings` were at the call is in it, or in journal `journal` and later ones. */
 export const writeBase = async (path: string, holdings: Holdings, journal: number, signal: AbortSignal): Promise<number> => {
   const stores = [holdings.names, holdings.certificates]
-  for (const store of stores) store.pins++
+  for (const store of stores) store.pages.pins++
   try {
-    const pages = (["names", "certificates"] as const).flatMap((of) => holdings[of].filledPages().map((each) => ({ of, ...each })))
+    const pages = (["names", "certificates"] as const).flatMap((of) => holdings[of].pages.filled().map((each) => ({ of, ...each })))
     const head: Head = {
       ...{ journal, seeds: { names: holdings.names.seed, certificates: holdings.certificates.seed } },
       issuers: [...holdings.issuers].map(({ id, above, reference }) => ({
@@ -62,7 +62,7 @@ export const writeBase = async (path: string, holdings: Holdings, journal: numbe
       await file.close()
     }
   } finally {
-    for (const store of stores) store.pins--
+    for (const store of stores) store.pages.pins--
   }
 }
 

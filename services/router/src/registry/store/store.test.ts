@@ -40,7 +40,7 @@ describe("E15: records in pages", () => {
         }
         const seen: Array<string> = []
         for (let place = 0, first = true; first || place !== 0; first = false)
-          place = store.visitPage(place, (ref) => seen.push(store.keyOf(ref)))
+          place = store.pages.visit(place, (ref) => seen.push(store.keyOf(ref)))
         expect(seen.sort()).toEqual([...oracle.keys()].sort())
       }),
       { numRuns: 60 }
@@ -51,18 +51,18 @@ describe("E15: records in pages", () => {
     const store = new RecordStore()
     for (let round = 0; round < 40; round++) {
       for (let at = 0; at < 2000; at++) store.put(`k${at}`, Buffer.alloc(1000, round), 1)
-      while (store.worthEmptying) store.emptyOne()
+      while (store.pages.worthEmptying) store.emptyOne()
     }
-    expect(store.bytes).toBeLessThan(10 * 1024 * 1024)
+    expect(store.pages.bytes).toBeLessThan(10 * 1024 * 1024)
     for (let at = 0; at < 2000; at++) expect(store.equals(store.find(`k${at}`), Buffer.alloc(1000, 39), 1)).toBe(true)
   })
 
   it("moves nothing while it is pinned", () => {
     const store = new RecordStore()
     for (let at = 0; at < 20_000; at++) store.put(`k${at % 10 === 0 ? at : at % 100}`, Buffer.alloc(1000), 1)
-    expect(store.worthEmptying).toBe(true)
-    store.pins++
-    expect(store.worthEmptying).toBe(false)
+    expect(store.pages.worthEmptying).toBe(true)
+    store.pages.pins++
+    expect(store.pages.worthEmptying).toBe(false)
   })
 })
 
