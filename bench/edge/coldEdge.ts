@@ -29,7 +29,7 @@ process.on("message", () => {
   const megabytes = Math.round(process.memoryUsage().rss / 1024 / 1024)
   process.send?.({
     rss: megabytes,
-    p99: Math.round(delay.percentile(99) / 1e6),
+    ...{ p50: delay.percentile(50) / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
     contexts: router.contexts.size,
     counts: router.serverNames.counts
   })

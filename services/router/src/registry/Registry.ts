@@ -148,11 +148,8 @@ export class Registry implements HostnameTable {
   }
 
   private dropAbsent(): void {
-    const {
-      holdings: { names },
-      meta,
-      present
-    } = this
+    const { names } = this.holdings
+    const { meta, present } = this
     if (!this.complete || !this.metaPresent || !meta?.complete || present.names < meta.count || present.names === names.size) return
     this.nameSweep.start(names, (ref) => {
       if (names.markOf(ref) === this.looks.names) return
@@ -209,10 +206,8 @@ export class Registry implements HostnameTable {
     if (ref === 0) return
     const mark = certificates.markOf(ref)
     if (mark === this.looks.certificates || (mark !== 0 && !this.certificatesComplete)) return
-    const served = this.holdings
-      .decodeCertificate(ref, id)
-      .hostnames.some((hostname) => this.holdings.heldName(hostname)?.certificate_id === id)
-    if (served) return
+    const { hostnames } = this.holdings.decodeCertificate(ref, id)
+    if (hostnames.some((hostname) => this.holdings.heldName(hostname)?.certificate_id === id)) return
     this.holdings.removeCertificate(id)
     this.journal.certificateGone(id)
     this.onCertificateGone(id)
