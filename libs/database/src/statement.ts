@@ -16,6 +16,12 @@ export const checkoutTurns = 5
 /** How long a server may take to answer. A little more than its own `statement_timeout`: it is frozen, or the network swallows. Milliseconds. */
 export const answerMillis = 32_000
 
+/** How long a statement whose caller has left may take to end by itself, milliseconds. */
+const graceMillis = 100
+
+/** What the driver notes on a statement: the connection that it was handed to, and whether it is its turn there. */
+type Cancellable = Statement & { readonly state?: unknown; readonly active?: boolean }
+
 export interface RunOptions {
   readonly onError: (error: unknown) => void
   readonly onAnswer: () => void
@@ -25,7 +31,7 @@ export interface RunOptions {
 
 export const runStatement = <Row>(sql: Sql, build: (sql: Sql) => Statement, options: RunOptions) =>
   Effect.callback<ReadonlyArray<Row>, DatabaseError>((resume) => {
-    let statement: Statement & { readonly state?: unknown }
+    let statement: Cancellable
     let timer: NodeJS.Timeout | undefined
     try {
       statement = build(sql)
@@ -60,15 +66,35 @@ export const runStatement = <Row>(sql: Sql, build: (sql: Sql) => Statement, opti
         else giveUp("no connection in time")
       }, checkoutMillis)
     timer = options.isAlive === undefined ? awaitAnswer(answerMillis) : awaitConnection(options.isAlive, checkoutTurns)
-    return Effect.promise(() => {
+    return Effect.promise(async () => {
       clearTimeout(timer)
+      // Most end by themselves before a cancel request, which goes by a connection of its own, could hit them and not the next one.
+      if (statement.active === true && (await isSettledWithin(settled, graceMillis))) return
       cancel(statement)
       // Until the statement has settled the connection is not clean: the next one would be hit by the cancel.
-      return Promise.race([settled, new Promise((resolve) => setTimeout(resolve, checkoutMillis).unref())])
+      await isSettledWithin(settled, checkoutMillis)
     })
   })
 
-const cancel = (statement: Statement) => {
+const isSettledWithin = (settled: PromiseLike<void>, millis: number): Promise<boolean> => {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, millis, false)
+  timer.unref()
+  settled.then(() => {
+    clearTimeout(timer)
+    resolve(true)
+  })
+  return promise
+}
+
+/**
+ * A statement that was sent behind another on the same connection is left to end: the driver (postgres.js 3.4.9, `ReadyForQuery`) forgets one
+ * that is cancelled before its turn, although the server answers it, and gives its rows to the next one.
+ */
+const isSentBehind = ({ state, active }: Cancellable): boolean => state !== undefined && state !== null && active !== true
+
+const cancel = (statement: Cancellable) => {
+  if (isSentBehind(statement)) return
   try {
     // The driver gives back a promise here although its types say void; a server that is gone refuses the cancel request.
     Promise.resolve(statement.cancel() as unknown).catch(() => {})
