@@ -6,7 +6,7 @@
  */
 import { certificates, challenges, type HostnameEntry, hostnames, metaKey, type RegistryMeta } from "@connect-domain/messages/buckets.ts"
 import { Kv, type WatchEvent } from "@connect-domain/nats/Kv.ts"
-import { Effect, Schedule, Stream } from "effect"
+import { Effect, Latch, Stream } from "effect"
 import type { Registry } from "./Registry.ts"
 
 const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | RegistryMeta>): void => {
@@ -29,14 +29,20 @@ const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | Reg
   if ("hostname" in event.value) registry.putHostname(event.value, event.revision)
 }
 
-const retryEvery = Schedule.spaced("500 millis")
+const retryMillis = 500
+/** Between two rounds, each of so many at most: a rebuild may miss a hundred thousand for a while. */
+const pauseMillis = 5
 const fetchAtOnce = 64
+/** An edge without a snapshot reads the certificates first, for so long at most: nothing is missing then, and no name needs one fetched by itself. */
+const certificatesFirst = "30 seconds"
 
 /** Runs for ever. `touched` is called after every change, for the heartbeat. */
 export const followRegistry = (registry: Registry) =>
   Effect.gen(function* () {
     const kv = yield* Kv
     const sealed = kv.bucket(certificates)
+    const wanted = yield* Latch.make(false)
+    const certificatesRead = yield* Latch.make(registry.ready)
     /** The certificates' watch may be behind the hostnames': an applied entry must not wait for it. */
     const fetchMissing = Effect.suspend(() =>
       Effect.forEach(
@@ -47,11 +53,10 @@ export const followRegistry = (registry: Registry) =>
     ).pipe(Effect.catch(() => Effect.void))
     const followHostnames = kv.bucket(hostnames).watch.pipe(
       Stream.runForEach((event) =>
-        Effect.suspend(() => {
+        Effect.sync(() => {
           const before = registry.missingCount
           applyHostname(registry, event)
-          const { missingCount } = registry
-          return missingCount > before && missingCount <= fetchAtOnce ? Effect.forkChild(fetchMissing) : Effect.void
+          if (registry.missingCount > before) wanted.openUnsafe()
         })
       )
     )
@@ -59,8 +64,10 @@ export const followRegistry = (registry: Registry) =>
       Stream.runForEach((event) =>
         Effect.sync(() => {
           if (event.type === "reset") registry.beginCertificates()
-          else if (event.type === "complete") registry.endCertificates()
-          else if (event.value === undefined) registry.deleteCertificate(event.key)
+          else if (event.type === "complete") {
+            registry.endCertificates()
+            certificatesRead.openUnsafe()
+          } else if (event.value === undefined) registry.deleteCertificate(event.key)
           else registry.putCertificate(event.value)
         })
       )
@@ -75,6 +82,12 @@ export const followRegistry = (registry: Registry) =>
         })
       )
     )
-    const stillMissing = Effect.repeat(fetchMissing, retryEvery)
-    yield* Effect.all([followHostnames, followCertificates, followChallenges, stillMissing], { concurrency: "unbounded", discard: true })
+    const stillMissing = Effect.gen(function* () {
+      wanted.closeUnsafe()
+      yield* fetchMissing
+      yield* Effect.sleep(pauseMillis)
+      yield* Effect.timeoutOption(Latch.await(wanted), retryMillis)
+    }).pipe(Effect.forever)
+    const hostnamesAfter = Effect.andThen(Effect.timeoutOption(Latch.await(certificatesRead), certificatesFirst), followHostnames)
+    yield* Effect.all([hostnamesAfter, followCertificates, followChallenges, stillMissing], { concurrency: "unbounded", discard: true })
   })
