@@ -20,7 +20,7 @@ export const quantile = (values: ReadonlyArray<number>, q: number): number => {
 const met = ({ value, target }: Row): boolean =>
   target === undefined || ("atMost" in target ? value <= target.atMost : value >= target.atLeast)
 
-const shown = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(1))
+const shown = (value: number): string => value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2)
 
 /** Prints the rows, writes `results/<name>.json`, answers whether every target was met. */
 export const report = (name: string, settings: Readonly<Record<string, unknown>>, rows: ReadonlyArray<Row>): boolean => {
