@@ -45,7 +45,7 @@ beforeAll(async () => {
     if (random.once(2)) socket.end()
   })
   const about = { NATS_URL: plane.nats.url, CD_LOG_LEVEL: "info", CD_EDGE_DRAIN_SECONDS: "0" }
-  edge = await EdgeProcess.start({ ...about, CD_EDGE_ID: "open", CD_EDGE_ORIGIN_RESPONSE_SECONDS: "1" })
+  edge = await EdgeProcess.start({ ...about, CD_EDGE_ID: "open", CD_EDGE_ORIGIN_RESPONSE_SECONDS: "1", CD_EDGE_ORIGIN_IDLE_SECONDS: "1" })
   behind = await EdgeProcess.start({ ...about, CD_EDGE_ID: "behind", CD_EDGE_PROXY_TRUSTED: "127.0.0.0/8" })
   const { revision } = await plane.hold(host, { origin: origin.url })
   const last = await plane.hold(hostile, { origin: mad.url })

@@ -43,7 +43,7 @@ export interface ListenersOptions {
 
 const drainPollMillis = 20
 /** A connection younger than this has a request or a handshake under way even where none can be seen yet: its client just asked for it. */
-const youngMillis = 1000
+const youngMillis = 3000
 const backlog = 4096
 
 const peerAddress = (socket: Socket): string => {
@@ -178,7 +178,7 @@ export class Listeners {
 
   /**
    * Stops accepting, lets requests in flight finish, ends what is left after `millis`: tunnels and event streams too. At once when nothing is.
-   * Idle connections are closed, but not before they are a second old: their first request is probably on its way.
+   * Idle connections are closed, but not before they are three seconds old: their first request is probably on its way.
    */
   async drain(millis: number): Promise<void> {
     this.plain.close()
