@@ -68,6 +68,8 @@ export interface OwnDecision {
   readonly code: string
   readonly close: boolean
   readonly entry?: HostnameEntry
+  /** The answer is held back for so long; absent: not at all. */
+  readonly afterMillis?: number
 }
 export type Decision = ProxyDecision | OwnDecision
 export interface ProxyDecision {
@@ -88,10 +90,10 @@ const limited = (
   { entry, policy }: Omit<ProxyDecision, "origin">,
   head: RequestHead,
   requestId: string,
-  { status, code, seconds }: Refused
+  { status, code, seconds, afterMillis }: Refused
 ): OwnDecision => {
   const answer = policyAnswer(policy, head, status, requestId, { retryAfter: seconds })
-  return { answer, code, close: false, entry }
+  return { answer, code, close: false, entry, afterMillis }
 }
 
 /** What happens to a request: the same for HTTP/1.1 and HTTP/2 on the TLS listener. */

@@ -21,10 +21,19 @@ export const answerHere = (connection: Http1Connection, head: RequestHead, reque
   const exchange = new Http1Exchange(connection, head, requestId, owner)
   exchange.status = decision.answer.status
   exchange.code = decision.code
-  if (!connection.requestComplete || decision.close || connection.edge.draining) connection.closeAfter = true
   connection.exchange = exchange
-  connection.socket.write(writeAnswer(decision.answer, { head: head.method === "HEAD", close: connection.closeAfter }), "latin1")
-  connection.exchangeDone(exchange)
+  const answer = () => {
+    if (connection.exchange !== exchange) return // the client left meanwhile
+    if (!connection.requestComplete || decision.close || connection.edge.draining) connection.closeAfter = true
+    connection.socket.write(writeAnswer(decision.answer, { head: head.method === "HEAD", close: connection.closeAfter }), "latin1")
+    connection.exchangeDone(exchange)
+  }
+  if (!decision.afterMillis) {
+    answer()
+    return
+  }
+  connection.socket.pause()
+  setTimeout(answer, decision.afterMillis)
 }
 
 /** Answers with the refusal's status if nothing was answered yet, and closes. */

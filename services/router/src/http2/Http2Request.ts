@@ -81,7 +81,8 @@ export class Http2Request implements ExchangeClient {
     this.entry = decision.entry
     if ("answer" in decision) {
       this.code = decision.code
-      this.answer(decision.answer, head.method)
+      if (decision.afterMillis) setTimeout(() => this.over || this.answer(decision.answer, head.method), decision.afterMillis)
+      else this.answer(decision.answer, head.method)
       return
     }
     this.forward(head, decision)

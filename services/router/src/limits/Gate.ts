@@ -42,7 +42,11 @@ export interface Refused {
   readonly code: string
   /** For Retry-After. */
   readonly seconds: number
+  /** How long the answer is held back: who asks again at once after each refusal would cost as much as if he were served. */
+  readonly afterMillis: number
 }
+
+const heldMillis = 1000
 
 /** Who asks; the key is kept here once it was needed. */
 export interface Client {
@@ -105,7 +109,7 @@ export class Gate {
     const use = this.useOf(entry)
     use.follow(limits, this.settings.defaults)
     const shed = this.load.request(use)
-    if (shed !== undefined) return this.refuse(503, shed, 1)
+    if (shed !== undefined) return this.refuse(503, shed, 1, heldMillis)
     const { hostnameRequests } = this.settings
     if (hostnameRequests > 0 && use.inFlight >= hostnameRequests) return this.refuse(503, "hostname-busy", 1)
     const { rate, ratePerClient } = use.limits
@@ -135,9 +139,9 @@ export class Gate {
     return undefined
   }
 
-  private refuse(status: 429 | 503, code: string, seconds: number): Refused {
+  private refuse(status: 429 | 503, code: string, seconds: number, afterMillis = 0): Refused {
     this.count(code)
-    return { status, code, seconds }
+    return { status, code, seconds, afterMillis }
   }
 
   private count(code: string): void {

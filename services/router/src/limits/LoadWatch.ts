@@ -107,7 +107,7 @@ export class LoadWatch {
       served += use.served
     }
     overload.tick({ ...sample, wanted, served })
-    if (overload.shedding) this.deal(overload.capacity * Math.max(tickMillis, sample.elapsed))
+    if (overload.shedding) this.deal(overload.capacity * Math.min(Math.max(tickMillis, sample.elapsed), 2 * tickMillis))
     this.shareRoom()
     this.ticks++
     this.wanting = []

@@ -27,7 +27,7 @@ const weight = 0.15
 /** A sample counts for at most this many thresholds: one long pause is no overload. */
 const clamp = 3
 /** Lateness while the process has less of the processor than this is a neighbour's work: refusing ours would not help. */
-const leastBusy = 0.4
+const leastBusy = 0.15
 const ends = 0.4
 const calmTicks = 20
 const [less, more] = [0.85, 1.05]

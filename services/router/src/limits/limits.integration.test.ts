@@ -190,17 +190,23 @@ describe("E8: overload", () => {
     await edge.add("loud.example.org", origin.url, { tenant_id: "tenant-2" })
     await edge.add("quiet.example.org", origin.url)
     const ask = "GET / HTTP/1.1\r\nHost: loud.example.org\r\n\r\n"
-    const answers: Array<string> = []
+    const answers: Array<Promise<string>> = []
+    const open: Array<TLSSocket | undefined> = []
     for (let tick = 0; tick < 30; tick++) {
-      const answer = await sendRaw(edge, "loud.example.org", ask.repeat(200) + get("loud.example.org")).catch(() => "")
-      answers.push(answer)
+      const socket = await edge.connect("loud.example.org").catch(() => undefined)
+      if (socket !== undefined) answers.push(readAll(socket))
+      socket?.write(ask.repeat(200))
+      open.push(socket)
       expect(statusOf(await sendRaw(edge, "quiet.example.org", get("quiet.example.org")))).toBe(200)
       load.tick({ elapsed: 50, late: 400, busy: 1 })
     }
     expect(load.overload.shedding).toBe(true)
-    expect(refusals.get("overload")).toBeGreaterThan(100)
-    expect(answers.join("")).toMatch(/HTTP\/1\.1 503 [\s\S]*Retry-After: 1\r\n/)
+    expect(refusals.get("overload")).toBeGreaterThan(0)
+    // Held answers come after a second; from now on nothing more is refused.
     for (let tick = 0; tick < 60; tick++) load.tick({ elapsed: 50, late: 0, busy: 0 })
+    while (edge.router.metrics.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    for (const socket of open) socket?.end()
+    expect((await Promise.all(answers)).join("")).toMatch(/HTTP\/1\.1 503 [\s\S]*Retry-After: 1\r\n/)
     expect(statusOf(await sendRaw(edge, "loud.example.org", get("loud.example.org")))).toBe(200)
     await edge.stop()
   })

@@ -43,7 +43,7 @@ describe("E8: when to shed", () => {
     const watch = new Overload({ lateMillis: 100 })
     expect(watch.tick({ ...sample, late: 60_000 })).toBe(false)
     for (let n = 0; n < 100; n++) expect(watch.tick({ ...sample, late: 2 })).toBe(false)
-    for (let n = 0; n < 100; n++) expect(watch.tick({ ...sample, late: 500, busy: 0.2 })).toBe(false)
+    for (let n = 0; n < 100; n++) expect(watch.tick({ ...sample, late: 500, busy: 0.1 })).toBe(false)
     const off = new Overload({ lateMillis: 0 })
     for (let n = 0; n < 100; n++) expect(off.tick({ ...sample, late: 5000 })).toBe(false)
   })
@@ -132,7 +132,7 @@ describe("E8: the gate", () => {
     const limits = { requests_per_second: 1, burst: 3, requests_per_second_per_ip: 1, burst_per_ip: 2 }
     const limited = entry("limited", "a", limits)
     expect([1, 2].map(() => gate.request(limited, client))).toEqual([undefined, undefined])
-    expect(gate.request(limited, client)).toEqual({ status: 429, code: "hostname-client-rate", seconds: 1 })
+    expect(gate.request(limited, client)).toEqual({ status: 429, code: "hostname-client-rate", seconds: 1, afterMillis: 0 })
     expect(gate.request(limited, { address: "192.0.2.2" })).toBeUndefined()
     expect(gate.request(limited, { address: "192.0.2.3" })).toMatchObject({ status: 429, code: "hostname-rate" })
     now = 1_000_000
