@@ -13,6 +13,8 @@ import type { Policy } from "../policy/Policy.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 
+/** A piece smaller than this is copied: held, it would keep a buffer many times its size from being used again. */
+const worthHolding = 16 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
 const join = (parts: ReadonlyArray<string | Buffer>, length: number): Buffer => {
@@ -72,7 +74,7 @@ export class Http1Exchange implements ExchangeClient {
     if (parts.length > 0) {
       this.parts = []
       const only = parts.length === 1 ? parts[0]! : ""
-      const release = typeof only === "string" ? undefined : origin?.hold()
+      const release = typeof only === "string" || only.length < worthHolding ? undefined : origin?.hold()
       if (release === undefined) socket.write(join(parts, this.held))
       else socket.write(only, release)
       this.held = 0

@@ -8,7 +8,7 @@ import type { Socket } from "node:net"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import type { Origin } from "./Origin.ts"
-import { longBody, type OriginInput } from "./OriginInput.ts"
+import { type OriginInput, sharedBytes } from "./OriginInput.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
 
 export interface OriginLimits {
@@ -96,7 +96,7 @@ export class OriginConnection implements Watched {
       this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
     const room = client.uncork() && !reader.paused
     reader.paused = false
-    this.input.long = reader.state === "body" && (reader.expected >= longBody || segment.length >= longBody)
+    this.input.long = reader.state === "body" && segment.length >= sharedBytes
     if (!room && this.request === request) request.pause()
     return true
   }

@@ -9,9 +9,7 @@ import type { Socket } from "node:net"
 import { giveLarge, takeLarge } from "../bufferPool.ts"
 
 /** Small answers are copied into one write with their head, so a read is no larger than what is worth copying. */
-const sharedBytes = 32 * 1024
-/** As much still to come makes a body a long one. */
-export const longBody = 64 * 1024
+export const sharedBytes = 32 * 1024
 
 const shared = Buffer.allocUnsafeSlow(sharedBytes)
 
@@ -38,7 +36,7 @@ class Loan {
 export class OriginInput {
   /** Takes what came; valid during the call. False: no more until the socket is resumed. */
   receive: (bytes: Buffer) => boolean = () => true
-  /** More of a long body is expected: the next reads may be large, and their bytes may be held. */
+  /** The next reads should be large, and their bytes may be held: set while a body comes faster than small reads take it. */
   long = false
   /** For `net.connect` and `tls.connect`. */
   readonly onread = {

@@ -48,11 +48,6 @@ export class ResponseReader {
     return this.state === "body" && this.chunked === undefined && this.remaining < 0
   }
 
-  /** Bytes of the body that are known to come. */
-  get expected(): number {
-    return Math.max(0, this.remaining)
-  }
-
   /** `segment` is valid during the call. */
   read(segment: Buffer): Refusal | undefined {
     this.started = true
