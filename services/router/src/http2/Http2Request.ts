@@ -39,8 +39,7 @@ export interface Http2Stream {
 }
 
 const protocolError = 1
-const internalError = 2
-const cancel = 8
+const [internalError, cancel] = [2, 8]
 const continueMillis = 1000
 
 export class Http2Request implements ExchangeClient {
