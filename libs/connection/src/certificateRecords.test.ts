@@ -2,7 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, it, test } from "vitest"
 import type { Command, Verdict } from "./Command.ts"
-import { certificateRecords, judgedRecords, watchedRecords } from "./certificateRecords.ts"
+import { certificateRecords, judgedRecords, watchedRecords, writtenRecords } from "./certificateRecords.ts"
 import { decide } from "./decide.ts"
 import { publicEvents } from "./publicEvents.ts"
 import type { Connection } from "./State.ts"
@@ -37,9 +37,19 @@ describe("which records are offered", () => {
 
   it("a served domain is not judged by them, a required one neither", () => {
     const desired_records = [web, ...certificateRecords([web], { ...target, hostname: "*.example.com" })]
-    expect(judgedRecords({ state: "propagating", desired_records })).toBe(desired_records)
-    expect(judgedRecords({ state: "live", desired_records })).toEqual([web])
-    expect(watchedRecords({ state: "drifted", desired_records }).map(({ required }) => required)).toEqual([undefined, false, false])
+    const waiting = { state: "propagating" as const, certificate_id: null, desired_records }
+    expect(judgedRecords(waiting)).toBe(desired_records)
+    expect(judgedRecords({ ...waiting, state: "live" })).toEqual([web])
+    const required = (given: Parameters<typeof watchedRecords>[0]) => watchedRecords(given).map((record) => record.required)
+    expect(required({ ...waiting, state: "drifted" })).toEqual([undefined, false, false])
+    // The certificate came by the lasting TXT: nobody needs the delegation any more.
+    expect(required({ ...waiting, certificate_id: "k" })).toEqual([undefined, false, false])
+  })
+
+  it("writes the lasting record with the others, and leaves the customer's own use of _acme-challenge alone", () => {
+    expect(writtenRecords({ desired_records: [web, ...optional] }).map(({ host }) => host)).toEqual([web.host, persist.host])
+    const required = planned({ hostname: "*.example.com" })
+    expect(writtenRecords({ desired_records: [web, ...required] })).toEqual([web, ...required])
   })
 })
 

@@ -38,15 +38,28 @@ export const certificateRecords = (planned: ReadonlyArray<DesiredRecord>, target
   return [...alias, ...lasting].filter(({ host }) => !planned.some((record) => record.host === host))
 }
 
-/** What a look at a served domain is judged by: visitors' records. The others are shown, and never make it drift. */
-export const watchedRecords = ({ state, desired_records }: Pick<Connection, "state" | "desired_records">): ReadonlyArray<DesiredRecord> =>
-  state === "live" || state === "drifted"
-    ? desired_records.map((record) => (isCertificateRecord(record) ? { ...record, required: false } : record))
-    : desired_records
+type Judged = Pick<Connection, "state" | "certificate_id" | "desired_records">
+const isServed = ({ state }: Pick<Connection, "state">): boolean => state === "live" || state === "drifted"
+
+/**
+ * What a look is judged by: visitors' records once the domain is served, and as soon as a certificate is there, however it was proven (a
+ * wildcard's lasting TXT does without the delegation). The others are shown, and never make a domain wait or drift.
+ */
+export const watchedRecords = (connection: Judged): ReadonlyArray<DesiredRecord> =>
+  isServed(connection) || connection.certificate_id !== null
+    ? connection.desired_records.map((record) => (isCertificateRecord(record) ? { ...record, required: false } : record))
+    : connection.desired_records
 
 /** The same, without what would only be shown: for looks that nobody waits for. */
-export const judgedRecords = (connection: Pick<Connection, "state" | "desired_records">): ReadonlyArray<DesiredRecord> =>
-  connection.state === "live" || connection.state === "drifted" ? watchedRecords(connection).filter(isRequired) : connection.desired_records
+export const judgedRecords = (connection: Judged): ReadonlyArray<DesiredRecord> =>
+  isServed(connection) ? watchedRecords(connection).filter(isRequired) : watchedRecords(connection)
+
+/**
+ * What we write ourselves. Not the delegation: the credential proves the name without it, and as an alias `_acme-challenge.x` would be taken
+ * from whoever renews a certificate of the customer's own there, such as one for `*.x`.
+ */
+export const writtenRecords = ({ desired_records }: Pick<Connection, "desired_records">): ReadonlyArray<DesiredRecord> =>
+  desired_records.filter((record) => isRequired(record) || record.type !== "CNAME" || !isCertificateRecord(record))
 
 /** How many of the records that going live waits for were seen. */
 export const requiredSeen = (

@@ -3,7 +3,7 @@
  *
  * Owns: the wire form of each reaction. Leaves to libs/connection: when; to the outbox: sending after the commit.
  */
-import { judgedRecords } from "@connect-domain/connection/certificateRecords.ts"
+import { judgedRecords, writtenRecords } from "@connect-domain/connection/certificateRecords.ts"
 import type { Reaction } from "@connect-domain/connection/reactions.ts"
 import { commitConnect } from "@connect-domain/messages/billing.ts"
 import { ensureCertificate, releaseCertificate } from "@connect-domain/messages/certifier.ts"
@@ -44,7 +44,7 @@ const toMessages = (row: ConnectionRow, reaction: Reaction, credentialsOf: Crede
     case "provider": {
       const { purpose } = reaction
       const { name, value } = row.challenge
-      const records = purpose === "records" ? row.desired_records : [{ host: name, type: "TXT" as const, value, ttl: challengeTtl }]
+      const records = purpose === "records" ? writtenRecords(row) : [{ host: name, type: "TXT" as const, value, ttl: challengeTtl }]
       const credentials = credentialsOf(row.application_id)
       return [message(applyChange, { connection_id, version, purpose, hostname, records, credentials, replace: true }, reaction.id)]
     }
