@@ -27,6 +27,8 @@ interface Row {
 const batch = 256
 const rowsAtOnce = 500
 const unchanged = Effect.succeed(false)
+/** Below every id. */
+const beforeAll = "00000000-0000-0000-0000-000000000000"
 
 const toEntry = (row: Row): ApplicationEntry => ({
   application_id: row.id,
@@ -79,20 +81,24 @@ export class Applications extends Context.Service<
           Effect.catchTag("KeyConflict", () => Effect.void)
         )
 
-      /** What a hostname's entry falls back to on an edge that has not read the application yet. */
-      const copyOrigin = (id: string) =>
-        Effect.repeat(
-          db.query(
+      /** What a hostname's entry falls back to on an edge that has not read the application yet. In steps, each from where the last one ended. */
+      const copyOrigin = Effect.fnUntraced(function* (id: string) {
+        for (let after: string | undefined = beforeAll; after !== undefined; ) {
+          const copied: ReadonlyArray<{ readonly id: string }> = yield* db.query<{ id: string }>(
             (sql) => sql`
               with behind as (
                 select c.id, a.origin from lifecycle.connections c join gateway.published_applications a on a.id = c.application_id
-                where c.application_id = ${id} and c.state <> 'archived' and c.application_origin is distinct from a.origin
+                where c.application_id = ${id} and c.id > ${after} and c.state <> 'archived'
+                  and c.application_origin is distinct from a.origin
                 order by c.id limit ${rowsAtOnce} for update of c
+              ), copied as (
+                update lifecycle.connections c set application_origin = behind.origin from behind where c.id = behind.id returning c.id
               )
-              update lifecycle.connections c set application_origin = behind.origin from behind where c.id = behind.id returning c.id`
-          ),
-          { until: (rows) => rows.length < rowsAtOnce }
-        )
+              select id from copied order by id`
+          )
+          after = copied.length < rowsAtOnce ? undefined : copied.at(-1)!.id
+        }
+      })
 
       /** Entries first: they are what visitors see. `written` names those whose copies may be behind. */
       const publishInto = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, written: Set<string>) {

@@ -64,7 +64,8 @@ export const makeCreate = Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         const certificate = yield* prepare(request)
         const row = yield* Effect.fromResult(plan(request, headers, { edge, edge_addresses, certificate }, now))
-        yield* checkRedirect(db, row, row.edge.redirect)
+        // A repetition is answered as the first time, whatever has become of the target since.
+        yield* Effect.catch(checkRedirect(db, row, row.edge.redirect), (refused) => Effect.mapError(existing(db, row), () => refused))
         return yield* insert(firstStep(row, request, headers, { now, random: Math.random, timing: settings }))
       })
     })

@@ -86,6 +86,20 @@ layer(everything, { excludeTestServices: true, timeout: 120_000 })("settings at 
     })
   )
 
+  it.effect("of a create that is repeated are not judged again: the target may have gone since", () =>
+    Effect.gen(function* () {
+      const calls = yield* Calls
+      const application_id = yield* makeApplication()
+      const www = yield* hold("www.twice.example.org", application_id)
+      const given = { application_id, connection_id: crypto.randomUUID(), edge: { redirect: "www" } } as const
+      const first = yield* create("twice.example.org", given)
+      yield* calls.request(archiveConnection, { tenant_id: tenant, connection_id: www.id })
+      assert.strictEqual((yield* create("twice.example.org", given)).id, first.id)
+      const another = create("twice.example.org", { ...given, connection_id: crypto.randomUUID() })
+      assert.strictEqual((yield* Effect.flip(another)).code, "redirect_target_not_connected")
+    })
+  )
+
   it.effect("of an archived connection do not change any more, and the refusal says what to do", () =>
     Effect.gen(function* () {
       const calls = yield* Calls
