@@ -86,13 +86,20 @@ const fieldProblems = (message: string, details: unknown): ReadonlyArray<FieldPr
   return Object.entries(details).map(([name, text]) => ({ field: name, message: String(text) }))
 }
 
+/** Those who read only the message learn the field too. */
+const named = (message: string, details: unknown): string => {
+  const field = typeof details === "object" && details !== null ? (details as { field?: unknown }).field : undefined
+  return typeof field === "string" && !message.startsWith(field) ? `${field}: ${message}` : message
+}
+
 /** A refusal by another service, in our words where they are for the operator, in its words where they are for the caller. */
 export const fromCall = (error: CallError): ApiError => {
   if (!Object.hasOwn(statusOf, error.code) || error.code === "internal") return internal(error)
   if (error.code === "not_found") return notFound
   if (error.code === "unavailable") return unavailable(error)
   const details = error.code === "invalid" ? fieldProblems(error.message, error.details) : error.details
-  return new ApiError({ code: error.code as ErrorCode, message: error.message, ...(details === undefined ? {} : { details }) })
+  const message = error.code === "invalid" ? named(error.message, error.details) : error.message
+  return new ApiError({ code: error.code as ErrorCode, message, ...(details === undefined ? {} : { details }) })
 }
 
 export const fromDatabase = (error: DatabaseError): ApiError =>

@@ -83,6 +83,12 @@ describe("errors", () => {
     expect(fromCall(new CallError({ code: "invalid", message: "wrong", details })).details).toEqual(wanted)
   })
 
+  it("the message names the field too, once", () => {
+    const message = (text: string) => fromCall(new CallError({ code: "invalid", message: text, details: { field: "certificate" } })).message
+    expect(message("ended on Monday")).toBe("certificate: ended on Monday")
+    expect(message("certificate: ended on Monday")).toBe("certificate: ended on Monday")
+  })
+
   it("codes that are not the API's are internal, and say nothing", () => {
     for (const code of ["internal", "toString", "constructor", "made_up"]) {
       const error = fromCall(new CallError({ code, message: "secret", details: { secret: 1 } }))
