@@ -38,11 +38,12 @@ export class DnsAnswers extends Context.Service<
     Effect.gen(function* () {
       const [calls, texts] = [yield* Calls, yield* ChallengeTexts]
 
-      const takeAway = (claim: Answered, credentials: ReadonlyArray<SealedCredential>, value: string) =>
+      /** `final`: the connector is done with it. Else it may be written after it was taken away, so the reaper looks once more. */
+      const takeAway = (claim: Answered, credentials: ReadonlyArray<SealedCredential>, value: string, final: boolean) =>
         Effect.gen(function* () {
           if (!(yield* texts.isOurs(claim, value))) return
           yield* calls.request(removeChallenge, { tenant_id: claim.tenant_id, hostname: claim.hostname, value, credentials })
-          yield* texts.end(claim, value)
+          if (final) yield* texts.end(claim, value)
         }).pipe(
           Effect.catch((error) => Effect.logInfo("an answer in the DNS is taken away later", { error: error.message })),
           Effect.forkDetach
@@ -52,16 +53,19 @@ export class DnsAnswers extends Context.Service<
         const { tenant_id, hostname } = claim
         const value = createHash("sha256").update(key).digest("base64url")
         let stays = false
+        let final = false
         yield* Effect.acquireRelease(texts.begin(claim, value).pipe(Effect.mapError(notRemembered)), () =>
-          Effect.suspend(() => (stays ? Effect.void : takeAway(claim, credentials, value)))
+          Effect.suspend(() => (stays ? Effect.void : takeAway(claim, credentials, value, final)))
         )
         const present = calls.request(presentChallenge, { tenant_id, hostname, value, credentials })
         const written = yield* Effect.retry(present, { times: looks - 1, while: ({ code }) => code === "not_yet" }).pipe(
           Effect.mapError((error) => {
             stays = error.code === "not_yet"
+            final = error.code === "invalid"
             return notPlaced(error)
           })
         )
+        final = true
         yield* Effect.logInfo("the answer stands in the DNS", { at: written.name, where: written.where, provider: written.provider })
         return { wasInPlace: Effect.succeed(true) }
       })
