@@ -13,7 +13,7 @@ import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { readAll } from "../testing/TestEdge.ts"
 
 /** Of the load while NATS is away. */
-const outageMillis = 15_000
+const outageMillis = 6000
 const names = Array.from({ length: 60 }, (_, at) => `shop${at}.example.org`)
 let plane: ControlPlane
 let origin: RawOrigin

@@ -13,7 +13,7 @@ import { Random } from "./random.ts"
 
 const host = "shop.example.org"
 const hostile = "hostile.example.org"
-const fuzzMillis = 20_000
+const fuzzMillis = 10_000
 let plane: ControlPlane
 let edge: EdgeProcess
 let behind: EdgeProcess
