@@ -90,7 +90,10 @@ const writeOnce = Effect.fn("connector.presentChallenge")(function* (answer: Ans
   return { where, name, provider: outcome.provider ?? "" }
 })
 
-/** Where it may stand: at our own label, whether or not the customer's CNAME is still there, and at the name itself. */
+/**
+ * Where it may stand: at our own label, whether or not the customer's CNAME is still there, and at the name itself, unless the zone is none
+ * of the credential's.
+ */
 const erase = Effect.fn("connector.removeChallenge")(function* (answer: Answer, own: OwnZone | null) {
   const writer = yield* ZoneWriter
   const { tenant_id, hostname, value, credentials } = answer
@@ -100,7 +103,7 @@ const erase = Effect.fn("connector.removeChallenge")(function* (answer: Answer, 
     credentials.length === 0 ? [] : [leased(writer.write({ ...order(acmeChallengeName(hostname), value, "cleanup"), credentials }))]
   const outcomes = yield* Effect.all([...ours, ...theirs], { concurrency: 2 })
   const removed = outcomes.some(({ changed }) => changed)
-  const failed = outcomes.find(({ failure }) => failure !== null)?.failure ?? null
+  const failed = outcomes.find(({ failure }) => failure !== null && failure._tag !== "ZoneNotFound")?.failure ?? null
   if (failed !== null && !removed) return yield* refusal(failed)
   return { removed }
 })

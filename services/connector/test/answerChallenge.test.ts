@@ -130,6 +130,17 @@ test("D8: a CNAME to another tenant's label, or to another name's, is never foll
   expect(delegationLabel("t1", "acme.test")).toMatch(/^[a-z2-7]{26}$/)
 })
 
+test("removed twice: what stands nowhere is gone, also where the application's credential is for another zone", async () => {
+  const name = acmeChallengeName("shop.elsewhere.test")
+  const target = delegationTarget("t1", "shop.elsewhere.test", ownZone)
+  const { zones, memory, own, run } = makeWorld([{ name, type: "CNAME", ttl: 60, values: [target] }])
+  expect(await run(present(ask("shop.elsewhere.test"), own))).toMatchObject({ value: { where: "delegated", name: target } })
+  for (const removed of [true, false]) expect(await run(remove(ask("shop.elsewhere.test"), own))).toMatchObject({ value: { removed } })
+  expect(values(zones, target)).toEqual([])
+  memory.failNext("read", new AccessDenied({ remedy: "no right" }))
+  expect(refusalOf(await run(remove(ask("shop.acme.test"), own)))).toMatchObject({ code: "invalid", details: { code: "access_denied" } })
+})
+
 it.effect("an alias of ours that is put there meanwhile is followed once every server shows it", () =>
   Effect.gen(function* () {
     const name = acmeChallengeName("shop.acme.test")
