@@ -23,7 +23,9 @@ const secrets: Readonly<Record<string, ReadonlyArray<string>>> = {
   webhooks: ["DATABASE_URL", "CD_WEBHOOKS_NATS_SEED", "WEBHOOK_KEK"],
   router: ["CD_ROUTER_NATS_SEED", "EDGE_KEK"]
 }
-const isSecret = (name: string) => /(_SEED|_KEK|_KEY|DATABASE_URL)$/.test(name)
+const isSecret = (name: string) => /(_SEED|_KEK|_KEY|_CREDENTIAL|DATABASE_URL)$/.test(name)
+/** Given where the operator has such a thing. */
+const optionalSecrets: Readonly<Record<string, ReadonlyArray<string>>> = { connector: ["CD_ACME_DNS_CREDENTIAL"] }
 
 interface ComposeService {
   readonly command?: ReadonlyArray<string>
@@ -37,7 +39,7 @@ describe("compose.yaml", () => {
     const { command, environment } = compose.services[service]!
     expect(command).toEqual([`services/${service}/src/main.ts`])
     expect(existsSync(join(root, command![0]!))).toBe(true)
-    expect(Object.keys(environment!).filter(isSecret).sort()).toEqual([...own].sort())
+    expect(Object.keys(environment!).filter(isSecret).sort()).toEqual([...own, ...(optionalSecrets[service] ?? [])].sort())
   })
 
   it.each(Object.keys(secrets))("%s accepts its settings when every secret is filled in", async (service) => {
@@ -60,7 +62,8 @@ describe("compose.yaml", () => {
   it("asks for every variable that example.env lists, and for no other", () => {
     const asked = new Set([...read("compose.yaml").matchAll(/\$\{([A-Z_]+)(?!:-)[:}?]/g)].map((match) => match[1]!))
     const listed = [...read("example.env").matchAll(/^([A-Z_]+)=/gm)].map((match) => match[1]!)
-    const optional = ["CD_IMAGE", "CD_LOG_LEVEL", "CD_EDGE_ID", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+    const zone = ["CD_ACME_DNS_ZONE", "CD_ACME_DNS_PROVIDER", "CD_ACME_DNS_CREDENTIAL"]
+    const optional = ["CD_IMAGE", "CD_LOG_LEVEL", "CD_EDGE_ID", "OTEL_EXPORTER_OTLP_ENDPOINT", ...zone]
     expect([...asked].filter((name) => !optional.includes(name)).sort()).toEqual(listed.sort())
   })
 })
