@@ -88,8 +88,8 @@ export const connectionHandlers = Effect.gen(function* () {
       Effect.flatMap(target(caller, params.id), (one) =>
         Effect.map(calls.request(applyRecords, one), ({ connection }) => replyWith(connection))
       ),
-    importCertificate: ({ caller, params, body }) => imported.upload(caller, params.id, body),
-    removeCertificate: ({ caller, params }) => imported.remove(caller, params.id)
+    importCertificate: (input) => imported.upload(input, input.params.id, input.body),
+    removeCertificate: (input) => imported.remove(input, input.params.id)
   }
   return handlers
 })
