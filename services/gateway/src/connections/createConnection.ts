@@ -82,6 +82,9 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
     if (caller.kind === "widget") {
       if (body.application_id !== undefined && body.application_id !== caller.application_id) return yield* notFound
       if (caller.domain !== undefined && caller.domain !== hostname) return yield* forbidden("this token is for another host name")
+      // Through the application's credential it would take every name of a zone, and no end user has proven anything of that zone yet.
+      if (caller.domain === undefined && hostname.startsWith("*."))
+        return yield* forbidden(`a wildcard needs a token for itself: make one with "domain": "${hostname}"`)
     }
     const application = yield* readWithCredentials(database, caller.tenant_id, body.application_id ?? caller.application_id)
     const records = recordsOf(settings, body, hostname)

@@ -32,3 +32,15 @@ it.each([
   const { status, body } = await create(hostname)
   expect([status, body.error.code, body.error.details[0].field]).toEqual([400, "invalid", "hostname"])
 })
+
+it("D8: an end user's token takes a wildcard only where it was made for that one", async () => {
+  const hostname = "*.user.customer.test"
+  const createAs = async (bound: object) => {
+    const token = await gateway.call("POST", "/v1/tokens", { body: { application_id: gateway.mine.application_id, ...bound } })
+    return gateway.call("POST", "/v1/connections", { key: token.body.auth_token, body: { hostname } })
+  }
+  const refused = await createAs({ sub: "anna" })
+  expect([refused.status, refused.body.error.code]).toEqual([403, "forbidden"])
+  expect(refused.body.error.message).toContain(`"domain": "${hostname}"`)
+  expect((await createAs({ domain: hostname })).status).toBe(201)
+})
