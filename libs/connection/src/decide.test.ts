@@ -115,6 +115,24 @@ describe("decide", () => {
     expect(tell(failed.connection, foreign).events).toEqual([])
   })
 
+  it("A9: shows a revoked certificate as such until its successor is stored, whatever arrives late", () => {
+    const first = live()
+    const noted = (status: "revoked" | "renewing"): Command => ({
+      name: "CertificateNoted",
+      claim_id: "c1",
+      certificate: { ...first.certificate, status },
+      destroyed: false
+    })
+    const revoked = tell(first, noted("revoked"))
+    expect([revoked.connection.state, revoked.connection.certificate.status]).toEqual(["live", "revoked"])
+    expect(told(revoked)).toEqual([])
+    expect(tell(revoked.connection, noted("renewing")).events).toEqual([])
+    const next = certificate("03", start + 1)
+    const renewed = tell(revoked.connection, { name: "CertificateIssued", claim_id: "c1", certificate_id: "next", certificate: next })
+    expect([renewed.connection.certificate.status, told(renewed)]).toEqual(["issued", ["ssl.renewed"]])
+    expect(tell(renewed.connection, noted("revoked")).events).toEqual([])
+  })
+
   it("hands over to the customer when a provider refuses for good, and tries again when it is down", () => {
     const verifying = born({ automatic: true }).connection
     const failing = (code: "access_denied" | "unavailable", retry_after_seconds: number | null): Command => ({

@@ -81,6 +81,8 @@ const learnCertificate = (connection: Connection, command: Extract<Command, { na
 /** News of an order that ended, or of a certificate before the stored one, that arrives late. */
 const isOvertaken = ({ certificate: stored, certificate_id }: Connection, told: Certificate): boolean => {
   if (certificate_id === null || stored.not_before === null) return false
+  // Revoked is for ever: whatever says otherwise of the same certificate was sent before.
+  if (stored.status === "revoked" && stored.serial === told.serial && told.status !== "revoked") return true
   // One that the caller brought may be older than ours, and ours that takes over from it too.
   if (told.issuer_origin === "imported" || stored.issuer_origin === "imported") return false
   return told.not_before === null ? told.status === "pending" : Date.parse(told.not_before) < Date.parse(stored.not_before)

@@ -32,6 +32,8 @@ export interface Certificate {
   readonly profile: string | null
   /** Why this CA and this challenge; absent or null: nobody chose. */
   readonly why?: string | null
+  /** By its CA, because an operator wanted it; absent or null: it is not. */
+  readonly revoked_at?: Date | null
 }
 
 /** Where a certificate's key is sealed, in the table and in the bucket. */
@@ -76,7 +78,7 @@ export class Certificates extends Context.Service<
 }
 
 const columns = `id, claim_id, state, names, environment, chain, key_sealed, serial, not_before, not_after, ca, directory, account, issuer,
-  top_fingerprint, cert_id, challenge, validated_at, profile, why`
+  top_fingerprint, cert_id, challenge, validated_at, profile, why, revoked_at`
 
 function make({ query, transaction }: Database["Service"]): Certificates["Service"] {
   return Certificates.of({

@@ -53,6 +53,8 @@ export class Notices extends Context.Service<
       certificate: Certificate | undefined,
       wait: { readonly message: string; readonly nextAttemptAt: Date }
     ) => Effect.Effect<void, DatabaseError>
+    /** Its CA has revoked what is served; a successor is on its way. */
+    readonly revoked: (claim: Omit<Told, "fence">, certificate: Certificate) => Effect.Effect<void, DatabaseError>
     readonly destroyed: (claim: Told) => Effect.Effect<void, DatabaseError>
   }
 >()("certifier/Notices") {
@@ -110,18 +112,33 @@ export class Notices extends Context.Service<
             },
             certificate?.id ?? null
           ),
+        revoked: ({ connection_id, claim_id }, certificate) =>
+          outbox.add([
+            {
+              definition: certificateChanged,
+              payload: {
+                connection_id,
+                claim_id,
+                change: "renewing",
+                certificate_id: certificate.id,
+                certificate: mirror(certificate, "renewing")
+              },
+              // Whoever leases the claim meanwhile tells `renewing` by his fence: another message.
+              id: `certificate.${claim_id}.${certificate.id}.revoked`
+            }
+          ]),
         destroyed: (claim) => tell(claim, "destroyed", mirror(undefined, "none"), null)
       })
     })
   )
 }
 
-/** What callers see of it. */
+/** What callers see of it. While one that is revoked is served it says so, whatever becomes of its successor. */
 export const mirror = (
   certificate: Certificate | undefined,
   status: "none" | "pending" | "issued" | "renewing" | "failed" | "expired"
 ): Payload["certificate"] => ({
-  status,
+  status: certificate?.revoked_at instanceof Date ? "revoked" : status,
   not_before: certificate?.not_before.toISOString() ?? null,
   not_after: certificate?.not_after.toISOString() ?? null,
   ca: certificate?.ca ?? null,

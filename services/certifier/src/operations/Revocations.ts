@@ -14,6 +14,8 @@ import { Authorities } from "../Authorities.ts"
 import type { AcmeError } from "../acme/AcmeError.ts"
 import { splitChain } from "../acme/certificateFacts.ts"
 import { revokeCertificate } from "../acme/orders.ts"
+import { Certificates } from "../Certificates.ts"
+import { Notices } from "../Notices.ts"
 
 /** RFC 5280 §5.3.1. */
 export const reasonCodes = { unspecified: 0, keyCompromise: 1, affiliationChanged: 3, superseded: 4, cessationOfOperation: 5 } as const
@@ -36,7 +38,7 @@ export class Revocations extends Context.Service<
   static readonly layer = Layer.effect(
     Revocations,
     Effect.gen(function* () {
-      return make(yield* Database, yield* Authorities, yield* Accounts)
+      return make(yield* Database, yield* Authorities, yield* Accounts, yield* Certificates, yield* Notices)
     })
   )
 
@@ -64,9 +66,11 @@ interface Wanted {
 }
 
 const make = (
-  { query }: Database["Service"],
+  { query, transaction }: Database["Service"],
   authorities: Authorities["Service"],
-  accounts: Accounts["Service"]
+  accounts: Accounts["Service"],
+  certificates: Certificates["Service"],
+  notices: Notices["Service"]
 ): Revocations["Service"] => {
   const want: Revocations["Service"]["want"] = (filter, reason, mark) =>
     Effect.map(
@@ -92,13 +96,24 @@ const make = (
       (rows) => rows[0]!.count
     )
 
+  /** The CA has done it. Whoever is served by it meanwhile is told; one that is replaced by now is nobody's news. */
+  const keep = Effect.fnUntraced(function* ({ id }: Wanted) {
+    const [served] = yield* query<{ connection_id: string; claim_id: string }>(
+      (sql) => sql`
+        with revoked as (update certifier.certificates set revoked_at = now() where id = ${id} returning claim_id, state)
+        select c.connection_id, c.claim_id from revoked r join certifier.claims c using (claim_id) where r.state = 'current'`
+    )
+    const [certificate] = served === undefined ? [] : yield* certificates.byIds([id])
+    if (served !== undefined && certificate !== undefined) yield* notices.revoked(served, certificate)
+  })
+
   const revoke = Effect.fnUntraced(function* (wanted: Wanted) {
     const session = authorities.sessionOf(wanted.directory)
     if (session === undefined) return yield* Effect.logWarning("can't revoke: the CA is not configured any more", { serial: wanted.serial })
     const account = yield* accounts.at(wanted.directory, session)
     const leaf = new X509Certificate(splitChain(wanted.chain)[0]!)
     yield* revokeCertificate(session, account, leaf.raw, wanted.revoke_reason)
-    yield* query((sql) => sql`update certifier.certificates set revoked_at = now() where id = ${wanted.id}`)
+    yield* transaction(keep(wanted))
     yield* Effect.logInfo("certificate revoked", { serial: wanted.serial, directory: wanted.directory, reason: wanted.revoke_reason })
     return true
   })

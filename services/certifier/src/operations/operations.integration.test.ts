@@ -123,8 +123,14 @@ describe("operations", () => {
       })
       assert.strictEqual(answer.matching, 1)
       // The call itself revokes a compromised key.
-      assert.isTrue(yield* revoked(world.notices.find((each) => each.claim_id === two.claim_id)!.certificate.serial!))
-      yield* issued(world, two.claim_id, "renewed")
+      const compromised = world.notices.find((each) => each.claim_id === two.claim_id)!.certificate.serial!
+      assert.isTrue(yield* revoked(compromised))
+      const isRevoked = ({ certificate }: World["notices"][number]) => certificate.status === "revoked"
+      const said = yield* eventually("the lifecycle hears of it", () => world.notices.find(isRevoked))
+      assert.deepStrictEqual([said.claim_id, said.certificate.serial, said.change], [two.claim_id, compromised, "renewing"])
+      assert.strictEqual((yield* issued(world, two.claim_id, "renewed")).certificate.status, "issued")
+      // What was replaced first is never shown as revoked.
+      assert.isTrue(world.notices.filter(isRevoked).every(({ claim_id }) => claim_id === two.claim_id))
       const none = { serial: null, connection_id: null, reason: "unspecified", dry_run: true } as const
       assert.strictEqual((yield* Effect.flip(world.calls.request(revokeCertificates, none))).code, "invalid")
       assert.include(
