@@ -76,6 +76,7 @@ const ours = async (pebble: Pebble, answers: Map<string, string>): Promise<Clien
       of: () => Effect.succeed(new ClaimMemory([])),
       worked: () => nothing,
       failed: () => nothing,
+      forget: () => nothing,
       offers: () => Effect.undefined,
       learn: () => nothing
     },

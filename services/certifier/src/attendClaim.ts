@@ -17,6 +17,7 @@ import { CertificateBucket } from "./CertificateBucket.ts"
 import { type Certificate, Certificates, certificateKeyPlace } from "./Certificates.ts"
 import type { Claim, LeaseLost } from "./Claim.ts"
 import { Claims, leaseSeconds } from "./Claims.ts"
+import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
 import { afterFailure, nextGlance, nextStep, planNext, windowOf } from "./decide.ts"
 import { explainAttempt } from "./explainFailure.ts"
 import { fingerprint } from "./findings.ts"
@@ -50,7 +51,7 @@ export class ClaimAttendant extends Context.Service<
 
 const make = Effect.gen(function* () {
   const database = yield* Database
-  const [claims, certificates, bucket] = [yield* Claims, yield* Certificates, yield* CertificateBucket]
+  const [claims, certificates, bucket, memory] = [yield* Claims, yield* Certificates, yield* CertificateBucket, yield* ChallengeMemory]
   const [notices, authorities, ordering, preflight] = [yield* Notices, yield* Authorities, yield* Ordering, yield* Preflight]
   const vault = makeVault(yield* keyRing("EDGE_KEK"))
   const [pollSeconds, pauseDays] = [yield* AriPollSeconds, yield* PauseDays]
@@ -63,7 +64,7 @@ const make = Effect.gen(function* () {
     yield* database.transaction(
       Effect.gen(function* () {
         yield* claims.close(claim)
-        yield* certificates.destroy(claim.claim_id)
+        yield* Effect.andThen(certificates.destroy(claim.claim_id), memory.forget(claim.claim_id))
         if (ids.length > 0) yield* notices.destroyed(claim)
       })
     )

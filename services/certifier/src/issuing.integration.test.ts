@@ -42,6 +42,9 @@ describe("issuing", () => {
       assert.strictEqual(issuedBy(world), 1)
       yield* eventually("the token is gone from the edge", () => world.edge.applied.size === 0)
 
+      // How the proof went is remembered for as long as the claim is.
+      const remembered = world.database.query((sql) => sql`select method from certifier.challenge_memory`)
+      assert.deepStrictEqual([...(yield* remembered)], [{ method: "http-01" }])
       yield* world.release(asked)
       const destroyed = yield* noticeOf(world, asked.claim_id, "destroyed")
       assert.strictEqual(destroyed.certificate_id, null)
@@ -50,6 +53,7 @@ describe("issuing", () => {
         (sql) => sql`select state, key_sealed from certifier.certificates`
       )
       assert.deepStrictEqual([...rows], [{ state: "destroyed", key_sealed: null }])
+      assert.deepStrictEqual(yield* remembered, [])
 
       // A late ensure of the same claim finds it released.
       yield* world.ensure(asked)

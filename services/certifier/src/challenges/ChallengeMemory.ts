@@ -4,7 +4,7 @@
  * Owns: the tables `certifier.challenge_memory` and `certifier.offers`. Leaves to `chooseMethods.ts`: what follows from it. All of it is
  * advice: a database that is away when something should be remembered costs a worse choice next time, never a certificate.
  */
-import { Database } from "@connect-domain/database/Database.ts"
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { Context, Effect, Layer } from "effect"
 import type { Remembered } from "./chooseMethods.ts"
 import { isMethod, type Method } from "./methods.ts"
@@ -56,6 +56,8 @@ export class ChallengeMemory extends Context.Service<
     readonly worked: (claimId: string, directory: string, method: Method) => Effect.Effect<void>
     /** It did not, or the answer could not be put in place. */
     readonly failed: (claimId: string, directory: string, method: string, error: string) => Effect.Effect<void>
+    /** The claim is over. In the caller's transaction. */
+    readonly forget: (claimId: string) => Effect.Effect<void, DatabaseError>
     /** Undefined: never seen. */
     readonly offers: (directory: string) => Effect.Effect<Offers | undefined>
     /** `read` gets what is known and gives what was seen; undefined: nothing. */
@@ -104,7 +106,9 @@ function make({ query, transaction }: Database["Service"]): ChallengeMemory["Ser
           with forgiven as (
             delete from certifier.challenge_memory where claim_id = ${claimId} and directory = ${directory} and method = ${wholeOrder}
           )
-          insert into certifier.challenge_memory (claim_id, directory, method, worked_at) values (${claimId}, ${directory}, ${method}, now())
+          insert into certifier.challenge_memory (claim_id, directory, method, worked_at)
+          select claim_id, ${directory}, ${method}, now() from certifier.claims
+          where claim_id = ${claimId} and state <> 'released'
           on conflict (claim_id, directory, method) do update set worked_at = now(), failed_at = null, failures = 0, last_error = null`
       ).pipe(Effect.asVoid, advice("what worked")),
 
@@ -112,10 +116,13 @@ function make({ query, transaction }: Database["Service"]): ChallengeMemory["Ser
       query(
         (sql) => sql`
           insert into certifier.challenge_memory (claim_id, directory, method, failed_at, failures, last_error)
-          values (${claimId}, ${directory}, ${method}, now(), 1, ${error.slice(0, 500)})
+          select claim_id, ${directory}, ${method}, now(), 1, ${error.slice(0, 500)} from certifier.claims
+          where claim_id = ${claimId} and state <> 'released'
           on conflict (claim_id, directory, method) do update
             set failed_at = now(), failures = challenge_memory.failures + 1, last_error = excluded.last_error`
       ).pipe(Effect.asVoid, advice("what failed")),
+
+    forget: (claimId) => Effect.asVoid(query((sql) => sql`delete from certifier.challenge_memory where claim_id = ${claimId}`)),
 
     offers: (directory) => Effect.orElseSucceed(readOffers(directory), () => undefined),
 

@@ -50,6 +50,7 @@ const caOf = (types: ReadonlyArray<Method>, steps: ReadonlyArray<Step>, onTold: 
     of: () => Effect.succeed(new ClaimMemory([])),
     worked: () => nothing,
     failed: () => nothing,
+    forget: () => nothing,
     offers: () => Effect.undefined,
     learn: () => nothing
   }
