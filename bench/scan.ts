@@ -69,7 +69,7 @@ const fill = Effect.fnUntraced(function* ({ query }: Database["Service"], from: 
 const program = Effect.gen(function* () {
   const postgres = yield* startPostgres({ settings: ["shared_buffers=512MB", "max_wal_size=4GB"] })
   const url = yield* postgres.emptyDatabase
-  yield* migrateDatabase(url, ownMigrations())
+  yield* migrateDatabase(url, yield* ownMigrations)
   const database = Context.get(yield* Layer.build(Database.layerFor({ url, name: "bench", size: 4 })), Database)
   const provided = Layer.mergeAll(
     Layer.succeed(Database, database),

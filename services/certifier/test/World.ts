@@ -5,12 +5,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { copyFileSync, mkdtempSync, readdirSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
-import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/migrate.ts"
+import { migrateDatabase } from "@connect-domain/database/migrate.ts"
 import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
+import { someMigrations } from "@connect-domain/database/testing/someMigrations.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, persistRecord, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
@@ -80,12 +81,7 @@ export interface WorldOptions {
 }
 
 /** The roles and the certifier's own tables: other services' migrations are none of its business. */
-export const ownMigrations = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), "certifier-migrations-"))
-  for (const file of readdirSync(migrationsDirectory).filter((name) => /^(0001|0010|0014|0020|003\d)_/.test(name)))
-    copyFileSync(join(migrationsDirectory, file), join(folder, file))
-  return folder
-}
+export const ownMigrations = someMigrations(["0001", "0010", "0014", "0020", "003"])
 
 const key = () => `k1:${randomBytes(32).toString("base64")}`
 
@@ -127,7 +123,7 @@ export const ask = (hostname: string, environment: "test" | "live" = "live"): As
 /** A fresh database with the certifier's tables, on a server of its own; its address. */
 export const makeDatabase = Effect.gen(function* () {
   const url = yield* (yield* startPostgres()).emptyDatabase
-  yield* migrateDatabase(url, ownMigrations())
+  yield* migrateDatabase(url, yield* ownMigrations)
   return url
 })
 
@@ -195,7 +191,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   const users = createUsers()
   const [postgres, nats] = yield* Effect.all([startPostgres(), startNats({ users })], { concurrency: 2 })
   const databaseUrl = yield* postgres.emptyDatabase
-  yield* migrateDatabase(databaseUrl, ownMigrations())
+  yield* migrateDatabase(databaseUrl, yield* ownMigrations)
   const env: Record<string, string> = {
     CD_MODE: "sandbox",
     CD_NETWORK_ALLOW: "127.0.0.0/8,::1/128",
@@ -276,19 +272,25 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
   } satisfies World
 })
 
-const spawnRouter = (env: Readonly<Record<string, string>>, pebble: Pebble) =>
-  Effect.acquireRelease(
+const spawnRouter = Effect.fnUntraced(function* (env: Readonly<Record<string, string>>, pebble: Pebble) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "certifier-edge-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }))
+  )
+  yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, [join(import.meta.dirname, "../../router/src/main.ts")], {
         env: {
-          ...{ PATH: process.env.PATH, ...env, CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: mkdtempSync(join(tmpdir(), "certifier-edge-")) },
+          ...{ PATH: process.env.PATH, ...env, CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: folder },
           ...{ CD_EDGE_HTTP_LISTEN: `127.0.0.1:${pebble.httpPort}`, CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${pebble.tlsPort}` }
         },
         stdio: ["ignore", "inherit", "inherit"]
       })
     ),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
-  ).pipe(Effect.as<FakeEdge>({ applied: new Map(), alive: true, answering: true }))
+  )
+  return { applied: new Map(), alive: true, answering: true } satisfies FakeEdge
+})
 
 /** Looks every 20 ms until `condition` gives something, at most `seconds`. */
 export const eventually = <A>(what: string, condition: () => A | undefined | false, seconds = 20): Effect.Effect<A> =>

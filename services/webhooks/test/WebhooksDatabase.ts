@@ -1,11 +1,8 @@
 /** A migrated Postgres for the webhooks' tests, with tables in place of the lifecycle's views: webhooks sees nothing else of it. */
-
-import { cpSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
-import { migrateDatabase, migrationsDirectory } from "@connect-domain/database/migrate.ts"
+import { migrateDatabase } from "@connect-domain/database/migrate.ts"
 import { startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
+import { someMigrations } from "@connect-domain/database/testing/someMigrations.ts"
 import { Context, Effect, Layer } from "effect"
 
 export class WebhooksDatabase extends Context.Service<
@@ -21,23 +18,13 @@ export class WebhooksDatabase extends Context.Service<
     Effect.gen(function* () {
       const server = yield* startPostgres()
       const url = yield* server.emptyDatabase
-      yield* migrateDatabase(url, yield* ownMigrations)
+      yield* migrateDatabase(url, yield* someMigrations(["0001", "005"]))
       const superuser = Context.get(yield* Layer.build(Database.layerFor({ url, name: "test", size: 2 })), Database)
       for (const statement of standIns) yield* superuser.query((sql) => sql.unsafe(statement))
       return { url, superuser }
     })
   )
 }
-
-/** A folder with the migrations of the roles and of this service alone. */
-const ownMigrations = Effect.acquireRelease(
-  Effect.sync(() => {
-    const folder = mkdtempSync(join(tmpdir(), "connect-domain-migrations-"))
-    for (const file of ["0001_roles.sql", "0050_webhooks.sql"]) cpSync(join(migrationsDirectory, file), join(folder, file))
-    return folder
-  }),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-)
 
 const standIns = [
   "create table lifecycle.published_connections (id uuid primary key, tenant_id uuid not null, state text not null)",

@@ -52,7 +52,7 @@ const answers = (port: number): Promise<boolean> =>
     socket.send(encode({ type: "query", id: 1, questions: [{ type: "SOA", name: "." }] }), port, "127.0.0.1")
   })
 
-/** Starts a server and waits until it answers DNS at the port; throws with its output when it ends before. */
+/** Starts a server and waits until it answers DNS at the port; throws with its output when it ends before. The folder goes either way. */
 export const startServer = async (options: {
   readonly program: string
   readonly args: ReadonlyArray<string>
@@ -66,16 +66,20 @@ export const startServer = async (options: {
   }
   child.stdout?.on("data", keep)
   child.stderr?.on("data", keep)
-  for (let tries = 0; !(await answers(options.port)); tries++) {
-    if (child.exitCode !== null || tries > 100) throw new Error(`${options.program} did not start:\n${output}`)
-    await sleep(50)
-  }
+  const ended = () => child.exitCode !== null || child.signalCode !== null
   const close = async () => {
-    if (child.exitCode === null) {
+    if (!ended()) {
       child.kill("SIGKILL")
       await once(child, "exit")
     }
     rmSync(options.folder, { recursive: true, force: true })
+  }
+  for (let tries = 0; !(await answers(options.port)); tries++) {
+    if (ended() || tries > 100) {
+      await close()
+      throw new Error(`${options.program} did not start:\n${output}`)
+    }
+    await sleep(50)
   }
   return { close, output: () => output }
 }

@@ -14,6 +14,8 @@ export type BindServer = {
   readonly keyName: string
   readonly secret: string
   readonly algorithm: string
+  /** Its own, removed by `close`. */
+  readonly folder: string
   readonly close: () => Promise<void>
 }
 
@@ -39,5 +41,5 @@ export const startBind = async (zones: ReadonlyArray<string>, algorithm = "hmac-
   const options = `options { directory "${folder}"; pid-file none; session-keyfile "${join(folder, "session.key")}"; listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; dnssec-validation no; notify no; };`
   writeFileSync(join(folder, "named.conf"), [key, options, "controls { };", ...zones.map(zone)].join("\n"))
   const server = await startServer({ program, args: ["-g", "-c", join(folder, "named.conf")], port, folder })
-  return { port, keyName, secret, algorithm, close: server.close }
+  return { port, keyName, secret, algorithm, folder, close: server.close }
 }
