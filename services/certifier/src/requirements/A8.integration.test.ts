@@ -57,7 +57,9 @@ describe("A8: backup CA", () => {
       const world = yield* makeWorld()
       const backup = yield* backupOf(world)
       yield* world.certifierWith({ CD_ACME_DIRECTORY: `${world.pebble.directory},${backup.directory}` })
-      yield* world.ensure(ask("warm.caa-fixture.example"))
+      const warm = ask("warm.caa-fixture.example")
+      yield* world.ensure(warm)
+      yield* issued(world, warm.claim_id)
       const account = yield* eventuallyEffect(
         "both accounts",
         Effect.map(

@@ -214,12 +214,13 @@ describe("E8: overload", () => {
 
 describe("E8: slow clients", () => {
   it.each(slowKinds)("that are slow with %s are got rid of, and nobody else waits for them", async (kind) => {
-    const quick = { headMillis: 400, bodyMillis: 400, drainMillis: 400, idleMillis: 400 }
-    const edge = await TestEdge.start({ limits: quick, handshakeMillis: 400 })
+    // Long enough for honest clients on a busy machine.
+    const quick = { headMillis: 1200, bodyMillis: 1200, drainMillis: 1200, idleMillis: 1200 }
+    const edge = await TestEdge.start({ limits: quick, handshakeMillis: 1200 })
     await edge.add("shop.example.org", origin.url)
     const attackers = new SlowClients()
     const path = kind === "read" ? "/large" : "/"
-    await attackers.start(kind, 40, { https: edge.https, host: "shop.example.org", path, everyMillis: kind === "body" ? 600 : 50 })
+    await attackers.start(kind, 40, { https: edge.https, host: "shop.example.org", path, everyMillis: kind === "body" ? 1800 : 50 })
     let [probed, over] = [0, false]
     const gone = kind === "read" ? settled(edge) : attackers.allGone()
     void gone.then(() => {

@@ -88,5 +88,5 @@ describe("E17: inputs", () => {
     }
     expect(number).toBeGreaterThan(0)
     expect(edge.log + behind.log, `seed ${seed}`).not.toMatch(/uncaught|unhandled|"level":"(error|fatal)"/i)
-  })
+  }, 180_000)
 })
