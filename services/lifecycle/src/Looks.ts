@@ -17,6 +17,7 @@ import { ConnectionActor } from "./ConnectionActor.ts"
 import { type ConnectionRow, toView } from "./ConnectionRow.ts"
 import { readConnection } from "./connectionStore.ts"
 import { heardRecords } from "./heard.ts"
+import { makeOfferLasting } from "./offerLasting.ts"
 
 const timeoutMillis = 5_000
 
@@ -32,6 +33,7 @@ export const makeLooks = Effect.gen(function* () {
   const db = yield* Database
   const calls = yield* Calls
   const actor = yield* ConnectionActor
+  const offerLasting = yield* makeOfferLasting
   const fork = yield* FiberSet.makeRuntime<never, unknown, Failure>()
   const running = new Map<string, Fiber.Fiber<unknown, Failure>>()
 
@@ -48,7 +50,7 @@ export const makeLooks = Effect.gen(function* () {
 
   const read = Effect.fnUntraced(function* (id: string, tenantId: string) {
     const row = yield* readConnection(db, id, tenantId)
-    return row ?? (yield* new CallError({ code: "not_found", message: "no such connection" }))
+    return row === undefined ? yield* new CallError({ code: "not_found", message: "no such connection" }) : yield* offerLasting(row)
   })
 
   /** Makes this look the one whose answer counts, if the connection waits for such a one. */

@@ -96,6 +96,34 @@ layer(everythingWith({ CD_ACME_DNS_ZONE: zone, CD_LIVE_CHECK_SECONDS: "3600" }),
       })
     )
 
+    it.effect("a connection made before a CA was seen to take lasting records is offered one at its next look, once", () =>
+      Effect.gen(function* () {
+        const { world } = yield* Servers
+        const connection = yield* create("first.example.com", { environment: "live" })
+        const before = shown(connection)
+        assert.deepStrictEqual(before, [
+          ["first.example.com", "CNAME", true],
+          ["_acme-challenge.first.example.com", "CNAME", false]
+        ])
+        yield* prove(connection)
+        assert.strictEqual((yield* verify(connection)).state, "propagating")
+        world.lasting = ["ca.example; accounturi=https://ca.example/1"]
+        const offered = [...before, ["_validation-persist.first.example.com", "TXT", false]]
+        // For some seconds nobody asks the certifier again.
+        const { connection: seen, look: looked } = yield* eventually(
+          Effect.tap(look(connection), (answer) => Effect.sync(() => assert.deepStrictEqual(shown(answer.connection), offered)))
+        )
+        assert.strictEqual(looked.records.at(-1)!.value, world.lasting[0])
+        assert.isAbove(seen.version, connection.version)
+        assert.deepStrictEqual(shown((yield* look(connection)).connection), offered)
+        world.lasting = []
+        world.pointed.add(connection.hostname)
+        yield* look(connection)
+        yield* reaches(connection.id, "live")
+        assert.deepStrictEqual(shown((yield* look(connection)).connection), offered)
+      })
+    )
+
     it.effect("D8, D9: a wildcard is a claim of its own, proven with its own value at the name that it hangs on", () =>
       Effect.gen(function* () {
         const { world } = yield* Servers
