@@ -10,7 +10,8 @@
 import { channel } from "node:diagnostics_channel"
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
-import { ask, eventually, makeWorld } from "../services/certifier/test/World.ts"
+import { eventually } from "../services/certifier/test/eventually.ts"
+import { ask, makeWorld } from "../services/certifier/test/World.ts"
 import { quantile, report } from "./report.ts"
 
 const { values } = parseArgs({ options: { count: { type: "string", default: "50" } } })

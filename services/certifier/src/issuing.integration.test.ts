@@ -5,7 +5,9 @@ import { parseKeyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
-import { ask, eventually, eventuallyEffect, makeWorld, type World } from "../test/World.ts"
+import { eventually, eventuallyEffect } from "../test/eventually.ts"
+import { ordersAt } from "../test/outcomes.ts"
+import { ask, makeWorld, type World } from "../test/World.ts"
 
 const noticeOf = (world: World, claimId: string, ...changes: ReadonlyArray<string>) =>
   eventually(`${changes} of ${claimId}`, () =>
@@ -13,7 +15,6 @@ const noticeOf = (world: World, claimId: string, ...changes: ReadonlyArray<strin
   )
 
 const issuedBy = (world: World) => world.pebble.logged("Issued certificate serial")
-const ordersAt = (world: World) => world.pebble.logged("Added order")
 
 describe("issuing", () => {
   it.live("ensure → order → sealed in Postgres and bucket → notice; an edge can open the key; release destroys it", () =>

@@ -5,9 +5,10 @@ import { join } from "node:path"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { eventually, eventuallyEffect } from "../test/eventually.ts"
 import { HostileProxy } from "../test/HostileProxy.ts"
 import { Pebble } from "../test/Pebble.ts"
-import { ask, eventually, eventuallyEffect, makeWorld, type World } from "../test/World.ts"
+import { ask, makeWorld, type World } from "../test/World.ts"
 
 const proxyOf = (world: World) =>
   Effect.acquireRelease(

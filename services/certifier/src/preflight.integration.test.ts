@@ -2,13 +2,12 @@
 import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { eventually, eventuallyEffect } from "../test/eventually.ts"
+import { noCaa } from "../test/FakeDns.ts"
+import { noticeOf, ordersAt } from "../test/outcomes.ts"
 import { Pebble } from "../test/Pebble.ts"
-import { ask, eventually, eventuallyEffect, makeWorld, noCaa, type World } from "../test/World.ts"
+import { ask, makeWorld, type World } from "../test/World.ts"
 
-const noticeOf = (world: World, claimId: string, change: string) =>
-  eventually(`${change} of ${claimId}`, () => world.notices.findLast((each) => each.claim_id === claimId && each.change === change))
-
-const ordersAt = (pebble: Pebble) => pebble.logged("Added order")
 const caa = (...values: ReadonlyArray<string>): CaaAnswer => ({
   ...noCaa,
   verdict: "found",
@@ -32,7 +31,7 @@ describe("pre-flight", () => {
       yield* world.ensure(asked)
       const leads = yield* noticeOf(world, asked.claim_id, "failed")
       assert.include(leads.certificate.last_error!, "CNAME record should be edge.test, but parking.example.net stands there")
-      assert.strictEqual(ordersAt(world.pebble), 0)
+      assert.strictEqual(ordersAt(world), 0)
 
       world.dns.target = "edge.test"
       world.dns.caa = caa("digicert.com")
@@ -47,14 +46,14 @@ describe("pre-flight", () => {
       yield* hurry(world)
       yield* world.ensure(asked)
       yield* eventually("unclear", () => world.notices.find((each) => each.certificate.last_error?.includes("answers SERVFAIL")))
-      assert.strictEqual(ordersAt(world.pebble), 0)
+      assert.strictEqual(ordersAt(world), 0)
 
       // Asked with a reason: no waiting for the ladder's next step.
       world.dns.caa = caa("digicert.com", "pebble.letsencrypt.org; validationmethods=http-01")
       yield* minutesLater(world)
       yield* world.ensure({ ...asked, reason: "records_changed" })
       yield* noticeOf(world, asked.claim_id, "issued")
-      assert.strictEqual(ordersAt(world.pebble), 1)
+      assert.strictEqual(ordersAt(world), 1)
       const rows = yield* world.database.query<{ caa: CaaAnswer }>((sql) => sql`select caa from certifier.claims`)
       assert.strictEqual(rows[0]!.caa.records.length, 2)
     })
@@ -74,7 +73,7 @@ describe("pre-flight", () => {
       yield* hurry(world)
       yield* world.ensure(first)
       yield* Effect.sleep("500 millis")
-      assert.strictEqual(ordersAt(world.pebble), 0)
+      assert.strictEqual(ordersAt(world), 0)
       // Nothing remembered, nobody to ask: the CA looks for itself.
       const second = ask("second.example.com")
       yield* world.ensure(second)
@@ -141,20 +140,20 @@ describe("pre-flight", () => {
       assert.strictEqual(paused.certificate.status, "failed")
 
       // A look that finds nothing new, and the same wish again: no order.
-      const orders = ordersAt(world.pebble)
+      const orders = ordersAt(world)
       world.edge.answering = true
       const glance = world.database.query((sql) => sql`update certifier.claims set due_at = now()`)
       const looked = world.dns.asked.length
       yield* glance
       yield* world.ensure(asked)
       yield* eventually("looked", () => world.dns.asked.length > looked)
-      assert.strictEqual(ordersAt(world.pebble), orders)
+      assert.strictEqual(ordersAt(world), orders)
 
       world.dns.caa = caa("pebble.letsencrypt.org")
       yield* glance
       yield* world.ensure(asked)
       yield* noticeOf(world, asked.claim_id, "issued")
-      assert.strictEqual(ordersAt(world.pebble), orders + 1)
+      assert.strictEqual(ordersAt(world), orders + 1)
 
       const other = ask("button.example.com")
       world.edge.answering = false

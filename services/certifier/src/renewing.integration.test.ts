@@ -3,7 +3,8 @@ import { X509Certificate } from "node:crypto"
 import { certificates } from "@connect-domain/messages/buckets.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ask, eventually, eventuallyEffect, makeWorld, type World } from "../test/World.ts"
+import { eventually, eventuallyEffect } from "../test/eventually.ts"
+import { ask, makeWorld, type World } from "../test/World.ts"
 
 const notice = (world: World, claimId: string, change: string, seconds = 20) =>
   eventually(`${change} of ${claimId}`, () => world.notices.find((each) => each.claim_id === claimId && each.change === change), seconds)

@@ -1,12 +1,12 @@
 /**
  * Everything around the certifier, for tests: real Postgres, NATS and Pebble, fake edges, and a lifecycle that asks and listens.
  *
+ * Owns: the servers, one user for each service under its production permissions, and what tests may ask for. Leaves the DNS and the routers
+ * to their stand-ins (`FakeDns.ts`, `FakeEdge.ts`; the real router: `spawnRouter.ts`), waiting to `eventually.ts`.
  * Certifiers run as layers in this process (`certifier`) or as processes of their own that can be killed (`spawnCertifier`).
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
 import { migrateDatabase } from "@connect-domain/database/migrate.ts"
@@ -15,17 +15,9 @@ import { someMigrations } from "@connect-domain/database/testing/someMigrations.
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { certificates as certificatesBucket } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate, persistRecord, releaseCertificate, replaceCertificates } from "@connect-domain/messages/certifier.ts"
-import {
-  type CaaAnswer,
-  lookCaa,
-  lookChallenge,
-  observeRecords,
-  presentChallenge,
-  removeChallenge
-} from "@connect-domain/messages/connector.ts"
 import { certificateChanged } from "@connect-domain/messages/lifecycle.ts"
 import type { DesiredRecord } from "@connect-domain/messages/record.ts"
-import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
+import { type CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
@@ -35,30 +27,10 @@ import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsSer
 import { handle, Work } from "@connect-domain/nats/Work.ts"
 import { ConfigProvider, Context, Effect, Layer, type Scope } from "effect"
 import { layer as certifierLayer } from "../src/service.ts"
+import { type FakeDns, makeDns, serveDns } from "./FakeDns.ts"
 import { type FakeEdge, startEdge } from "./FakeEdge.ts"
 import { Pebble, type PebbleOptions } from "./Pebble.ts"
-
-/** What the connector answers; change it to change the DNS. Undefined: it does not answer. */
-export interface FakeDns {
-  caa: CaaAnswer | undefined
-  /** Where every name leads. */
-  target: string
-  readonly asked: Array<string>
-  /** `_acme-challenge` of every name is delegated to us. */
-  delegated: boolean
-  /** Where it should be delegated to; null: no zone of ours is set up. */
-  delegationTarget: string | null
-  /** TXT values at `_validation-persist` of every name. */
-  persist: ReadonlyArray<string>
-  /** How the next writes of a challenge go; empty: well. */
-  readonly refusals: Array<CallError>
-  /** What the next writes of a challenge wait for before they answer. */
-  readonly waits: Array<Effect.Effect<void>>
-  /** Name → TXT values that stand there, as DNS-01 wrote them; kept equal in the DNS server that the CA asks. */
-  readonly texts: Map<string, Set<string>>
-  /** Writes that were asked for so far. */
-  presented: number
-}
+import { spawnRouter } from "./spawnRouter.ts"
 
 export type Notice = (typeof certificateChanged)["payload"]["Type"]
 
@@ -127,61 +99,6 @@ export const makeDatabase = Effect.gen(function* () {
   return url
 })
 
-export const noCaa: CaaAnswer = { verdict: "none", at: null, records: [], error: null }
-
-/** The connector's part: every name's records lead to `dns.target`. */
-const serveDns = (dns: FakeDns, pebble: Pebble) =>
-  Effect.gen(function* () {
-    const calls = yield* Calls
-    const nameOf = (hostname: string) => `_acme-challenge.${hostname.replace(/^\*\./, "")}`
-    const tell = (name: string) => Effect.promise(() => pebble.setTexts(name, [...(dns.texts.get(name) ?? [])]))
-    yield* calls.serve(lookChallenge, () =>
-      Effect.succeed({ delegated: dns.delegated, cname: null, delegation_target: dns.delegationTarget, persist: dns.persist })
-    )
-    yield* calls.serve(presentChallenge, ({ hostname, value, credentials }) =>
-      Effect.gen(function* () {
-        const name = nameOf(hostname)
-        dns.presented++
-        const refusal = dns.refusals.shift()
-        if (refusal !== undefined && refusal.code !== "not_yet") return yield* refusal
-        dns.texts.set(name, new Set([...(dns.texts.get(name) ?? []), value]))
-        yield* tell(name)
-        if (refusal !== undefined) return yield* refusal
-        yield* dns.waits.shift() ?? Effect.void
-        return {
-          where: dns.delegated ? ("delegated" as const) : ("credential" as const),
-          name,
-          provider: credentials[0]?.provider ?? "own"
-        }
-      })
-    )
-    yield* calls.serve(removeChallenge, ({ hostname, value }) =>
-      Effect.gen(function* () {
-        const name = nameOf(hostname)
-        const removed = dns.texts.get(name)?.delete(value) ?? false
-        if (dns.texts.get(name)?.size === 0) dns.texts.delete(name)
-        yield* tell(name)
-        return { removed }
-      })
-    )
-    yield* calls.serve(lookCaa, ({ hostname }) =>
-      Effect.suspend(() => {
-        dns.asked.push(hostname)
-        return dns.caa === undefined ? Effect.fail(new CallError({ code: "unavailable", message: "away" })) : Effect.succeed(dns.caa)
-      })
-    )
-    yield* calls.serve(observeRecords, ({ records }) =>
-      Effect.sync(() => {
-        const verdictOf = (value: string) => (value === dns.target ? ("match" as const) : ("mismatch" as const))
-        const looks = records.map(({ host, type, value }) => {
-          const verdict = verdictOf(value)
-          return { host, type, value, verdict, observed_value: dns.target, observed_ttl: 60, servers: [] }
-        })
-        return { verdict: verdictOf(records[0]!.value), records: looks, looked_at: new Date().toISOString() }
-      })
-    )
-  })
-
 export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}) {
   const pebble = yield* Effect.acquireRelease(
     Effect.promise(() => Pebble.start(options.pebble === false ? {} : options.pebble)),
@@ -218,10 +135,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     options.router === true
       ? yield* spawnRouter(env, pebble)
       : yield* Effect.provideContext(startEdge({ ...place, ...(options.edgeLagMillis && { lagMillis: options.edgeLagMillis }) }), routers)
-  const dns: FakeDns = {
-    ...{ caa: noCaa, target: "edge.test", asked: [], delegated: false, delegationTarget: null, persist: [] },
-    ...{ refusals: [], waits: [], texts: new Map(), presented: 0 }
-  }
+  const dns = makeDns()
   const connector = yield* Layer.build(Layer.provide(Layer.fresh(Layer.provideMerge(Calls.layer, Nats.layer("connector"))), config))
   yield* serveDns(dns, pebble).pipe(Effect.provideContext(connector), Effect.orDie)
   const work = Context.get(sides, Work)
@@ -271,40 +185,3 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     bucketKeys: Effect.orDie(kv.bucket(certificatesBucket).keys)
   } satisfies World
 })
-
-const spawnRouter = Effect.fnUntraced(function* (env: Readonly<Record<string, string>>, pebble: Pebble) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "certifier-edge-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }))
-  )
-  yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, [join(import.meta.dirname, "../../router/src/main.ts")], {
-        env: {
-          ...{ PATH: process.env.PATH, ...env, CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: folder },
-          ...{ CD_EDGE_HTTP_LISTEN: `127.0.0.1:${pebble.httpPort}`, CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${pebble.tlsPort}` }
-        },
-        stdio: ["ignore", "inherit", "inherit"]
-      })
-    ),
-    (child) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-  return { applied: new Map(), alive: true, answering: true } satisfies FakeEdge
-})
-
-/** Looks every 20 ms until `condition` gives something, at most `seconds`. */
-export const eventually = <A>(what: string, condition: () => A | undefined | false, seconds = 20): Effect.Effect<A> =>
-  eventuallyEffect(what, Effect.sync(condition), seconds)
-
-export const eventuallyEffect = <A, E, R>(
-  what: string,
-  condition: Effect.Effect<A | undefined | false, E, R>,
-  seconds = 20
-): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    while (true) {
-      const found = yield* condition
-      if (found !== undefined && found !== false) return found
-      yield* Effect.sleep("20 millis")
-    }
-  }).pipe(Effect.timeoutOrElse({ duration: seconds * 1000, orElse: () => Effect.die(new Error(`waited ${seconds} s for: ${what}`)) }))

@@ -3,10 +3,9 @@ import { connect } from "node:tls"
 import { certificates, hostnames } from "@connect-domain/messages/buckets.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Asked, ask, eventually, makeWorld, type World } from "../../test/World.ts"
-
-const noticeOf = (world: World, { claim_id }: Asked, change: string) =>
-  eventually(`${change} of ${claim_id}`, () => world.notices.findLast((each) => each.claim_id === claim_id && each.change === change), 40)
+import { eventually } from "../../test/eventually.ts"
+import { noticeOf } from "../../test/outcomes.ts"
+import { type Asked, ask, makeWorld, type World } from "../../test/World.ts"
 
 /** What a visitor gets: the serial of the certificate, or the alert. */
 const visit = (world: World, servername: string) =>
@@ -43,7 +42,7 @@ describe("challenges through the real router", () => {
         yield* world.certifier
         const asked = ask("real.example.com")
         yield* world.ensure(asked)
-        const first = yield* noticeOf(world, asked, "issued")
+        const first = yield* noticeOf(world, asked.claim_id, "issued", 40)
         assert.strictEqual(first.certificate.challenge, "tls-alpn-01")
         assert.strictEqual(yield* visit(world, asked.hostname), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME")
 
@@ -51,7 +50,7 @@ describe("challenges through the real router", () => {
         yield* eventuallyServed(world, asked.hostname, first.certificate.serial!)
         const again = { ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false }
         yield* world.replace(again)
-        const renewed = yield* noticeOf(world, asked, "renewed")
+        const renewed = yield* noticeOf(world, asked.claim_id, "renewed", 40)
         assert.strictEqual(renewed.certificate.challenge, "http-01")
 
         // HTTP-01 has failed since: the served name is validated over TLS, and its visitors notice nothing.

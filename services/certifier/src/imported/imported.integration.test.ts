@@ -8,8 +8,9 @@ import { importedKeyPlace, sealFor } from "@connect-domain/secrets/PublicSeal.ts
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { eventually, eventuallyEffect } from "../../test/eventually.ts"
 import { makeAuthority } from "../../test/madeCertificate.ts"
-import { type Asked, ask, eventually, eventuallyEffect, makeWorld, type World } from "../../test/World.ts"
+import { type Asked, ask, makeWorld, type World } from "../../test/World.ts"
 import { certificateKeyPlace } from "../Certificates.ts"
 
 const notice = (world: World, claimId: string, condition: (each: World["notices"][number]) => boolean) =>

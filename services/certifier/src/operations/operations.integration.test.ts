@@ -5,7 +5,8 @@ import { parseKeyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
-import { ask, eventually, eventuallyEffect, makeWorld, type World } from "../../test/World.ts"
+import { eventually, eventuallyEffect } from "../../test/eventually.ts"
+import { ask, makeWorld, type World } from "../../test/World.ts"
 import { operate } from "../operate.ts"
 
 const caOf = (world: World) => new URL(world.pebble.directory).host

@@ -9,8 +9,9 @@ import { importedKeyPlace, sealFor } from "@connect-domain/secrets/PublicSeal.ts
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { eventually } from "../../test/eventually.ts"
 import { makeAuthority } from "../../test/madeCertificate.ts"
-import { ask, eventually, makeWorld } from "../../test/World.ts"
+import { ask, makeWorld } from "../../test/World.ts"
 import { certificateKeyPlace } from "../Certificates.ts"
 
 const filesIn = (folder: string): ReadonlyArray<string> =>

@@ -1,7 +1,8 @@
 /** A storm of wishes for a name that can't have a certificate costs one order, and nobody else's time. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ask, eventually, makeWorld } from "../../test/World.ts"
+import { eventually } from "../../test/eventually.ts"
+import { ask, makeWorld } from "../../test/World.ts"
 
 describe("A12: failing names", () => {
   it.live("A12: 500 wishes for a failing name: one order, then its back-off; another name is not held up; A13: over is over", () =>

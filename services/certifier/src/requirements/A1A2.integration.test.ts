@@ -1,7 +1,8 @@
 /** One order per name whatever workers do: raced, stopped past their lease and woken, at a CA that refuses most nonces. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ask, eventuallyEffect, makeWorld } from "../../test/World.ts"
+import { eventuallyEffect } from "../../test/eventually.ts"
+import { ask, makeWorld } from "../../test/World.ts"
 
 describe("A1, A2: one issuance per name at a time", () => {
   it.live("A1: four processes, one stopped past its lease and woken: one order per name, and what it had is not stored", () =>

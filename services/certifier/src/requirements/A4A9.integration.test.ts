@@ -5,8 +5,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { AcmeDouble } from "../../test/AcmeDouble.ts"
+import { eventually, eventuallyEffect } from "../../test/eventually.ts"
 import { holdCertificates } from "../../test/heldCertificates.ts"
-import { ask, eventually, eventuallyEffect, makeWorld, type World } from "../../test/World.ts"
+import { ask, makeWorld, type World } from "../../test/World.ts"
 
 const hour = 3_600_000
 

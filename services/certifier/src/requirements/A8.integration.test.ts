@@ -5,8 +5,10 @@ import { Resolver } from "@connect-domain/dns/Resolver.ts"
 import { startBind } from "@connect-domain/dns-provider/testing/startBind.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
+import { eventually, eventuallyEffect } from "../../test/eventually.ts"
+import { noCaa } from "../../test/FakeDns.ts"
 import { Pebble } from "../../test/Pebble.ts"
-import { ask, eventually, eventuallyEffect, makeWorld, noCaa, type World } from "../../test/World.ts"
+import { ask, makeWorld, type World } from "../../test/World.ts"
 
 const issued = (world: World, claimId: string) =>
   eventually("issued", () => world.notices.find((each) => each.claim_id === claimId && each.change === "issued"), 40)

@@ -4,7 +4,8 @@ import { join } from "node:path"
 import { metricsText } from "@connect-domain/telemetry/Telemetry.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ask, eventuallyEffect, makeWorld } from "../../test/World.ts"
+import { eventuallyEffect } from "../../test/eventually.ts"
+import { ask, makeWorld } from "../../test/World.ts"
 
 const rules = readFileSync(join(import.meta.dirname, "../../../../deploy/alerts/certifier.yaml"), "utf8")
 const named = [...new Set(rules.match(/connect_domain_[a-z_]+/g))]
