@@ -5,9 +5,7 @@
  * Built against: two certifiers registering two accounts (the key is a row before it is registered, and a CA gives the same account to
  * the same key), and a test CA that forgets its accounts: the same key is registered again.
  */
-
-import type { DatabaseError } from "@connect-domain/database/Database.ts"
-import { Database } from "@connect-domain/database/Database.ts"
+import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"
 import { Config, Context, Effect, Layer, Redacted, Semaphore } from "effect"

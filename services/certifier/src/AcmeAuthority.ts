@@ -2,8 +2,8 @@
  * A CA that speaks ACME: one order from placing to the checked chain.
  *
  * Owns: the order's course, and going on to the next proof when one can't be put in place. Leaves to `acme/`: the protocol; to
- * `challenges/`: which proofs there are and putting them in place; to `Accounts`: who we are. Built against: an order placed twice (it is saved as soon as it exists),
- * a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
+ * `challenges/`: which proofs there are and putting them in place; to `Accounts`: who we are. Built against: an order placed twice (it is
+ * saved as soon as it exists), a CA that forgot our account (registered anew, once per attempt), and a chain that is not for our names or key.
  */
 import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { Clock, Effect, Semaphore } from "effect"

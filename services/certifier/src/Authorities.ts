@@ -14,6 +14,7 @@ import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
 import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
+import { internalDirectory } from "./issuerOrigin.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 import { countAnswers } from "./watch/countAnswers.ts"
 
@@ -56,7 +57,7 @@ export class Authorities extends Context.Service<
       const [accounts, budgets, memory, vanished] = [yield* Accounts, yield* Budgets, yield* ChallengeMemory, yield* VanishedIssuers]
       const newOrders = yield* NewOrders
       const make = (directory: string) =>
-        directory === "internal"
+        directory === internalDirectory
           ? makeInternalAuthority
           : Effect.map(Semaphore.make(newOrders), (slots) => {
               const session = makeAcmeSession(directory, countAnswers(nameOf(directory), egressTransport(client)))

@@ -31,7 +31,7 @@ export class Claims extends Context.Service<
   {
     /**
      * "This claim shall have a certificate." Idempotent; a released claim stays released, one in back-off or paused stays there, unless
-     * `reason` says what has changed: then it is tried again, a minute after its last failure at the earliest. */
+     * `reason` says what has changed: then it is tried again, a minute after a CA's refusal at the earliest, seconds after another failure. */
     readonly want: (wish: Wish) => Effect.Effect<void, DatabaseError>
     /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
@@ -78,7 +78,7 @@ function make(database: Database["Service"]): Claims["Service"] {
           const retry = sql`(${reason !== undefined} and c.failures > 0 and not c.leased)`
           // What the CA did not refuse costs nobody anything when it is tried again.
           const pause = sql`case when c.failed_kind in ('refused', 'limited') then interval '1 minute' else interval '2 seconds' end`
-          const minute = sql`greatest(now(), coalesce(c.failed_at, now()) + ${pause})`
+          const soonest = sql`greatest(now(), coalesce(c.failed_at, now()) + ${pause})`
           return sql`
             insert into certifier.claims as c (claim_id, connection_id, tenant_id, hostname, environment, due_at, records, asked_by)
             values (${claim_id}, ${connection_id}, ${tenant_id}, ${hostname}, ${environment}, now(), ${said}, ${sql.json(asked_by)}::jsonb)
@@ -89,8 +89,8 @@ function make(database: Database["Service"]): Claims["Service"] {
               failures = case when ${retry} then 0 else c.failures end,
               failing_since = case when ${retry} then null else c.failing_since end,
               paused_until = case when ${retry} then null else c.paused_until end,
-              retry_at = case when ${retry} then ${minute} else c.retry_at end,
-              due_at = case when c.leased then c.due_at when c.state = 'held' then now() when ${retry} then ${minute} else c.due_at end,
+              retry_at = case when ${retry} then ${soonest} else c.retry_at end,
+              due_at = case when c.leased then c.due_at when c.state = 'held' then now() when ${retry} then ${soonest} else c.due_at end,
               updated_at = now()
             where c.state = 'held' or (c.state = 'wanted' and (${retry} or (excluded.records is not null and c.records is null)))`
         })

@@ -15,6 +15,7 @@ import { AcmeError, Unavailable } from "./acme/AcmeError.ts"
 import { readCertificateFacts } from "./acme/certificateFacts.ts"
 import { ecdsaP256, importKeyPair, makeKey } from "./acme/signingRequest.ts"
 import type { CertificateAuthority, Issued } from "./CertificateAuthority.ts"
+import { internalDirectory } from "./issuerOrigin.ts"
 
 /** How long certificates of the internal CA live. Default 7 days; renewed at half of that. */
 export const InternalLifetime = Config.Duration("CD_INTERNAL_CA_LIFETIME").pipe(Config.withDefault(Duration.days(7)))
@@ -144,7 +145,7 @@ export const makeInternalAuthority = Effect.gen(function* () {
 
   return {
     name: "internal",
-    directory: "internal",
+    directory: internalDirectory,
     needsProof: false,
     caa: Effect.succeed({ identities: [], accountUri: undefined, method: "" }),
     offers: Effect.undefined,

@@ -1,3 +1,4 @@
+/** What callers see of a certificate. */
 import { expect, it } from "vitest"
 import type { Certificate } from "./Certificates.ts"
 import { mirror } from "./Notices.ts"

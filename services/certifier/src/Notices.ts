@@ -14,7 +14,7 @@ import { isImported, originOf } from "./issuerOrigin.ts"
 type Payload = (typeof certificateChanged)["payload"]["Type"]
 
 /** What `planNext` says of the renewal. */
-export interface Renewing {
+interface Renewing {
   readonly renewAt: Date
   readonly renewBecause: "ari" | "lifetime"
 }

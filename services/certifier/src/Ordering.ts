@@ -2,11 +2,10 @@
  * One certificate for one leased claim, from the CA that suits: which CAs are asked, in which order, how, and what is resumed.
  *
  * Owns: the choice among CAs, going on to another proof when the CA did not find the first, the order's key while it is under way. Leaves
- * to `Preflight.ts` which ways are open; to the authorities: issuing; to `attendClaim.ts`: storing,
- * publishing, waiting. Built against: changing the CA because it was away for a minute. A claim that is served and has time stays with the
- * CA that issued (its renewals are exempt from limits there); one that is waiting, or runs out of time, takes whichever CA answers.
+ * to `Preflight.ts` which ways are open; to the authorities: issuing; to `attendClaim.ts`: storing, publishing, waiting. Built against:
+ * changing the CA because it was away for a minute. A claim that is served and has time stays with the CA that issued (its renewals are
+ * exempt from limits there); one that is waiting, or runs out of time, takes whichever CA answers.
  */
-
 import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault, type Place } from "@connect-domain/secrets/Vault.ts"

@@ -9,6 +9,7 @@ import { isUrl, listOf, wrongSetting } from "@connect-domain/domain/Setting.ts"
 import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
 import { Config, Effect, Option } from "effect"
+import { internalDirectory } from "./issuerOrigin.ts"
 
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 const letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -22,6 +23,7 @@ export const AcmeDirectory = Config.String("CD_ACME_DIRECTORY").pipe(Config.with
 export const AcmeDirectoryTest = Config.option(Config.String("CD_ACME_DIRECTORY_TEST"))
 /** PEM file with roots that the directories' own HTTPS certificates may chain to, besides the public ones. Default: none. */
 export const AcmeCaFile = Config.option(Config.String("CD_ACME_CA_FILE"))
+
 const names: ReadonlyMap<string, string> = new Map([
   [letsEncrypt, "letsencrypt"],
   [letsEncryptStaging, "letsencrypt-staging"]
@@ -35,7 +37,7 @@ export type Environment = "test" | "live"
 /** The directories that a setting names, each once. Plain http would let anybody on the way issue, so only https counts. */
 export const directoriesOf = (name: string, text: string) => {
   const directories = [...new Set(listOf(text))]
-  const wrong = directories.find((directory) => directory !== "internal" && !isUrl(directory, "https"))
+  const wrong = directories.find((directory) => directory !== internalDirectory && !isUrl(directory, "https"))
   if (wrong !== undefined) return wrongSetting(name, `${wrong} is neither an https URL nor "internal"`)
   return directories.length === 0 ? wrongSetting(name, "names no directory") : Effect.succeed<ReadonlyArray<string>>(directories)
 }
@@ -43,7 +45,7 @@ export const directoriesOf = (name: string, text: string) => {
 /** The directories of both environments, in order of preference, checked. */
 export const acmeDirectories = Effect.gen(function* () {
   const live = yield* directoriesOf("CD_ACME_DIRECTORY", yield* AcmeDirectory)
-  const testDefault = live[0] === "internal" ? "internal" : letsEncryptStaging
+  const testDefault = live[0] === internalDirectory ? internalDirectory : letsEncryptStaging
   const test = yield* directoriesOf(
     "CD_ACME_DIRECTORY_TEST",
     Option.getOrElse(yield* AcmeDirectoryTest, () => testDefault)

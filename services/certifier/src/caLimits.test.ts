@@ -1,3 +1,4 @@
+/** What each limit is counted under. */
 import { describe, expect, it } from "vitest"
 import { keyFor, type Limit } from "./caLimits.ts"
 

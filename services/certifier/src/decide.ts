@@ -37,7 +37,7 @@ export type Step = "destroy" | "publish" | "answer" | "order" | "glance" | "look
 export const windowOf = (claim: Pick<ClaimFacts, "window_start" | "window_end">): SuggestedWindow | undefined =>
   claim.window_start === null || claim.window_end === null ? undefined : { start: claim.window_start, end: claim.window_end }
 
-export const lifetimeOf = (served: Served): Lifetime => ({ notBefore: served.not_before, notAfter: served.not_after })
+const lifetimeOf = (served: Served): Lifetime => ({ notBefore: served.not_before, notAfter: served.not_after })
 
 export const nextStep = (claim: ClaimFacts, isStored: boolean, current: Served | undefined, now: Date): Step => {
   if (claim.state === "released") return "destroy"
@@ -74,8 +74,8 @@ export const planNext = (current: Served, window: SuggestedWindow | undefined, l
 
 const hour = 3_600_000
 /** A name that was given up is looked at this often, and tried once more after so long. Milliseconds. */
-export const glanceMillis = 6 * hour
-export const pausedMillis = 90 * 24 * hour
+const glanceMillis = 6 * hour
+const pausedMillis = 90 * 24 * hour
 
 /** Failures that somebody outside must end; while they last a name may be given up. */
 const needsSomebody = (kind: FailureKind): boolean => kind === "refused" || kind === "blocked"

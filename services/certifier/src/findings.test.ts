@@ -1,3 +1,4 @@
+/** What a wildcard is told to set, and when a name that was given up is tried again. */
 import { describe, expect, it } from "vitest"
 import { type DnsView, fingerprint, noChallengeView, wildcardFinding } from "./findings.ts"
 

@@ -1,7 +1,7 @@
 /**
  * Who made a certificate, read from the directory that its row names: pure.
  *
- * Owns: the two directories that are no URLs. Leaves to `Authorities.ts`: the CAs; to `importCertificate.ts`: what callers bring.
+ * Owns: the two directories that are no URLs. Leaves to `Authorities.ts`: the CAs; to `imported/`: what callers bring.
  */
 export const internalDirectory = "internal"
 export const importedDirectory = "imported"

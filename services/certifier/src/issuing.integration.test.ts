@@ -89,15 +89,14 @@ describe("issuing", () => {
   it.live("A1: killed in the middle of an order: the order is resumed, not placed again", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
-      world.edge.answering = true
       const asked = ask("killed.example.com")
       const first = world.spawnCertifier()
       yield* world.ensure(asked)
-      const row = yield* eventuallyEffect(
+      yield* eventuallyEffect(
         "an order under way",
         Effect.map(
-          world.database.query<{ order_url: string }>((sql) => sql`select order_url from certifier.claims where order_url is not null`),
-          (rows) => rows[0]
+          world.database.query((sql) => sql`select 1 from certifier.claims where order_url is not null`),
+          (rows) => rows.length > 0
         )
       )
       first.kill("SIGKILL")
@@ -106,7 +105,6 @@ describe("issuing", () => {
       yield* eventually("issued after the kill", () => world.notices.find((notice) => notice.change === "issued"), 40)
       assert.strictEqual(issuedBy(world), 1)
       assert.strictEqual(ordersAt(world), 1)
-      assert.isNotNull(row.order_url)
     })
   )
 

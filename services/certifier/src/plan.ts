@@ -15,6 +15,7 @@ import { Effect, Layer } from "effect"
 import { getDomain } from "tldts"
 import { acmeDirectories, nameOf } from "./acmeDirectories.ts"
 import { type Limit, limitsOf } from "./caLimits.ts"
+import { internalDirectory } from "./issuerOrigin.ts"
 import { lookPermissions } from "./planCaa.ts"
 import { type IssuancePlan, planIssuance } from "./planIssuance.ts"
 
@@ -67,7 +68,10 @@ const run = Effect.gen(function* () {
   const { names, others } = readHostnames(readFileSync(values.hostnames === "-" ? 0 : values.hostnames, "utf8"))
   const limits = yield* limitsOf
   const { live } = yield* acmeDirectories
-  const authorities = live.map((directory) => ({ name: nameOf(directory), limits: directory === "internal" ? [] : limits(directory) }))
+  const authorities = live.map((directory) => ({
+    name: nameOf(directory),
+    limits: directory === internalDirectory ? [] : limits(directory)
+  }))
   const looked = values.caa ? yield* lookPermissions(names, live).pipe(Effect.provide(asOperator), Effect.scoped) : undefined
   for (const line of explainPlan(planIssuance(names, authorities, looked?.permission))) console.log(line)
   if (looked !== undefined && looked.unknown > 0)

@@ -2,18 +2,20 @@
  * Which of the CAs may issue for each name, for the planner: CAA as the DNS has it now.
  *
  * Owns: asking the connector for every name (as the operator, over NATS) and the CAs' directories for how they call themselves there.
- * Leaves to `libs/dns` the rules of CAA. A record that wants one account of ours is taken for a refusal: the planner knows no account. What
- * nobody can look at is taken for no record, and counted.
+ * Leaves to `findings.ts` and `libs/dns` the rules of CAA. A record that wants one account of ours is taken for a refusal: the planner knows
+ * no account. What nobody can look at is taken for no record, and counted.
  */
-import { evaluateCaa } from "@connect-domain/dns/caa.ts"
 import { type CaaAnswer, lookCaa } from "@connect-domain/messages/connector.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"
 import { makeAcmeSession } from "./acme/AcmeSession.ts"
 import { egressTransport } from "./acme/egressTransport.ts"
 import { acmeHttpClient, nameOf } from "./acmeDirectories.ts"
+import { mayIssue } from "./findings.ts"
+import { internalDirectory } from "./issuerOrigin.ts"
 import type { Permission } from "./planIssuance.ts"
 
+/** A first certificate needs one of these; a lasting record (`dns-persist-01`) is offered only once the CA was seen to take it. */
 const methods = ["http-01", "tls-alpn-01", "dns-01"]
 
 export interface CaaIdentity {
@@ -23,16 +25,15 @@ export interface CaaIdentity {
 
 /** The CAs of `all` that may issue for the name. */
 export const permittedBy = (hostname: string, caa: CaaAnswer | undefined, all: ReadonlyArray<CaaIdentity>): ReadonlySet<string> => {
-  const records = caa?.verdict === "found" ? caa.records : []
   const may = ({ identities }: CaaIdentity) =>
-    methods.some((method) => evaluateCaa(records, hostname.startsWith("*."), { identities, accountUri: undefined, method }).allowed)
+    methods.some((method) => mayIssue(hostname, caa, { identities, accountUri: undefined, method }).allowed)
   return new Set(all.filter(may).map(({ name }) => name))
 }
 
 const identitiesOf = Effect.fnUntraced(function* (directories: ReadonlyArray<string>) {
   const client = yield* acmeHttpClient
   return yield* Effect.forEach(directories, (directory) =>
-    directory === "internal"
+    directory === internalDirectory
       ? Effect.succeed({ name: nameOf(directory), identities: [] })
       : Effect.map(makeAcmeSession(directory, egressTransport(client)).directory, ({ meta }) => ({
           name: nameOf(directory),

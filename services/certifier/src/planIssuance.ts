@@ -39,7 +39,7 @@ export interface IssuancePlan {
 
 const slotsPerWindow = 12
 const perDomain: Limit = { name: "", per: "registered-domain", counts: "orders", max: 1, window_seconds: 1 }
-export const domainOf = (name: string): string => keyFor(perDomain, [name])
+const domainOf = (name: string): string => keyFor(perDomain, [name])
 
 /** What one key of a limit has used, in slots that stop counting at `until`. */
 class Usage {

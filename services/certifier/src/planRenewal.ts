@@ -55,7 +55,7 @@ export const planRenewal = (certificateId: string, lifetime: Lifetime, window?: 
 }
 
 /** How long a window may be believed when the CA names no time, and the longest anyhow, in seconds: at least two looks a day (A4). */
-export const defaultPollSeconds = 21_600
+const defaultPollSeconds = 21_600
 export const longestPollSeconds = 43_200
 
 /**

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { eventually, eventuallyEffect } from "../test/eventually.ts"
 import { noCaa } from "../test/FakeDns.ts"
-import { noticeOf, ordersAt } from "../test/outcomes.ts"
+import { hurry, noticeOf, ordersAt } from "../test/outcomes.ts"
 import { Pebble } from "../test/Pebble.ts"
 import { ask, makeWorld, type World } from "../test/World.ts"
 
@@ -15,8 +15,6 @@ const caa = (...values: ReadonlyArray<string>): CaaAnswer => ({
   records: values.map((value) => ({ flags: 0, tag: "issue", value }))
 })
 const leading = (hostname: string) => [{ host: hostname, type: "CNAME" as const, value: "edge.test", ttl: 300 }]
-/** As if its time had come. */
-const hurry = (world: World) => world.database.query((sql) => sql`update certifier.claims set due_at = now(), retry_at = null`)
 /** Its last failure lies further back. */
 const minutesLater = (world: World) =>
   world.database.query((sql) => sql`update certifier.claims set failed_at = failed_at - interval '5 minutes'`)

@@ -28,8 +28,6 @@ interface DoubleOrder {
 export class AcmeDouble {
   /** What the next new orders get instead of an order. */
   readonly onNewOrder: Array<Refusal> = []
-  /** Everything but the directory and renewal windows is answered with this while it is set. */
-  away: Refusal | undefined
   /** Orders stay `processing` while it is true, as when a CA has halted issuance. */
   halted = false
   /** New orders that replace nothing, at most so many in three hours. */
@@ -100,13 +98,11 @@ export class AcmeDouble {
     const [, place = "", id = ""] = path.split("/")
     if (place === "dir") return send(200, this.#directory())
     if (place === "ari") return this.#renewalInfo(id, send)
-    if (this.away !== undefined) throw new Problem(this.away)
     if (place === "nonce" && method === "HEAD") return send(200, {})
     const signed = readSigned(`${this.base}${path}`, body, this.#nonces, this.#accounts)
     const order = this.#orders[Number(id)]
     if (place === "account") return this.#newAccount(signed, send)
     if (place === "order" && id === "") return this.#newOrder(signed, send)
-    if (place === "revoke") return send(200, this.issuer.revoke(String(signed.payload?.certificate)))
     if (order === undefined) throw new Problem({ status: 404, detail: "no such thing" })
     if (order.account !== signed.account) throw new Problem({ status: 403, type: "unauthorized", detail: "not yours" })
     if (place === "authz") return send(200, this.#authorization(order))
@@ -127,7 +123,6 @@ export class AcmeDouble {
       newNonce: at("nonce"),
       newAccount: at("account"),
       newOrder: at("order"),
-      revokeCert: at("revoke"),
       renewalInfo: at("ari"),
       meta: { caaIdentities: ["double.example"] }
     }

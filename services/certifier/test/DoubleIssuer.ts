@@ -1,11 +1,10 @@
-/** The issuing half of `AcmeDouble`: one intermediate that signs, a renewal window for each certificate, what was revoked. */
-import { webcrypto } from "node:crypto"
+/** The issuing half of `AcmeDouble`: one intermediate that signs and a renewal window for each certificate. */
 import * as x509 from "@peculiar/x509"
 import { readCertificateFacts } from "../src/acme/certificateFacts.ts"
 import type { KeyPair } from "../src/acme/signingRequest.ts"
+import { keyTypes, makeKeys } from "./madeCertificate.ts"
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const
-const makeKeys = async () => (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as unknown as KeyPair
+const algorithm = keyTypes.p256
 const day = 86_400_000
 
 interface Window {
@@ -16,7 +15,6 @@ interface Window {
 export class DoubleIssuer {
   /** CertID (RFC 9773 §4.1) → when to renew. */
   readonly windows = new Map<string, Window>()
-  readonly revoked = new Set<string>()
   readonly #keys: KeyPair
   readonly #authority: x509.X509Certificate
   #serial = 0x1000
@@ -27,7 +25,7 @@ export class DoubleIssuer {
   }
 
   static async make(): Promise<DoubleIssuer> {
-    const keys = await makeKeys()
+    const keys = await makeKeys("p256")
     const authority = await x509.X509CertificateGenerator.createSelfSigned({
       name: "CN=Double R1",
       serialNumber: "01",
@@ -57,11 +55,6 @@ export class DoubleIssuer {
 
   moveAll(window: Window): void {
     for (const id of this.windows.keys()) this.windows.set(id, window)
-  }
-
-  revoke(der: string): Record<string, never> {
-    this.revoked.add(der)
-    return {}
   }
 
   async #issue(

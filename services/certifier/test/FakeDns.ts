@@ -3,6 +3,7 @@
  *
  * Owns: what these calls answer. Leaves to tests: what the DNS says (`dns.caa`, `dns.target` …), and when a write is refused or slow.
  */
+import { acmeChallengeName } from "@connect-domain/domain/acmeNames.ts"
 import {
   type CaaAnswer,
   lookCaa,
@@ -49,14 +50,13 @@ export const makeDns = (): FakeDns => ({
 export const serveDns = (dns: FakeDns, pebble: Pebble) =>
   Effect.gen(function* () {
     const calls = yield* Calls
-    const nameOf = (hostname: string) => `_acme-challenge.${hostname.replace(/^\*\./, "")}`
     const tell = (name: string) => Effect.promise(() => pebble.setTexts(name, [...(dns.texts.get(name) ?? [])]))
     yield* calls.serve(lookChallenge, () =>
       Effect.succeed({ delegated: dns.delegated, cname: null, delegation_target: dns.delegationTarget, persist: dns.persist })
     )
     yield* calls.serve(presentChallenge, ({ hostname, value, credentials }) =>
       Effect.gen(function* () {
-        const name = nameOf(hostname)
+        const name = acmeChallengeName(hostname)
         dns.presented++
         const refusal = dns.refusals.shift()
         if (refusal !== undefined && refusal.code !== "not_yet") return yield* refusal
@@ -73,7 +73,7 @@ export const serveDns = (dns: FakeDns, pebble: Pebble) =>
     )
     yield* calls.serve(removeChallenge, ({ hostname, value }) =>
       Effect.gen(function* () {
-        const name = nameOf(hostname)
+        const name = acmeChallengeName(hostname)
         const removed = dns.texts.get(name)?.delete(value) ?? false
         if (dns.texts.get(name)?.size === 0) dns.texts.delete(name)
         yield* tell(name)

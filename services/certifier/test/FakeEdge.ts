@@ -1,7 +1,7 @@
 /**
  * Plays the routers in front of a real CA: follows the `challenges` bucket, answers HTTP-01 and TLS-ALPN-01 from it, reports in `edges`.
  *
- * `lag` delays applying a token, so that a certifier which does not wait for the edges fails its orders.
+ * `lagMillis` delays applying a token, so that a certifier which does not wait for the edges fails its orders.
  */
 import { createSecureContext, createServer } from "node:tls"
 import { type ChallengeEntry, challenges, edges } from "@connect-domain/messages/buckets.ts"

@@ -7,17 +7,11 @@ import { readFileSync } from "node:fs"
 import { createServer, request, type Server } from "node:https"
 import { dirname, join } from "node:path"
 import type { Pebble } from "./Pebble.ts"
-
-export interface Answer {
-  readonly status: number
-  readonly retryAfter?: string
-  readonly type?: string
-  readonly detail?: string
-}
+import type { Refusal } from "./signedRequest.ts"
 
 export class HostileProxy {
   /** What the next new order gets instead of Pebble's answer. */
-  readonly onNewOrder: Array<Answer> = []
+  readonly onNewOrder: Array<Refusal> = []
   /** Milliseconds since the epoch of every new order that arrived. */
   readonly newOrders: Array<number> = []
   readonly #server: Server

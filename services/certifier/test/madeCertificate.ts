@@ -20,7 +20,7 @@ interface Authority {
 
 const day = 86_400_000
 let serial = 100
-const makeKeys = async (type: KeyType) =>
+export const makeKeys = async (type: KeyType) =>
   (await webcrypto.subtle.generateKey(keyTypes[type], true, ["sign", "verify"])) as unknown as KeyPair
 const pemOf = async (keys: KeyPair): Promise<string> => {
   const bytes = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey as never)

@@ -1,10 +1,9 @@
 /**
- * Accounts at a CA: registration with external account binding, key change, deactivation (RFC 8555 §7.3).
+ * Accounts at a CA: registration with external account binding, finding one by its key, key change (RFC 8555 §7.3).
  *
  * Owns: the requests. Leaves to `Accounts.ts` of the service: keeping the key sealed, one account per CA, registering anew.
  */
 import { Effect } from "effect"
-import type { AcmeError } from "./AcmeError.ts"
 import { type AcmeSession, malformed } from "./AcmeSession.ts"
 import { type AccountKey, bindExternalAccount, type ExternalAccount, type Signer, signJws } from "./jws.ts"
 
@@ -60,7 +59,3 @@ export const changeAccountKey = Effect.fn("acme.changeAccountKey")(function* (se
   yield* session.post("keyChange", keyChange, account, inner)
   return { key: next, kid: account.kid } satisfies Account
 })
-
-/** Ends the account for good (RFC 8555 §7.3.6). */
-export const deactivateAccount = (session: AcmeSession, account: Account): Effect.Effect<void, AcmeError> =>
-  Effect.asVoid(session.post("deactivateAccount", account.kid, account, { status: "deactivated" }))

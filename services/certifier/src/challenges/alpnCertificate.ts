@@ -7,11 +7,7 @@
 import { Effect } from "effect"
 import { makeKey } from "../acme/signingRequest.ts"
 
-export interface AlpnCertificate {
-  readonly certificate: string
-  readonly keyPem: string
-}
-
+/** Both PEM. */
 export const makeAlpnCertificate = Effect.fnUntraced(function* (hostname: string, keyAuthorization: string) {
   const keyPem = yield* makeKey
   const certificate = yield* Effect.promise(async () => {
@@ -21,5 +17,5 @@ export const makeAlpnCertificate = Effect.fnUntraced(function* (hostname: string
     const [, pem] = await acme.crypto.createAlpnCertificate(authorization, keyAuthorization, keyPem)
     return pem.toString()
   })
-  return { certificate, keyPem } satisfies AlpnCertificate
+  return { certificate, keyPem }
 })

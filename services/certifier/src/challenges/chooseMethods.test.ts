@@ -1,3 +1,4 @@
+/** Which challenge is tried first, which never, and what is said of the choice. */
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type CaFacts, chooseMethods, type NameFacts, otherWays, type Remembered } from "./chooseMethods.ts"

@@ -5,6 +5,7 @@
  * open. Built against: a way that can only fail (each failure counts at the CA), one that fails tried for ever while another would work,
  * and a choice that nobody can explain.
  */
+import { acmePersistName } from "@connect-domain/domain/acmeNames.ts"
 import { isEdgeMethod, isMethod, labelOf, type Method } from "./methods.ts"
 
 /** What is known of the name, whichever CA is asked. */
@@ -116,15 +117,13 @@ const rank = (method: Method, memory: Remembered): number => {
   return method === "dns-persist-01" || memory.worked !== null ? 1 : 2
 }
 
-const bare = (hostname: string): string => hostname.replace(/^\*\./, "")
-
 const leading = ({ leads }: NameFacts): string =>
   leads === "here" ? "the name leads to our edge" : "the name is taken to lead to our edge"
 
 const basisOf = (method: Method, name: NameFacts): string => {
   switch (method) {
     case "dns-persist-01":
-      return `the lasting record at _validation-persist.${bare(name.hostname)} is there`
+      return `the lasting record at ${acmePersistName(name.hostname)} is there`
     case "http-01":
       return leading(name)
     case "tls-alpn-01":

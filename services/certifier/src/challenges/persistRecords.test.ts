@@ -1,3 +1,4 @@
+/** Lasting records: what is offered is accepted, and nothing but our own account's. */
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { isAccepted, type PersistTerms, persistValue } from "./persistRecords.ts"

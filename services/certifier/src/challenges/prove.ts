@@ -3,8 +3,8 @@
  *
  * Owns: which proof is used when one can't be, telling the CA and waiting for its word. Leaves to `Proofs.ts`: the answers; to
  * `Ordering.ts`: another order, in another way, after the CA did not find an answer (that spoils the authorization).
- * Built against: a proof that costs a failure at the CA although another one was at hand, an edge's absence counted as the name's fault, and two workers who
- * both tell the CA (one was stopped past its lease) of whom the second takes the CA's refusal for the end.
+ * Built against: a proof that costs a failure at the CA although another one was at hand, an edge's absence counted as the name's fault, and
+ * two workers who both tell the CA (one was stopped past its lease) of whom the second takes the CA's refusal for the end.
  */
 import { Effect, Result } from "effect"
 import { AcmeError, isPolicy, Unavailable } from "../acme/AcmeError.ts"

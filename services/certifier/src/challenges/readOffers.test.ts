@@ -1,3 +1,4 @@
+/** What is learned from a CA's authorization, and what is not. */
 import { describe, expect, it } from "vitest"
 import type { Authorization } from "../acme/orders.ts"
 import { readOffers } from "./readOffers.ts"

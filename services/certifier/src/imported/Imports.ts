@@ -21,7 +21,7 @@ export type ImportClaim = Pick<Claim, "claim_id" | "connection_id" | "tenant_id"
 export class ClaimOver extends Data.TaggedError("ClaimOver")<{ readonly claimId: string }> {}
 
 /** Why a claim is replaced whose imported certificate was taken back. */
-export const importWithdrawn = "import withdrawn"
+const importWithdrawn = "import withdrawn"
 
 export class Imports extends Context.Service<
   Imports,

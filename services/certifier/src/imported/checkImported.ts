@@ -5,7 +5,7 @@
  * Built against: an edge that serves what browsers refuse (an intermediate missing or misplaced, a name not covered, a feeble key), found
  * out by the customer's visitors.
  */
-import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto"
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { rootCertificates } from "node:tls"
 import { Result } from "effect"
 import { type CertificateFacts, readCertificateFacts, splitChain } from "../acme/certificateFacts.ts"
@@ -37,7 +37,7 @@ const clockSkewMillis = 300_000
 const wrongCertificate = (message: string): Wrong => ({ field: "certificate", message })
 const wrongKey = (message: string): Wrong => ({ field: "private_key", message })
 
-/** Throws `Wrong`: the steps read better in a row. */
+/** Never throws. The steps inside throw `Wrong`, so that they read in a row. */
 export const checkImported = (upload: Upload, hostname: string, now: Date): Result.Result<Checked, Wrong> => {
   try {
     const key = readKey(upload.privateKey)
@@ -98,7 +98,7 @@ const leafFor = (key: KeyObject, parts: ReadonlyArray<X509Certificate>): X509Cer
 
 const serverAuth = "1.3.6.1.5.5.7.3.1"
 const nameOf = ({ subject }: X509Certificate): string => subject?.replaceAll("\n", ", ") || "without a subject"
-const isSelfSigned = (part: X509Certificate): boolean => part.checkIssued(part) && part.verify(part.publicKey)
+const isSelfSigned = (part: X509Certificate): boolean => issued(part, part)
 
 const covers = (leaf: X509Certificate, hostname: string): boolean => {
   const names = [...(leaf.subjectAltName ?? "").matchAll(/DNS:([^,\s]+)/g)].map((match) => match[1]!.toLowerCase())
@@ -126,12 +126,12 @@ const checkDates = (part: X509Certificate, which: string, now: Date): void => {
 }
 
 const issued = (issuer: X509Certificate, subject: X509Certificate): boolean =>
-  subject.checkIssued(issuer) && subject.verify(createPublicKey(issuer.publicKey.export({ type: "spki", format: "pem" })))
+  subject.checkIssued(issuer) && subject.verify(issuer.publicKey)
 
 let roots: ReadonlyArray<X509Certificate> | undefined
 const isPublicRootsOwn = (part: X509Certificate): boolean => {
   roots ??= rootCertificates.map((pem) => new X509Certificate(pem))
-  return roots.some((root) => part.checkIssued(root) && part.verify(root.publicKey))
+  return roots.some((root) => issued(root, part))
 }
 
 /** From the leaf up, whatever the order was; the root is left out, and nothing may be left over. */

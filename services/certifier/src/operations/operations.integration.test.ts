@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { eventually, eventuallyEffect } from "../../test/eventually.ts"
 import { ask, makeWorld, type World } from "../../test/World.ts"
+import { rootNameOf } from "../acme/preferredChain.ts"
 import { operate } from "../operate.ts"
 
 const caOf = (world: World) => new URL(world.pebble.directory).host
@@ -180,7 +181,6 @@ describe("operations", () => {
           world.database.query<{ chain: string }>((sql) => sql`select chain from certifier.certificates where claim_id = ${claimId}`),
           (rows) => rows[0]!.chain
         )
-      const { rootNameOf } = yield* Effect.promise(() => import("../acme/preferredChain.ts"))
       for (const [preferred, expected] of [
         [roots[2]!, roots[2]!],
         ["Nobody's Root", roots[0]!]

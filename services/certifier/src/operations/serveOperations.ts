@@ -8,7 +8,7 @@ import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Layer } from "effect"
 import { Replacements } from "../Replacements.ts"
 import { Wake } from "../Wake.ts"
-import { makeListFailing } from "./Failing.ts"
+import { makeListFailing } from "./listFailing.ts"
 import { Revocations } from "./Revocations.ts"
 import { makeRollAccountKey } from "./rollAccountKey.ts"
 

@@ -32,17 +32,19 @@ describe("A15: what an operator watches", () => {
       )
       // The gauges are read at the start.
       yield* world.certifier
-      const shown = (name: string, text: string) => text.split("\n").find((line) => line.startsWith(name) && !line.startsWith("#"))
+      const linesOf = (name: string, text: string) => text.split("\n").filter((line) => line.split(/[ {]/)[0] === name)
       yield* eventuallyEffect(
         "every metric of the rules",
-        Effect.map(metricsText, (text) => named.every((name) => shown(name, text) !== undefined))
+        Effect.map(metricsText, (text) => named.every((name) => linesOf(name, text).length > 0))
       )
       const text = yield* metricsText
-      const value = (name: string) => Number(shown(`connect_domain_${name}`, text)!.split(" ").at(-1))
+      const values = (name: string) => linesOf(`connect_domain_${name}`, text).map((line) => Number(line.split(" ").at(-1)))
+      const value = (name: string) => values(name)[0]!
       assert.strictEqual(value("certificates_served"), 1)
       assert.isAbove(value("certificate_least_life_left_share"), 0.99)
       assert.strictEqual(value("certificate_failing_claims"), 0)
-      assert.closeTo(value("certificate_budget_used_share"), 1 / 5, 0.2)
+      // One order: a fifth of the five that Let's Encrypt allows for one set of names, less of the other limits.
+      assert.strictEqual(Math.max(...values("certificate_budget_used_share")), 1 / 5)
       assert.isAbove(value("certificate_authority_paused_seconds"), 7_000)
       assert.match(text, /certificate_authority_answers_total\{[^}]*outcome="ok"/)
     })

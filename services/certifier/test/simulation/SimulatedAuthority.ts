@@ -10,12 +10,11 @@ export const day = 24 * hour
 
 export interface SimulatedCertificate {
   readonly id: string
-  readonly ca: string
   readonly directory: string
   readonly not_before: Date
   readonly not_after: Date
-  /** Once the CA has said that it will revoke it: since when it says so, and when it does. */
-  revocation?: { readonly announced: number; readonly at: number }
+  /** Once the CA has said that it will revoke it: when it does. */
+  revocation?: { readonly at: number }
 }
 
 export type OrderAnswer =
@@ -99,7 +98,6 @@ export class SimulatedAuthority {
     const life = this.lifeAt(now)
     const certificate = {
       id: `${this.directory} ${this.#count++}`,
-      ca: this.directory,
       directory: this.directory,
       not_before: new Date(now - hour),
       not_after: new Date(now - hour + life)
@@ -122,7 +120,7 @@ export class SimulatedAuthority {
   /** Announces now that everything valid will be revoked after `grace`. */
   revokeAll(now: number, grace: number): number {
     const valid = this.#issued.filter((each) => each.not_after.getTime() > now)
-    for (const each of valid) each.revocation = { announced: now, at: now + grace }
+    for (const each of valid) each.revocation = { at: now + grace }
     return valid.length
   }
 }

@@ -9,9 +9,6 @@ import { makeName, type SimulatedName } from "./SimulatedName.ts"
 export interface Watched {
   /** The share that was left when the alert fired first; undefined: it never did. */
   readonly firedAt: number | undefined
-  /** Days since the CA went away; negative: before. */
-  readonly days: number | undefined
-  readonly leastShareLeft: number
 }
 
 const shareLeft = ({ current }: SimulatedName, now: number): number =>
@@ -34,13 +31,12 @@ export const watchOutage = (
   })
   const names = Array.from({ length: count }, (_, index) => makeName(index, random() * hour, undefined, false))
   const fleet = new Fleet({ seed, random, names, authorities: [ca] })
-  let [lowest, held] = [1, 0]
+  let held = 0
   for (let now = day; now < from + life * 1.5; now += hour) {
     fleet.run(now)
     const least = Math.min(...names.map((name) => shareLeft(name, now)))
-    lowest = Math.min(lowest, least)
     held = alert.fires(least) ? held + 1 : 0
-    if (held > alert.forHours) return { firedAt: least, days: (now - from) / day, leastShareLeft: lowest }
+    if (held > alert.forHours) return { firedAt: least }
   }
-  return { firedAt: undefined, days: undefined, leastShareLeft: lowest }
+  return { firedAt: undefined }
 }
