@@ -12,7 +12,8 @@ import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsSer
 import { ConfigProvider, Effect, Exit, Layer, Scope } from "effect"
 import { type Seeded, seed } from "../seed.ts"
 import { layer } from "../service.ts"
-import { makeStandIns, type StandIns } from "./standIns.ts"
+import { makeStandIns } from "./standIns.ts"
+import type { StandIns } from "./switched.ts"
 
 export interface Answer {
   readonly status: number
