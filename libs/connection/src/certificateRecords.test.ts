@@ -74,6 +74,8 @@ const proven = (given: Partial<Connection>) => {
 }
 const ensures = ({ connection, events }: ReturnType<typeof tell>) =>
   reactionsTo(connection, events).filter((reaction) => reaction.to === "certifier")
+const told = ({ connection, events }: ReturnType<typeof tell>) =>
+  events.flatMap((event) => publicEvents(event, connection)).map(({ type }) => type)
 const isOptional = ({ host }: { readonly host: string }) => host.startsWith("_")
 const everyRecord = () => true
 
@@ -91,10 +93,11 @@ describe("a certificate before cut-over", () => {
     const asked = tell(connection, look(connection, "mismatch", isOptional)).connection
     const early = tell(asked, { name: "CertificateIssued", claim_id: "c1", certificate_id: "k", certificate: certificate("01") })
     expect(early.connection).toMatchObject({ state: "propagating", certificate_id: "k" })
+    expect(told(early)).toEqual([])
     const moved = tell(early.connection, look(early.connection, "match", everyRecord))
     expect(reactionsTo(moved.connection, moved.events)).toEqual([{ to: "edges" }])
     const live = tell(moved.connection, { name: "EdgesReported", certificate_id: "k" })
-    expect(live.connection.state).toBe("live")
+    expect([live.connection.state, told(live)]).toEqual(["live", ["ssl.issued", "domain.flow.completed"]])
   })
 
   it("comes before the records that we write ourselves; its failure, or 15 s, let the write go on", () => {
@@ -138,7 +141,7 @@ describe("a certificate before cut-over", () => {
     const { connection } = proven({ automatic: true, challenge_written: true })
     const failure = { ...certificate("x"), status: "failed" as const, not_before: null, last_error: "no" }
     const failed = tell(connection, { name: "CertificateFailed", claim_id: "c1", certificate: failure })
-    expect(failed.events.flatMap((event) => publicEvents(event, failed.connection))).toEqual([])
+    expect(told(failed)).toEqual([])
     expect(failed.connection.certificate.last_error).toBe("no")
     const { open_write } = failed.connection
     const written = tell(failed.connection, {
@@ -151,8 +154,7 @@ describe("a certificate before cut-over", () => {
     const right = tell(written.connection, look(written.connection, "match", everyRecord))
     expect(ensures(right)).toMatchObject([{ what: "ensure", reason: "records_changed" }])
     const wild = proven({ hostname: "*.example.com" }).connection
-    const told = tell(wild, { name: "CertificateFailed", claim_id: "c1", certificate: failure })
-    expect(told.events.flatMap((event) => publicEvents(event, told.connection)).map(({ type }) => type)).toEqual(["ssl.failed"])
+    expect(told(tell(wild, { name: "CertificateFailed", claim_id: "c1", certificate: failure }))).toEqual(["ssl.failed"])
   })
 })
 

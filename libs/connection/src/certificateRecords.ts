@@ -6,6 +6,7 @@
  * Built against: a gap at cut-over where the DNS could prove the name beforehand, and a domain that counts as drifted, and in the end as
  * departed, because of a record that no visitor needs.
  */
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import type { DesiredRecord } from "./planRecords.ts"
 import type { Connection } from "./State.ts"
 
@@ -20,9 +21,9 @@ export interface CertificateTarget {
 }
 
 const ttl = 300
-const hosts = ["_acme-challenge.", "_validation-persist."]
-export const isWildcard = (hostname: string): boolean => hostname.startsWith("*.")
-const isCertificateRecord = ({ host }: { readonly host: string }): boolean => hosts.some((prefix) => host.startsWith(prefix))
+/** What the names of `libs/domain/src/acmeNames.ts` begin with. */
+const labels = ["_acme-challenge.", "_validation-persist."]
+const isCertificateRecord = ({ host }: { readonly host: string }): boolean => labels.some((prefix) => host.startsWith(prefix))
 const isRequired = ({ required }: { readonly required?: boolean }): boolean => required !== false
 
 /**
@@ -55,8 +56,8 @@ export const judgedRecords = (connection: Judged): ReadonlyArray<DesiredRecord> 
   isServed(connection) ? watchedRecords(connection).filter(isRequired) : watchedRecords(connection)
 
 /**
- * What we write ourselves. Not the delegation: the credential proves the name without it, and as an alias `_acme-challenge.x` would be taken
- * from whoever renews a certificate of the customer's own there, such as one for `*.x`.
+ * What we write ourselves. Not the delegation: the credential proves the name without it, and as an alias `_acme-challenge.x` would be
+ * taken from whoever renews a certificate of the customer's own there, such as one for `*.x`.
  */
 export const writtenRecords = ({ desired_records }: Pick<Connection, "desired_records">): ReadonlyArray<DesiredRecord> =>
   desired_records.filter((record) => isRequired(record) || record.type !== "CNAME" || !isCertificateRecord(record))
@@ -76,7 +77,7 @@ export const requiredSeen = (
 export const certificateRecordSeen = (records: ReadonlyArray<{ readonly host: string; readonly propagated: boolean }>): boolean =>
   records.some((record) => record.propagated && isCertificateRecord(record))
 
-/** A wildcard that no record could help: asked for as soon as ownership is proven, so that its customer learns early why it can't be had. */
+/** A wildcard that no record could help: asked for at `verified`, so that its customer learns early why it can't be had. */
 export const isHopeless = ({ hostname, automatic, desired_records }: Connection): boolean =>
   !automatic && isWildcard(hostname) && !desired_records.some(isCertificateRecord)
 

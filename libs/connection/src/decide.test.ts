@@ -1,3 +1,4 @@
+/** A connection's life by examples: the ways to live, drift and failure, and answers that come late, twice or never. */
 import { describe, expect, it } from "vitest"
 import type { Command } from "./Command.ts"
 import { type Decision, decide } from "./decide.ts"

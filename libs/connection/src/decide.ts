@@ -6,7 +6,6 @@
  * Pure: the clock, chance and the holder of the claim are given.
  * Built against: an answer that arrives twice, late, or about a question that has been asked anew since. Such answers change nothing.
  */
-
 import type { Command } from "./Command.ts"
 import { isHopeless, waitsForCertificate } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"

@@ -3,7 +3,6 @@
  *
  * Owns: what each condition means. Leaves to `transitions.ts`: what follows from it.
  */
-
 import type { Command, SeenRecord } from "./Command.ts"
 import { requiredSeen } from "./certificateRecords.ts"
 import type { Connection } from "./State.ts"

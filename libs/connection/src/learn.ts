@@ -3,7 +3,6 @@
  *
  * Owns: turning a command's content into facts. Leaves to `decide.ts`: staleness, the way on, and what is asked next.
  */
-
 import type { Command, SeenRecord, Verdict } from "./Command.ts"
 import { certificateRecordSeen, isEarlyFailure } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"

@@ -5,6 +5,7 @@
  * what we don't write must still be seen, since a CNAME can't stand beside it. Leaves what is desired to `libs/domain`.
  */
 import { normaliseValue, type RecordType } from "@connect-domain/domain/DnsRecord.ts"
+import { baseOf } from "@connect-domain/domain/Hostname.ts"
 
 /** `name` without trailing dot; `id` is the provider's own handle, the name where it has none. */
 export type Zone = { readonly name: string; readonly id: string }
@@ -26,6 +27,6 @@ export const isInZone = (name: string, zone: string): boolean => name === zone |
 
 /** `shop.eu.acme.test` → itself, `eu.acme.test`, `acme.test`, `test`: where a zone for it may be, the most specific first. */
 export const zoneCandidates = (hostname: string): ReadonlyArray<string> => {
-  const labels = (hostname.startsWith("*.") ? hostname.slice(2) : hostname).split(".")
+  const labels = baseOf(hostname).split(".")
   return labels.map((_, at) => labels.slice(at).join("."))
 }

@@ -23,6 +23,10 @@ export type Failed = { readonly kind: "failed"; readonly error: string }
 /** One server of the zone. It failed when none of its addresses gave an authoritative answer. */
 export type ServerReply = { readonly server: string; readonly address: string | null; readonly outcome: Answered | Failed }
 
+/** What the servers that answered say. */
+export const answersIn = (replies: ReadonlyArray<ServerReply>): ReadonlyArray<Answered> =>
+  replies.map(({ outcome }) => outcome).filter((outcome) => outcome.kind === "answered")
+
 const longestChain = 8
 
 export class Resolver extends Context.Service<
@@ -183,7 +187,7 @@ const behind = (reply: Reply, zone: string, start: string, type: QueryType): Rea
 }
 
 const agreed = (name: string, replies: ReadonlyArray<ServerReply>): Answered | Failed => {
-  const answered = replies.map(({ outcome }) => outcome).filter((outcome) => outcome.kind === "answered")
+  const answered = answersIn(replies)
   const first = answered[0]
   if (first === undefined)
     return { kind: "failed", error: `${name}: ${replies[0]?.outcome.kind === "failed" ? replies[0].outcome.error : "no server"}` }

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { type DnsRecord, normaliseValue } from "@connect-domain/domain/DnsRecord.ts"
-import { kindOf } from "@connect-domain/domain/Hostname.ts"
+import { isWildcard, kindOf } from "@connect-domain/domain/Hostname.ts"
 import { Clock, Effect } from "effect"
 import type { NoAuthority } from "./Authorities.ts"
 import { matchOwnership } from "./matchOwnership.ts"
@@ -96,7 +96,6 @@ export const lookRecords = Effect.fn("dns.lookRecords")(function* (records: Read
   return look
 })
 
-const isWildcard = (host: string): boolean => host.startsWith("*.")
 /** Nobody can have put a record of its own there. */
 const randomLabel = (): string => `cd-probe-${randomBytes(10).toString("hex")}`
 const probeOf =

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import { type CaaRecord, caaNames, parseCaa } from "./caa.ts"
 import { plainName } from "./message.ts"
-import { type Answered, Resolver, type ServerReply } from "./Resolver.ts"
+import { type Answered, answersIn, Resolver, type ServerReply } from "./Resolver.ts"
 
 export type CaaLook =
   | { readonly verdict: "found"; readonly at: string; readonly records: ReadonlyArray<CaaRecord> }
@@ -40,7 +40,7 @@ export const lookCaa = Effect.fn("dns.lookCaa")(function* (hostname: string) {
 
 /** What the servers that answer say, if they say the same. */
 const agreedValues = (replies: ReadonlyArray<ServerReply>): Step => {
-  const answered = replies.map(({ outcome }) => outcome).filter((outcome): outcome is Answered => outcome.kind === "answered")
+  const answered = answersIn(replies)
   if (answered.length === 0) {
     const failed = replies.find(({ outcome }) => outcome.kind === "failed")
     return { error: failed?.outcome.kind === "failed" ? `${failed.server}: ${failed.outcome.error}` : "the zone has no name server" }

@@ -5,11 +5,12 @@
  * `libs/dns`: deciding whether a look-up showed it.
  */
 import { randomBytes } from "node:crypto"
+import { baseOf } from "./Hostname.ts"
 
-export const challengePrefix = "_customdomain-challenge."
+const challengePrefix = "_customdomain-challenge."
 
 /** The TXT record's owner name: absolute, lower-case, without the trailing dot. A wildcard is proven at the name that it hangs on. */
-export const challengeName = (hostname: string): string => `${challengePrefix}${hostname.startsWith("*.") ? hostname.slice(2) : hostname}`
+export const challengeName = (hostname: string): string => `${challengePrefix}${baseOf(hostname)}`
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 

@@ -1,3 +1,4 @@
+/** D6, D7: one form for every spelling of a host name, and which names are refused; tables, corpora and properties. */
 import { Result } from "effect"
 import fc from "fast-check"
 import { getPublicSuffix } from "tldts"

@@ -8,7 +8,7 @@
  */
 import { domainToASCII, domainToUnicode } from "node:url"
 import { type Brand, Result } from "effect"
-import { getDomain, getPublicSuffix } from "tldts"
+import { getDomain } from "tldts"
 import { specialUse } from "./reservedNames.ts"
 
 /** Lower-case A-labels without the trailing dot, at least one label; possibly with `*` as the first label. */
@@ -117,9 +117,9 @@ const isWithin = (name: string, parent: string): boolean => name === parent || n
 export const canonicalise = (input: string, policy: HostnamePolicy): Result.Result<Hostname, HostnameProblem> => {
   const parsed = parseHostname(input)
   if (Result.isFailure(parsed)) return parsed
-  const wildcard = parsed.success.startsWith("*.")
-  if (wildcard && policy.allowWildcard !== true) return problem("wildcard", "is a wildcard; onboard one host name at a time")
-  const name = wildcard ? parsed.success.slice(2) : parsed.success
+  if (isWildcard(parsed.success) && policy.allowWildcard !== true)
+    return problem("wildcard", "is a wildcard; onboard one host name at a time")
+  const name = baseOf(parsed.success)
   if (name.length > longestOnboarded) {
     return problem("too_long", `is longer than ${longestOnboarded} characters, which leaves no room for the ownership record's name`)
   }
@@ -147,18 +147,18 @@ const checkReserved = (hostname: Hostname, name: string, policy: HostnamePolicy)
   return Result.succeed(hostname)
 }
 
+/** Of a canonical name. */
+export const isWildcard = (hostname: string): boolean => hostname.startsWith("*.")
+
+/** The name that a wildcard hangs on, where it is proven: `*.x` → `x`; any other name is its own. */
+export const baseOf = (hostname: string): string => (isWildcard(hostname) ? hostname.slice(2) : hostname)
+
 /** The registrable domain of a canonical name (public suffix list with its private section); undefined for a public suffix itself. */
-export const apexOf = (hostname: string): string | undefined => {
-  const name = hostname.startsWith("*.") ? hostname.slice(2) : hostname
-  return getDomain(name, { allowPrivateDomains: true, validateHostname: false }) ?? undefined
-}
+export const apexOf = (hostname: string): string | undefined =>
+  getDomain(baseOf(hostname), { allowPrivateDomains: true, validateHostname: false }) ?? undefined
 
 /** `apex` when the name is its own registrable domain, where a CNAME can't stand beside SOA and NS (RFC 1034 §3.6.2). */
 export const kindOf = (hostname: string): "apex" | "subdomain" => (apexOf(hostname) === hostname ? "apex" : "subdomain")
-
-/** The public suffix that the name ends in, with the private section of the list. */
-export const publicSuffixOf = (hostname: string): string | undefined =>
-  getPublicSuffix(hostname, { allowPrivateDomains: true, validateHostname: false }) ?? undefined
 
 /** The registry's key: labels reversed, so that a domain's names lie together; `*` is not a key character and becomes `_wildcard`. */
 export const registryKey = (hostname: string): string =>

@@ -14,8 +14,7 @@
  */
 import { createHash } from "node:crypto"
 import { base32 } from "./Challenge.ts"
-
-const baseOf = (hostname: string): string => (hostname.startsWith("*.") ? hostname.slice(2) : hostname)
+import { baseOf } from "./Hostname.ts"
 
 /** Where a DNS-01 answer is looked for; a wildcard's is that of the name that it hangs on. */
 export const acmeChallengeName = (hostname: string): string => `_acme-challenge.${baseOf(hostname)}`

@@ -5,7 +5,7 @@
  * against: a zone above the edge's name or a public suffix, where an answer to a CA would be an answer for somebody else's name too.
  */
 import { Config, Effect, Result } from "effect"
-import { apexOf, parseHostname } from "./Hostname.ts"
+import { apexOf, isWildcard, parseHostname } from "./Hostname.ts"
 import { setting, wrongSetting } from "./Setting.ts"
 
 /** `CD_ACME_DNS_ZONE`: a zone of ours, used for nothing else, that customers may point `_acme-challenge` CNAMEs into, so that certificates can be had (wildcards, before cut-over) without touching their DNS again. Default: none. */
@@ -17,8 +17,8 @@ export const readAcmeZone = Effect.gen(function* () {
   if (text === "") return null
   const parsed = parseHostname(text)
   if (Result.isFailure(parsed)) return yield* wrongSetting("CD_ACME_DNS_ZONE", parsed.failure.message)
-  const name = parsed.success as string
-  if (name.startsWith("*.") || apexOf(name) === undefined) {
+  const name: string = parsed.success
+  if (isWildcard(name) || apexOf(name) === undefined) {
     return yield* wrongSetting("CD_ACME_DNS_ZONE", "is not the name of a zone of ours")
   }
   return name

@@ -6,7 +6,7 @@
  */
 import { BlockList, isIP } from "node:net"
 import { Config, Effect, Option, Result } from "effect"
-import { parseHostname } from "./Hostname.ts"
+import { isWildcard, parseHostname } from "./Hostname.ts"
 import { Mode } from "./Mode.ts"
 import { checked, listOf, setting, wrongSetting } from "./Setting.ts"
 
@@ -38,7 +38,7 @@ export const readEdgeHostname = Effect.gen(function* () {
   const parsed = parseHostname(text.value)
   if (Result.isFailure(parsed)) return yield* wrongSetting("CD_EDGE_HOSTNAME", parsed.failure.message)
   const name = parsed.success as string
-  if (name.startsWith("*.") || !name.includes(".")) return yield* wrongSetting("CD_EDGE_HOSTNAME", "is not a full host name")
+  if (isWildcard(name) || !name.includes(".")) return yield* wrongSetting("CD_EDGE_HOSTNAME", "is not a full host name")
   if (mode === "production" && /\.(test|localhost|invalid)$/.test(name)) {
     return yield* wrongSetting("CD_EDGE_HOSTNAME", "is a name that exists in a sandbox only")
   }

@@ -1,7 +1,7 @@
 /**
  * Our own zone for delegated `_acme-challenge` names, and the operator's credential for it.
  *
- * Owns: the settings, and the provider made from them once. Leaves what is written there to `challenges.ts`. Built against: a zone that
+ * Owns: the settings, and the provider made from them once. Leaves what is written there to `answerChallenge.ts`. Built against: a zone that
  * customers are told to delegate to, and that can't be written when the first CA looks: the settings are all there and right, or the
  * process does not start.
  */

@@ -3,7 +3,7 @@
  *
  * Owns: the three calls and their metric. Leaves the doing to `answerChallenge.ts`, where a name leads to `challengePlace.ts`.
  */
-import { type Answered, Resolver } from "@connect-domain/dns/Resolver.ts"
+import { answersIn, Resolver } from "@connect-domain/dns/Resolver.ts"
 import { acmePersistName, delegationTarget } from "@connect-domain/domain/acmeNames.ts"
 import { lookChallenge, presentChallenge, removeChallenge } from "@connect-domain/messages/connector.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
@@ -23,7 +23,7 @@ const counted = (where: string, outcome: string) => Metric.update(Metric.withAtt
 /** Values that every server that answers shows. */
 const agreedValues = (name: string) =>
   Effect.flatMap(Resolver, (resolver) => resolver.follow(name, "TXT")).pipe(
-    Effect.map((replies) => replies.map(({ outcome }) => outcome).filter((outcome): outcome is Answered => outcome.kind === "answered")),
+    Effect.map(answersIn),
     Effect.map((answered) => (answered[0]?.values ?? []).filter((value) => answered.every(({ values }) => values.includes(value)))),
     Effect.catchTag("NoAuthority", (error) => Effect.fail(new CallError({ code: "unavailable", message: error.message })))
   )

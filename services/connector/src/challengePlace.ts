@@ -2,10 +2,10 @@
  * Where an answer to a CA's DNS challenge has to stand: at `_acme-challenge.<hostname>` itself, or where the customer delegated that name to.
  *
  * Owns: following aliases up to our own zone, at every authoritative server, and the rule whose label may be followed. Leaves writing to
- * `challengeCalls.ts`. Built against: a CNAME to another tenant's label (labels stand in the DNS for all to read): it is never followed.
+ * `answerChallenge.ts`. Built against: a CNAME to another tenant's label (labels stand in the DNS for all to read): it is never followed.
  */
 import type { NoAuthority } from "@connect-domain/dns/Authorities.ts"
-import { type Answered, Resolver } from "@connect-domain/dns/Resolver.ts"
+import { type Answered, answersIn, Resolver } from "@connect-domain/dns/Resolver.ts"
 import { acmeChallengeName, delegationTarget } from "@connect-domain/domain/acmeNames.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"
@@ -21,8 +21,9 @@ const longestChain = 8
 const unavailable = (message: string) => new CallError({ code: "unavailable", message })
 
 const answersOf = (name: string) =>
-  Effect.flatMap(Resolver, (resolver) => resolver.ask(name, "TXT")).pipe(
-    Effect.map((replies) => replies.map(({ outcome }) => outcome).filter((outcome): outcome is Answered => outcome.kind === "answered"))
+  Effect.map(
+    Effect.flatMap(Resolver, (resolver) => resolver.ask(name, "TXT")),
+    answersIn
   )
 
 /** `zone`: our own, if one is set up. Errors: `unavailable` (nobody answers), `not_yet` (its servers disagree). */

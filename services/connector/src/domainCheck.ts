@@ -4,7 +4,7 @@
  * Owns: one call. Leaves detection to `knownProviders.ts`, the findings to `preflight.ts`. Nothing is written, nothing is remembered.
  */
 import { Resolver } from "@connect-domain/dns/Resolver.ts"
-import { apexOf, kindOf } from "@connect-domain/domain/Hostname.ts"
+import { apexOf, baseOf, isWildcard, kindOf } from "@connect-domain/domain/Hostname.ts"
 import { checkDomain } from "@connect-domain/messages/connector.ts"
 import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Layer } from "effect"
@@ -31,7 +31,7 @@ export const domainCheck = Layer.effectDiscard(
 const check = Effect.fn("connector.checkDomain")(function* (question: Question, issuers: ReadonlyArray<string>, ownZone: string | null) {
   const { hostname, planned, credentials } = question
   const resolver = yield* Resolver
-  const { zone, nameServers } = yield* Effect.mapError(resolver.zone(hostname.replace(/^\*\./, "")), (error) => noServer(error.message))
+  const { zone, nameServers } = yield* Effect.mapError(resolver.zone(baseOf(hostname)), (error) => noServer(error.message))
   const apex = apexOf(hostname) ?? hostname
   const registered = zone === apex || zone.endsWith(`.${apex}`)
   const { conflicts, findings } = yield* preflight(hostname, zone, planned, issuers)
@@ -56,7 +56,7 @@ const check = Effect.fn("connector.checkDomain")(function* (question: Question, 
     apex_flattening: provider?.apexAlias ?? false,
     www_redirect_recommended: kindOf(hostname) === "apex" && !(provider?.apexAlias ?? false),
     conflicts,
-    findings: [...(registered ? [] : [missing]), ...(hostname.startsWith("*.") ? wildcardFinding(wildcard) : []), ...findings]
+    findings: [...(registered ? [] : [missing]), ...(isWildcard(hostname) ? wildcardFinding(wildcard) : []), ...findings]
   }
   return answer
 })

@@ -5,8 +5,9 @@
  * Built against a customer who learns of an old AAAA, a CAA or a signed zone only when a certificate fails.
  */
 import { plainName } from "@connect-domain/dns/message.ts"
-import { Resolver, type ServerReply } from "@connect-domain/dns/Resolver.ts"
+import { answersIn, Resolver, type ServerReply } from "@connect-domain/dns/Resolver.ts"
 import { type DnsRecord, normaliseValue } from "@connect-domain/domain/DnsRecord.ts"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import type { checkDomain, Finding } from "@connect-domain/messages/connector.ts"
 import { Config, Effect } from "effect"
 
@@ -31,9 +32,8 @@ const finding = (code: string, severity: "info" | "warning" | "error", message: 
   severity,
   message
 })
-const seen = (replies: ReadonlyArray<ServerReply>) => replies.flatMap(({ outcome }) => (outcome.kind === "answered" ? [outcome] : []))
 const valuesOf = (replies: ReadonlyArray<ServerReply>): ReadonlyArray<string> => [
-  ...new Set(seen(replies).flatMap((outcome) => outcome.values))
+  ...new Set(answersIn(replies).flatMap((outcome) => outcome.values))
 ]
 const ask = (name: string, type: Parameters<(typeof Resolver)["Service"]["ask"]>[1]) =>
   Effect.flatMap(Resolver, (resolver) => resolver.ask(name, type)).pipe(
@@ -70,7 +70,7 @@ export const preflight = Effect.fn("connector.preflight")(function* (
 const standing = Effect.fnUntraced(function* (host: string, planned: ReadonlyArray<DnsRecord>) {
   const [a, aaaa] = yield* Effect.all([ask(host, "A"), ask(host, "AAAA")], { concurrency: 2 })
   const wanted = new Set(planned.map((record) => `${record.type} ${normaliseValue(record.type, record.value)}`))
-  const alias = seen([...a, ...aaaa]).find((outcome) => outcome.alias !== null)?.alias ?? null
+  const alias = answersIn([...a, ...aaaa]).find((outcome) => outcome.alias !== null)?.alias ?? null
   const there: ReadonlyArray<{ readonly type: "A" | "AAAA" | "CNAME"; readonly value: string }> =
     alias !== null
       ? [{ type: "CNAME", value: alias }]
@@ -90,7 +90,7 @@ const standing = Effect.fnUntraced(function* (host: string, planned: ReadonlyArr
       )
     )
   }
-  const ttl = Math.max(0, ...seen([...a, ...aaaa]).map((outcome) => outcome.ttl ?? 0))
+  const ttl = Math.max(0, ...answersIn([...a, ...aaaa]).map((outcome) => outcome.ttl ?? 0))
   if (foreign.length > 0 && ttl >= day)
     findings.push(finding("long_ttl", "info", `resolvers may keep the old record of ${host} for ${Math.round(ttl / 3600)} hours`))
   return { conflicts, findings }
@@ -113,7 +113,7 @@ const caa = Effect.fnUntraced(function* (hostname: string, zone: string, issuers
     )
     const values = valuesOf(replies)
     if (values.length === 0) continue
-    const allowed = allowedIssuers(values, hostname.startsWith("*."))
+    const allowed = allowedIssuers(values, isWildcard(hostname))
     if (allowed === undefined || issuers.some((issuer) => allowed.includes(issuer)))
       return { conflicts: [], findings: [finding("caa_allows", "info", `CAA records at ${name} allow our certificate authority`)] }
     const hint = `add CAA 0 issue "${issuers[0] ?? "letsencrypt.org"}"`
@@ -153,7 +153,7 @@ const dnssec = (zone: string) =>
 const servers = (hostname: string) =>
   Effect.map(ask(plainName(hostname), "A"), (replies): Found => {
     const silent = replies.filter(({ outcome }) => outcome.kind === "failed").map(({ server }) => server)
-    const views = new Set(seen(replies).map((outcome) => [outcome.alias ?? "", ...[...outcome.values].sort()].join(" ")))
+    const views = new Set(answersIn(replies).map((outcome) => [outcome.alias ?? "", ...[...outcome.values].sort()].join(" ")))
     return {
       conflicts: [],
       findings: [

@@ -4,6 +4,7 @@
  * Owns: the answer and its reason. Leaves proving to the certifier. Built against: a wildcard that is sold, set up and never gets HTTPS.
  */
 import { acmeChallengeName, acmePersistName } from "@connect-domain/domain/acmeNames.ts"
+import { baseOf } from "@connect-domain/domain/Hostname.ts"
 import type { Finding } from "@connect-domain/messages/connector.ts"
 import { Effect } from "effect"
 import { findPlace } from "./challengePlace.ts"
@@ -24,7 +25,7 @@ type Circumstances = {
 /** For a plain name: whether its wildcard would work, as far as nothing at its names stands against it. */
 export const wildcardCapability = Effect.fnUntraced(function* (given: Circumstances) {
   const { hostname, provider, usable, ownZone, lasting } = given
-  const base = hostname.replace(/^\*\./, "")
+  const base = baseOf(hostname)
   const name = acmeChallengeName(base)
   if (provider?.wildcard === false) return no(`${provider.name} can't hold a wildcard record`)
   // Which tenant's label does not matter here: an alias elsewhere is in the way of every one.

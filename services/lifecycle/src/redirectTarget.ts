@@ -5,6 +5,7 @@
  * connected now can be gone tomorrow. Built against: a redirect to a name that nobody serves, and two names that send visitors to each other.
  */
 import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import { type EdgeSettings, flagsOf } from "@connect-domain/messages/edge.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"
@@ -42,7 +43,7 @@ export const checkRedirect = (
     if (redirect === undefined || redirect === null || redirect === false) return
     const { hostname } = source
     const sibling = isSibling(redirect)
-    if (sibling && hostname.startsWith("*.")) return yield* invalid("a wildcard has no www name: give a host name instead")
+    if (sibling && isWildcard(hostname)) return yield* invalid("a wildcard has no www name: give a host name instead")
     const target = targetOf(hostname, redirect)
     if (target === undefined)
       return yield* invalid(hostname.startsWith("www.") ? `${hostname} is the www name already` : `${hostname} does not begin with www.`)

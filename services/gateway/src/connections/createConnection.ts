@@ -7,7 +7,7 @@
  */
 import { checkRecords } from "@connect-domain/connection/planRecords.ts"
 import type { Database } from "@connect-domain/database/Database.ts"
-import { apexOf, canonicalise, kindOf, parseHostname } from "@connect-domain/domain/Hostname.ts"
+import { apexOf, canonicalise, isWildcard, kindOf, parseHostname } from "@connect-domain/domain/Hostname.ts"
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
 import { releaseConnect, reserveConnect } from "@connect-domain/messages/billing.ts"
 import { changedEdge } from "@connect-domain/messages/edge.ts"
@@ -83,7 +83,7 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
       if (body.application_id !== undefined && body.application_id !== caller.application_id) return yield* notFound
       if (caller.domain !== undefined && caller.domain !== hostname) return yield* forbidden("this token is for another host name")
       // Through the application's credential it would take every name of a zone, and no end user has proven anything of that zone yet.
-      if (caller.domain === undefined && hostname.startsWith("*."))
+      if (caller.domain === undefined && isWildcard(hostname))
         return yield* forbidden(`a wildcard needs a token for itself: make one with "domain": "${hostname}"`)
     }
     const application = yield* readWithCredentials(database, caller.tenant_id, body.application_id ?? caller.application_id)
