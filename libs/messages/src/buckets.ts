@@ -1,5 +1,5 @@
 /**
- * The KV buckets: the hostname registry, sealed certificates, challenge tokens, edges' heartbeats, leases.
+ * The KV buckets: the hostname registry, applications' settings, sealed certificates, challenge tokens, edges' heartbeats, leases.
  *
  * Owns: keys, values, writers and readers. Each bucket is a cache that Postgres (or time) can rebuild.
  */

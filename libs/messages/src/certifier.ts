@@ -1,8 +1,19 @@
-/** What the certifier is asked: that a claim has a certificate, that it stops having one, and that many are replaced. */
+/**
+ * What the certifier is asked: that a claim has a certificate or stops having one, to take a caller's own, to name a lasting DNS record;
+ * and by an operator: to replace, to revoke, to change an account's key, to list what fails.
+ */
 import { Schema } from "effect"
 import { CertificateMirror, Environment } from "./connection.ts"
 import { call, work } from "./definition.ts"
 import { DesiredRecord } from "./record.ts"
+
+const claim = {
+  connection_id: Schema.String,
+  tenant_id: Schema.String,
+  claim_id: Schema.String,
+  hostname: Schema.String,
+  environment: Environment
+}
 
 /**
  * "This claim shall have a certificate." One order per claim; later callers join it; a fresh certificate is answered without an order.
@@ -13,11 +24,7 @@ export const ensureCertificate = work({
   from: ["lifecycle", "router"],
   to: "certifier",
   payload: Schema.Struct({
-    connection_id: Schema.String,
-    tenant_id: Schema.String,
-    claim_id: Schema.String,
-    hostname: Schema.String,
-    environment: Environment,
+    ...claim,
     /** What must stand in the DNS for the name to lead to us; absent: as said before, or not known. */
     records: Schema.optionalKey(Schema.Array(DesiredRecord)),
     /**
@@ -60,14 +67,6 @@ export const replaceCertificates = call({
   }),
   success: Schema.Struct({ matching: Schema.Int })
 })
-
-const claim = {
-  connection_id: Schema.String,
-  tenant_id: Schema.String,
-  claim_id: Schema.String,
-  hostname: Schema.String,
-  environment: Environment
-}
 
 /** The public half that a caller's certificate key is sealed for (`libs/secrets/PublicSeal.ts`). The gateway can't open what it sealed. */
 export const importKey = call({

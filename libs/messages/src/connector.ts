@@ -1,4 +1,4 @@
-/** What the connector is asked about the DNS world: looks, writes, credentials, detection. */
+/** What the connector is asked about the DNS world: looks, writes, answers to CAs' DNS challenges, credentials, detection. */
 import { Schema } from "effect"
 import { HostnameKind, SetupType } from "./connection.ts"
 import { call, work } from "./definition.ts"
@@ -44,8 +44,8 @@ export const observeRecords = call({
 
 export const CaaRecord = Schema.Struct({ flags: Schema.Int, tag: Schema.String, value: Schema.String })
 /**
- * `found`: `records` of the name `at`, the closest upwards that has any; `none`: no name has; `unknown`: not to be learned now, `error` says
- * why, and a CA would not issue either (RFC 8659).
+ * `found`: `records` of the name `at`, the closest upwards that has any; `none`: no name has; `unknown`: not to be learned now, `error`
+ * says why, and a CA would not issue either (RFC 8659).
  */
 export const CaaAnswer = Schema.Struct({
   verdict: Schema.Literals(["found", "none", "unknown"]),
@@ -86,8 +86,9 @@ export const applyChange = work({
 })
 
 /**
- * What stands in the way of an answer to a CA. `not_yet`: written, but not every authoritative server shows it; ask again. `unavailable`: the
- * provider or the servers don't answer; ask again. `invalid`: nobody can write it as things are, the message says what to do.
+ * An answer to a CA. Errors of the calls that write or remove it: `not_yet`: written, but not every authoritative server shows it, ask
+ * again; `unavailable`: the provider or the servers don't answer, ask again; `invalid`: nobody can write it as things are, the message says
+ * what to do.
  */
 const challengeAnswer = {
   tenant_id: Schema.String,
@@ -101,8 +102,8 @@ const challengeAnswer = {
 
 /**
  * Writes the value as a TXT beside what stands there: at the target of the customer's CNAME if it leads to the tenant's label in our own
- * zone, else at `_acme-challenge.<hostname>` through a credential. Answers when every authoritative server that answers shows it, after 20 s
- * at most. Idempotent. Errors: `not_yet`, `unavailable`, `invalid` (details: {code} as of a failed apply).
+ * zone, else at `_acme-challenge.<hostname>` through a credential. Answers when every authoritative server that answers shows it,
+ * after 20 s at most. Idempotent. Errors: `not_yet`, `unavailable`, `invalid` (details: {code} as of a failed apply).
  */
 export const presentChallenge = call({
   subject: "cd.call.v1.connector.challenge-present",

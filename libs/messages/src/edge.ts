@@ -1,9 +1,9 @@
 /**
  * What a vendor can set at the edge, for an application and for one connection.
  *
- * Owns: the settings as they are stored and shown (`EdgeSettings`), and as routers get them (`HostnameFlags`, in registry entries and in the
- * `applications` bucket). Leaves to the gateway: strict reading and the sentences about what is wrong; to the lifecycle: settings → flags; to
- * the router: acting on them.
+ * Owns: the settings as they are stored and shown (`EdgeSettings`), and as routers get them (`HostnameFlags`, in registry entries and in
+ * the `applications` bucket). Leaves to the gateway: strict reading and the sentences about what is wrong; to the lifecycle: settings →
+ * flags; to the router: acting on them.
  * A connection's own setting goes before its application's. `false` switches off what the application sets; an absent key inherits.
  */
 import { Schema, Struct } from "effect"
@@ -12,7 +12,7 @@ export const redirectStatuses = [301, 302, 307, 308] as const
 const off = Schema.Literal(false)
 
 /** `www`, `apex`: the name with or without its `www.`; else a host name or an https URL. */
-export const EdgeRedirect = Schema.Struct({
+const EdgeRedirect = Schema.Struct({
   to: Schema.String,
   /** Default 308. */
   status: Schema.optionalKey(Schema.Literals(redirectStatuses)),
@@ -20,12 +20,12 @@ export const EdgeRedirect = Schema.Struct({
   keep_path: Schema.optionalKey(Schema.Boolean)
 })
 
-export const EdgeMaintenance = Schema.Struct({
+const EdgeMaintenance = Schema.Struct({
   /** Seconds; default 300. */
   retry_after: Schema.optionalKey(Schema.Int)
 })
 
-export const EdgeHsts = Schema.Struct({
+const EdgeHsts = Schema.Struct({
   /** Seconds. */
   max_age: Schema.Int,
   include_subdomains: Schema.optionalKey(Schema.Boolean),
@@ -71,7 +71,7 @@ export const changedEdge = (before: EdgeSettings, change: EdgeChange | null | un
 
 /**
  * Settings as routers read them. Every key may be absent; a value that a router does not understand counts as absent, never as an error.
- * `false` appears in a hostname's flags only, where it switches off the application's.
+ * `false` among a hostname's flags switches off the application's; among an application's it means the same as absent.
  */
 export const HostnameFlags = Schema.Struct({
   /** The entry's origin is its application's: the `applications` bucket knows the one of now. */
@@ -98,7 +98,8 @@ export const HostnameFlags = Schema.Struct({
 })
 export type HostnameFlags = typeof HostnameFlags.Type
 
-export const defaultRetryAfter = 300
+/** Seconds. */
+const defaultRetryAfter = 300
 
 /** `https://name:port/path/` → `name:port` and `/path`; a bare name stays one. The gateway has checked the form. */
 const readTarget = (to: string): { readonly hostname: string; readonly path?: string } => {
@@ -114,7 +115,7 @@ const redirectFlag = (redirect: NonNullable<EdgeSettings["redirect"]>): NonNulla
   return { ...readTarget(to), status, keep_path }
 }
 
-/** What routers are told of settings; for an application, `false` says nothing and is left out by the caller's merge. */
+/** What routers are told of settings, a connection's or an application's. */
 export const flagsOf = (edge: EdgeSettings): HostnameFlags => ({
   ...(edge.host_header === undefined ? {} : { host_header: edge.host_header }),
   ...(edge.redirect === undefined ? {} : { redirect_to: redirectFlag(edge.redirect) }),

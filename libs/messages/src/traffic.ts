@@ -1,13 +1,13 @@
 /**
  * What edges served, told to billing, and how it is read.
  *
- * Owns: the form of a batch, and the bounds of the latency buckets, which both sides share. A batch is a call and not queued work: the edge keeps it on
- * its disk until billing has answered that it is committed, so no queue in between can lose it.
+ * Owns: the form of a batch, and the bounds of the latency buckets, which both sides share. A batch is a call and not queued work: the edge
+ * keeps it on its disk until billing has answered that it is committed, so no queue in between can lose it.
  */
 import { Schema } from "effect"
 import { call } from "./definition.ts"
 
-/** Upper bounds of the latency buckets in milliseconds; one more bucket holds what took longer. They are for ever: sums over years are made of them. */
+/** Upper bounds of the latency buckets in milliseconds; one more bucket holds what took longer. For ever: sums of years are made of them. */
 export const latencyBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000] as const
 /** Classes of status, in the order of `TrafficRow.statuses`; `none`: the client was gone before there was a status. */
 export const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"] as const
@@ -25,8 +25,8 @@ export const TrafficRow = Schema.Struct({
 export type TrafficRow = typeof TrafficRow.Type
 
 /**
- * Counted once, by (edge_id, boot_id, sequence): batches of one boot are sent in the order of their sequence, the next one after the answer to the one before,
- * so a sequence that is not above the last counted one was counted. Every row counts in the hour of `at`.
+ * Counted once, by (edge_id, boot_id, sequence): batches of one boot are sent in the order of their sequence, the next one after the answer
+ * to the one before, so a sequence that is not above the last counted one was counted. Every row counts in the hour of `at`.
  */
 export const countTraffic = call({
   subject: "cd.call.v1.billing.count-traffic",
@@ -56,7 +56,7 @@ export const TrafficPoint = Schema.Struct({
   latency: Schema.Array(Count)
 })
 
-/** Steps that begin at or after `from` and before `to`; those without traffic are left out. Error: `not_found` for another tenant's connection. */
+/** Steps that begin at or after `from` and before `to`, without those that had no traffic. Error: `not_found`, also for another tenant's. */
 export const readTraffic = call({
   subject: "cd.call.v1.billing.traffic",
   from: ["gateway"],

@@ -1,9 +1,9 @@
 /**
  * What the edges served: counted once by hour, and read by hour or day.
  *
- * Owns: into which hour a batch goes, reading, and how long hours are kept. Leaves to the schema (0041_billing_traffic.sql): counting a batch once, in
- * one transaction; to the edges: keeping it until then. Sums of months are kept for ever. Built against: an edge whose clock is wrong, and rows
- * of years.
+ * Owns: into which hour a batch goes, reading, and how long hours are kept. Leaves to the schema (0041_billing_traffic.sql): counting a
+ * batch once, in one transaction; to the edges: keeping it until then. Sums of months are kept for ever. Built against: an edge whose clock
+ * is wrong, and rows of years.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { latencyBounds, statusClasses, type TrafficBatch, type TrafficPoint, type TrafficSums } from "@connect-domain/messages/traffic.ts"

@@ -1,8 +1,8 @@
 /**
  * Traffic as edges tell it and as the gateway asks for it.
  *
- * Owns: what an edge may say. Leaves to `Traffic.ts`: counting and reading. An edge's batch that can't be right is refused with `invalid`: the edge drops it,
- * because it would never be right.
+ * Owns: what an edge may say. Leaves to `Traffic.ts`: counting and reading. An edge's batch that can't be right is refused with `invalid`:
+ * the edge drops it, because it would never be right.
  */
 import { isUuid } from "@connect-domain/domain/uuidv7.ts"
 import {

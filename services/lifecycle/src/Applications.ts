@@ -1,11 +1,11 @@
 /**
  * What holds for all hostnames of an application, as the edges read it: the `applications` bucket, made equal to the gateway's rows.
  *
- * Owns: one entry per application (origin, settings, error page), and the copy of its origin in its connections' rows. Leaves to the gateway:
- * the rows and saying that one changed; to `Registry.ts`: what holds for one hostname.
- * Built against: ten thousand puts because one origin changed, which every other change would have to wait behind; and an old row that is put
- * over a newer one. The entry is read first, then the row, and the put holds only if the entry is still the one that was read: whoever loses
- * that race reads a row that is at least as new.
+ * Owns: one entry per application (origin, settings, error page), and the copy of its origin in its connections' rows. Leaves to the
+ * gateway: the rows and saying that one changed; to `Registry.ts`: what holds for one hostname.
+ * Built against: ten thousand puts because one origin changed, which every other change would have to wait behind; and an old row that is
+ * put over a newer one. The entry is read first, then the row, and the put holds only if the entry is still the one that was read: whoever
+ * loses that race reads a row that is at least as new.
  */
 import { isDeepStrictEqual } from "node:util"
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
@@ -81,7 +81,7 @@ export class Applications extends Context.Service<
           Effect.catchTag("KeyConflict", () => Effect.void)
         )
 
-      /** What a hostname's entry falls back to on an edge that has not read the application yet. In steps, each from where the last one ended. */
+      /** What a hostname's entry falls back to on an edge without the application. In steps, each from where the last one ended. */
       const copyOrigin = Effect.fnUntraced(function* (id: string) {
         for (let after: string | undefined = beforeAll; after !== undefined; ) {
           const copied: ReadonlyArray<{ readonly id: string }> = yield* db.query<{ id: string }>(

@@ -1,9 +1,9 @@
 /**
  * A caller's own certificate for one connection: sealed for the certifier the moment it is here, and passed on.
  *
- * Owns: who may (the tenant whose connection holds the claim), the sealing, the audit rows. Leaves to the certifier: every rule about certificates and
- * keys; its problems come back naming the field. Built against: a private key that the gateway, NATS or a log could give away. It is sealed
- * for a public half that the certifier hands out, so nothing here can open it again.
+ * Owns: who may (the tenant whose connection holds the claim), the sealing, the audit rows. Leaves to the certifier: every rule about
+ * certificates and keys; its problems come back naming the field. Built against: a private key that the gateway, NATS or a log could give
+ * away. It is sealed for a public half that the certifier hands out, so nothing here can open it again.
  */
 import type { Database } from "@connect-domain/database/Database.ts"
 import { importCertificate, importKey, withdrawCertificate } from "@connect-domain/messages/certifier.ts"

@@ -1,8 +1,8 @@
 /**
  * A connection's traffic: billing's, asked for this tenant.
  *
- * Owns: the range that a question may have. Leaves to `readConnections.ts`: whose connection it is, so that a foreign id answers as everywhere; to billing:
- * the counts.
+ * Owns: the range that a question may have. Leaves to `readConnections.ts`: whose connection it is, so that a foreign id answers as
+ * everywhere; to billing: the counts.
  */
 import { Database } from "@connect-domain/database/Database.ts"
 import { latencyBounds, readTraffic } from "@connect-domain/messages/traffic.ts"
