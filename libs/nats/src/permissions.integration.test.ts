@@ -1,3 +1,4 @@
+/** What each service may publish and read, asked of a real server: each subject class under each user, and the ways around. */
 import { commitConnect, reserveConnect } from "@connect-domain/messages/billing.ts"
 import { challenges, edges, hostnames } from "@connect-domain/messages/buckets.ts"
 import { allBuckets } from "@connect-domain/messages/catalogue.ts"

@@ -1,3 +1,4 @@
+/** The API against its own document: every call is served, with its scopes; nobody reaches another tenant's objects. */
 import { readFileSync } from "node:fs"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { parse } from "yaml"

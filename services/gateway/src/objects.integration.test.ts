@@ -1,3 +1,4 @@
+/** Applications, credentials, connections and the other services' objects through the API: what goes in, what comes out. */
 import { applicationChanged } from "@connect-domain/messages/lifecycle.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"

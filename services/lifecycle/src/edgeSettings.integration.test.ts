@@ -1,3 +1,4 @@
+/** Settings at the edge from a call to the buckets: a hostname's flags, refused redirects, one put for an application. */
 import { Database } from "@connect-domain/database/Database.ts"
 import { applications, hostnames } from "@connect-domain/messages/buckets.ts"
 import type { EdgeChange, EdgeSettings } from "@connect-domain/messages/edge.ts"

@@ -1,3 +1,4 @@
+/** The lives of connections on real servers: to live by both ways, races, drift, an edge or a database that is away. */
 import { Database } from "@connect-domain/database/Database.ts"
 import { applicationChanged, applyRecords, archiveConnection, checkRecords, updateConnection } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"

@@ -1,3 +1,4 @@
+/** The folder of chosen migrations: what it holds, and that it goes. */
 import { existsSync, readdirSync } from "node:fs"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"

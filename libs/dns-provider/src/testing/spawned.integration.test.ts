@@ -1,3 +1,4 @@
+/** Servers that tests spawn leave nothing behind, whether they start or not. */
 import { existsSync, mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

@@ -1,3 +1,4 @@
+/** The pipeline's pure parts: routes, cursors, errors and their statuses, preconditions. */
 import { randomBytes } from "node:crypto"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"

@@ -3,7 +3,6 @@
  *
  * Owns: what stands in the DNS and what was asked. Each player can be told to be away or to fail.
  */
-
 import { acmePersistName } from "@connect-domain/domain/acmeNames.ts"
 import {
   type ApplicationEntry,
@@ -37,7 +36,7 @@ export class World {
   edgeConnected = true
   edgeApplies = true
   readonly looks: Array<string> = []
-  /** `certified`: a certificate was stored when it was asked for. */
+  /** `certified`: a certificate had been ordered before this write was asked for. */
   readonly writes: Array<{
     readonly purpose: string
     readonly hostname: string
@@ -45,7 +44,7 @@ export class World {
     readonly certified: boolean
   }> = []
   readonly orders = new Map<string, number>()
-  readonly wishes: Array<{ readonly hostname: string; readonly reason: string | undefined; readonly held: boolean }> = []
+  readonly wishes: Array<{ readonly hostname: string; readonly reason: string | undefined }> = []
   readonly released: Array<string> = []
   /** What the edge serves: host name → certificate id. */
   readonly served = new Map<string, string | null>()
@@ -149,7 +148,7 @@ export class World {
           "certifier_order",
           [
             handle(ensureCertificate, ({ connection_id, claim_id, hostname, reason }) => {
-              this.wishes.push({ hostname, reason, held: this.served.has(hostname) })
+              this.wishes.push({ hostname, reason })
               if (!this.certifierWorks) return Effect.void
               this.orders.set(claim_id, (this.orders.get(claim_id) ?? 0) + 1)
               const certificate_id = `cert-${claim_id}`
