@@ -1,10 +1,5 @@
-/**
- * The whole connector behind a real NATS: looks as work and as calls, writes through a sealed credential, questions about domains.
- * The test plays lifecycle and gateway; the DNS is the sandbox's.
- */
-import { randomUUID } from "node:crypto"
+/** The whole connector behind a real NATS: looks as work and as calls, questions about providers and domains. */
 import {
-  applyChange,
   checkDomain,
   listProviders,
   lookCaa,
@@ -14,102 +9,12 @@ import {
   observeRecords,
   testCredential
 } from "@connect-domain/messages/connector.ts"
-import { ownershipObserved, recordsApplied, recordsObserved } from "@connect-domain/messages/lifecycle.ts"
 import type { SealedCredential } from "@connect-domain/messages/record.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
-import { messaging } from "@connect-domain/nats/messaging.ts"
-import { provision } from "@connect-domain/nats/provision.ts"
-import { startNats } from "@connect-domain/nats/testing/NatsServer.ts"
-import { handle, Work } from "@connect-domain/nats/Work.ts"
-import { DnsServer } from "@connect-domain/sandbox/dns/DnsServer.ts"
-import { PowerDnsApi } from "@connect-domain/sandbox/dns/PowerDnsApi.ts"
-import { type RecordSet, ZoneStore } from "@connect-domain/sandbox/dns/ZoneStore.ts"
-import { credentialPlace } from "@connect-domain/secrets/credentialPlace.ts"
-import { makeVault } from "@connect-domain/secrets/Vault.ts"
+import { Work } from "@connect-domain/nats/Work.ts"
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, Queue } from "effect"
-import { connector } from "../src/service.ts"
-
-const key = Buffer.alloc(32, "connector test key 0123456789abc").toString("base64")
-const vault = makeVault({ first: "k", keys: new Map([["k", new Uint8Array(Buffer.from(key, "base64"))]]) })
-
-/** Everything outside the connector. `answers`: what the lifecycle was told, by connection. */
-class World extends Context.Service<
-  World,
-  {
-    readonly store: ZoneStore
-    readonly dns: DnsServer
-    readonly api: string
-    readonly answers: Queue.Dequeue<{ readonly kind: string; readonly payload: Record<string, unknown> }>
-  }
->()("test/World") {}
-
-const sandbox = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const store = new ZoneStore()
-    const dns = new DnsServer(store)
-    const api = new PowerDnsApi({ store, dns, apiKey: "key" })
-    return { store, dns, api, dnsPort: await dns.listen("127.0.0.1", 0), apiPort: await api.listen("127.0.0.1", 0) }
-  }),
-  ({ dns, api }) => Effect.promise(() => Promise.all([dns.close(), api.close()]))
-)
-
-const world = Layer.unwrap(
-  Effect.gen(function* () {
-    const { store, dns, dnsPort, apiPort } = yield* sandbox
-    const nats = yield* startNats()
-    const settings = ConfigProvider.layer(
-      ConfigProvider.fromEnvRecord({
-        NATS_URL: nats.url,
-        CD_NETWORK_ALLOW: "127.0.0.0/8",
-        CD_DNS_AUTHORITY_OVERRIDE: `127.0.0.1:${dnsPort}`,
-        CREDENTIAL_ENC_KEY: `k:${key}`,
-        CD_MODE: "sandbox"
-      })
-    )
-    const answers = yield* Queue.unbounded<{ readonly kind: string; readonly payload: Record<string, unknown> }>()
-    const hear = (kind: string) => (payload: object) =>
-      Effect.asVoid(Queue.offer(answers, { kind, payload: payload as Record<string, unknown> }))
-    const lifecycle = Layer.effectDiscard(
-      Effect.gen(function* () {
-        yield* provision
-        const work = yield* Work
-        yield* work.consume("lifecycle_connection", [
-          handle(ownershipObserved, hear("ownership")),
-          handle(recordsObserved, hear("records")),
-          handle(recordsApplied, hear("applied"))
-        ])
-      })
-    ).pipe(Layer.provideMerge(messaging("lifecycle")))
-    const subject = connector.pipe(Layer.provide(Layer.fresh(messaging("connector"))))
-    const here = Layer.succeed(World, { store, dns, api: `http://127.0.0.1:${apiPort}`, answers })
-    return subject.pipe(Layer.provideMerge(lifecycle), Layer.provide(settings), Layer.merge(here))
-  })
-)
-
-const sealed = (token: unknown, provider = "powerdns"): SealedCredential => {
-  const place = { credential_id: randomUUID(), tenant_id: "tenant" }
-  return { ...place, provider, sealed: vault.seal(JSON.stringify(token), credentialPlace(place)) }
-}
-const set = (name: string, type: string, ...contents: ReadonlyArray<string>): RecordSet => ({
-  name: `${name}.`,
-  type,
-  ttl: 60,
-  records: contents.map((content) => ({ content, disabled: false }))
-})
-const newZone = (store: ZoneStore, name: string, ...sets: ReadonlyArray<RecordSet>) =>
-  store.create(`${name}.`, "Native", [
-    set(name, "SOA", `ns1.${name}. hostmaster.${name}. 1 1 1 1 5`),
-    set(name, "NS", `ns1.${name}.`),
-    ...sets
-  ])
-const contents = (store: ZoneStore, zone: string, name: string, type: string) =>
-  store.zones
-    .get(`${zone}.`)
-    ?.sets.get(`${name}.`)
-    ?.get(type)
-    ?.records.map((record) => record.content) ?? []
-const cname = (host: string) => ({ host, type: "CNAME" as const, value: "edge.connect.test", ttl: 300 })
+import { Effect, Queue } from "effect"
+import { cname, newZone, sealed, set, World, world } from "./World.ts"
 
 layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) => {
   it.effect("looks that were asked for as work are answered with the version they were asked with", () =>
@@ -188,72 +93,6 @@ layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) =
     })
   )
 
-  it.effect("challenge, records and cleanup are written through the credential whose account holds the zone", () =>
-    Effect.gen(function* () {
-      const { store, api, answers } = yield* World
-      const work = yield* Work
-      newZone(store, "auto.test", set("www.auto.test", "A", "192.0.2.1"), set("auto.test", "MX", "10 mx.test."))
-      const name = "_customdomain-challenge.www.auto.test"
-      const challenge = [{ host: name, type: "TXT" as const, value: "cd-verify-a", ttl: 60 }]
-      const order = {
-        connection_id: "c2",
-        hostname: "www.auto.test",
-        credentials: [sealed({ url: api, api_key: "wrong" }), sealed({ url: api, api_key: "key" })],
-        replace: true
-      }
-      const say = (
-        version: number,
-        purpose: "challenge" | "records" | "cleanup",
-        records: ReadonlyArray<{ host: string; type: "TXT" | "CNAME"; value: string; ttl: number }>
-      ) => Effect.andThen(work.send(applyChange, { ...order, version, purpose, records }, { id: `apply-${version}` }), Queue.take(answers))
-      assert.deepStrictEqual((yield* say(1, "challenge", challenge)).payload, {
-        connection_id: "c2",
-        version: 1,
-        purpose: "challenge",
-        provider: "powerdns",
-        failure: null
-      })
-      assert.deepStrictEqual(contents(store, "auto.test", name, "TXT"), ['"cd-verify-a"'])
-      assert.deepInclude((yield* say(2, "records", [cname("www.auto.test")])).payload, { version: 2, failure: null })
-      assert.deepStrictEqual(
-        [contents(store, "auto.test", "www.auto.test", "A"), contents(store, "auto.test", "www.auto.test", "CNAME")],
-        [[], ["edge.connect.test."]]
-      )
-      assert.deepInclude((yield* say(3, "cleanup", challenge)).payload, { version: 3, failure: null })
-      assert.deepStrictEqual(contents(store, "auto.test", name, "TXT"), [])
-      assert.deepStrictEqual(contents(store, "auto.test", "auto.test", "MX"), ["10 mx.test."])
-    })
-  )
-
-  it.effect("what is merely useful is written where nothing stands in its way, and stops nothing", () =>
-    Effect.gen(function* () {
-      const { store, api, answers } = yield* World
-      const work = yield* Work
-      const taken = "_acme-challenge.taken.useful.test"
-      newZone(store, "useful.test", set(taken, "CNAME", "somebody.elses.test."))
-      const useful = (hostname: string) => [
-        { host: `_acme-challenge.${hostname}`, type: "CNAME" as const, value: "label.acme.connect.test", ttl: 300, required: false },
-        { host: `_validation-persist.${hostname}`, type: "TXT" as const, value: "ca.test; accounturi=x", ttl: 300, required: false },
-        { host: "_acme-challenge.outside.test", type: "CNAME" as const, value: "label.acme.connect.test", ttl: 300, required: false }
-      ]
-      const apply = (hostname: string) => {
-        const order = { connection_id: "c9", version: 1, purpose: "records" as const, hostname, replace: true }
-        const records = [cname(hostname), ...useful(hostname)]
-        return Effect.andThen(
-          work.send(applyChange, { ...order, records, credentials: [sealed({ url: api, api_key: "key" })] }, { id: `useful-${hostname}` }),
-          Queue.take(answers)
-        )
-      }
-      for (const hostname of ["free.useful.test", "taken.useful.test"]) {
-        assert.deepInclude((yield* apply(hostname)).payload, { failure: null })
-        assert.deepStrictEqual(contents(store, "useful.test", hostname, "CNAME"), ["edge.connect.test."])
-        assert.deepStrictEqual(contents(store, "useful.test", `_validation-persist.${hostname}`, "TXT"), ['"ca.test; accounturi=x"'])
-      }
-      assert.deepStrictEqual(contents(store, "useful.test", "_acme-challenge.free.useful.test", "CNAME"), ["label.acme.connect.test."])
-      assert.deepStrictEqual(contents(store, "useful.test", taken, "CNAME"), ["somebody.elses.test."])
-    })
-  )
-
   it.effect("domains:check says whether a wildcard would work, and why", () =>
     Effect.gen(function* () {
       const { store } = yield* World
@@ -279,37 +118,6 @@ layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) =
       assert.include(busy.why, "somebody.elses.test")
       // Of a plain name only the capability is told.
       assert.deepInclude(yield* check("www.wildcheck.test"), { possible: false, codes: [] })
-    })
-  )
-
-  it.effect("a write that can't be says who must act", () =>
-    Effect.gen(function* () {
-      const { store, api, answers } = yield* World
-      const work = yield* Work
-      newZone(store, "stuck.test", set("www.stuck.test", "TXT", '"somebody\'s proof"'))
-      const apply = (id: string, hostname: string, credentials: ReadonlyArray<SealedCredential>) =>
-        Effect.map(
-          Effect.andThen(
-            work.send(
-              applyChange,
-              { connection_id: "c3", version: 1, purpose: "records", hostname, records: [cname(hostname)], credentials, replace: true },
-              { id }
-            ),
-            Queue.take(answers)
-          ),
-          ({ payload }) => payload.failure as { readonly code: string; readonly message: string }
-        )
-      const good = sealed({ url: api, api_key: "key" })
-      assert.strictEqual((yield* apply("s1", "www.stuck.test", [good])).code, "conflict")
-      assert.strictEqual((yield* apply("s2", "www.nowhere.test", [good])).code, "zone_not_found")
-      assert.strictEqual((yield* apply("s3", "www.stuck.test", [sealed({ url: api, api_key: "wrong" })])).code, "access_denied")
-      assert.strictEqual((yield* apply("s4", "www.stuck.test", [{ ...good, tenant_id: "another" }])).code, "access_denied")
-      assert.strictEqual((yield* apply("s5", "www.stuck.test", [sealed("x", "unheard")])).code, "unsupported")
-      assert.strictEqual((yield* apply("s6", "www.stuck.test", [])).code, "unsupported")
-      assert.strictEqual(
-        (yield* apply("s7", "www.stuck.test", [sealed({ url: "http://127.0.0.1:1", api_key: "key" })])).code,
-        "unavailable"
-      )
     })
   )
 
