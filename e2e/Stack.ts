@@ -8,9 +8,10 @@ import { randomBytes } from "node:crypto"
 import { join, resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
-import { CustomerDns, type WantedRecord, zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
+import { CustomerDns, zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
 import { devDirectory } from "@connect-domain/sandbox/DevDirectory.ts"
-import { type Connection, neededRecords, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
+import { recordsToEnter } from "@connect-domain/sandbox/enterRecords.ts"
+import { type Connection, SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
 import { readState, type SandboxState } from "@connect-domain/sandbox/StateFile.ts"
 import type { Tenant } from "@connect-domain/sandbox/seed.ts"
 import { inject } from "vitest"
@@ -47,14 +48,8 @@ export const newHostname = (label = "shop"): string => `${label}.c${randomBytes(
 export const createManual = (hostname: string, more: Readonly<Record<string, unknown>> = {}): Promise<Connection> =>
   api.create({ application_id: start.application_id, hostname, setup_type: "manual", ...more })
 
-export const challengeOf = (connection: Connection): WantedRecord => {
-  const { name, type, value } = connection.ownership_challenge
-  return { host: name, type, value }
-}
-
 /** What the customer does: the TXT record and the web records. */
-export const addRecords = (connection: Connection): Promise<void> =>
-  dns.put(zoneFor(connection.hostname), [challengeOf(connection), ...neededRecords(connection)])
+export const addRecords = (connection: Connection): Promise<void> => dns.put(zoneFor(connection.hostname), recordsToEnter(connection))
 
 export const untilState = (id: string, wanted: string, limitSeconds = 90): Promise<Connection> => {
   let seen = ""

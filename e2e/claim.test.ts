@@ -1,8 +1,9 @@
 /** Story 4: a hostname is claimed once in the whole installation, however many ask at the same moment. */
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
+import { challengeOf } from "@connect-domain/sandbox/enterRecords.ts"
 import { SandboxApi } from "@connect-domain/sandbox/SandboxApi.ts"
 import { describe, expect, it } from "vitest"
-import { ask, challengeOf, dns, newHostname, newTenant, state, untilState } from "./Stack.ts"
+import { ask, dns, newHostname, newTenant, state, untilState } from "./Stack.ts"
 
 describe("two tenants want one hostname", () => {
   it("200 parallel verifies give one winner", async () => {

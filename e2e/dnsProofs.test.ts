@@ -2,13 +2,13 @@
 import { Resolver } from "node:dns/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
+import { challengeOf } from "@connect-domain/sandbox/enterRecords.ts"
 import { describe, expect, it } from "vitest"
 import {
   addRecords,
   api,
   applicationWithCredential,
   ask,
-  challengeOf,
   connectManually,
   createManual,
   dns,

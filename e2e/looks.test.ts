@@ -1,8 +1,9 @@
 /** Story 3: `verify` and `records:check` look at once and say what was seen at which server. */
 import { zoneFor } from "@connect-domain/sandbox/CustomerDns.ts"
+import { challengeOf } from "@connect-domain/sandbox/enterRecords.ts"
 import { neededRecords } from "@connect-domain/sandbox/SandboxApi.ts"
 import { describe, expect, it } from "vitest"
-import { ask, challengeOf, createManual, dns, newHostname, state } from "./Stack.ts"
+import { ask, createManual, dns, newHostname, state } from "./Stack.ts"
 
 const verify = (id: string) => ask(state().api_key, "POST", `/v1/connections/${id}/verify`)
 const check = (id: string) => ask(state().api_key, "POST", `/v1/connections/${id}/records:check`)

@@ -1,7 +1,7 @@
 /**
  * The public API as the sandbox's own commands use it: JSON in, JSON out, an error that says what the API said.
  *
- * Owns: the calls of demo, `connect` and seeds. Leaves to libs/sdk: the client for vendors.
+ * Owns: the calls of demo, `connect` and seeds.
  */
 import type { WantedRecord } from "./CustomerDns.ts"
 import { Refusal } from "./DevDirectory.ts"

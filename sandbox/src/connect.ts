@@ -5,9 +5,10 @@
 import { CustomerDns, zoneFor } from "./CustomerDns.ts"
 import { devDirectory, Refusal } from "./DevDirectory.ts"
 import { edgeRequest } from "./edgeRequest.ts"
+import { enterRecords } from "./enterRecords.ts"
 import { followToLive } from "./followStates.ts"
 import { dim, green, say } from "./progress.ts"
-import { neededRecords, SandboxApi } from "./SandboxApi.ts"
+import { SandboxApi } from "./SandboxApi.ts"
 import { readState, type SandboxState } from "./StateFile.ts"
 
 /** Apart from the seeded one: what an application with a credential connects is automatic unless it says otherwise. */
@@ -41,17 +42,7 @@ export const connect = async (hostname: string | undefined, automatic: boolean):
   const setup_type = automatic ? "automatic" : "manual"
   const connection = await api.create({ application_id, hostname, setup_type })
   say(dim(`  connection ${connection.id}`))
-  if (!automatic) {
-    const { name, type, value } = connection.ownership_challenge
-    say(
-      dim(
-        `  the customer adds ${type} ${name} and ${neededRecords(connection)
-          .map((one) => `${one.type} ${one.host} → ${one.value}`)
-          .join(", ")}`
-      )
-    )
-    await dns.put(zone, [{ host: name, type, value }, ...neededRecords(connection)])
-  }
+  if (!automatic) await enterRecords(dns, zone, connection)
   const live = await followToLive(api, connection.id, began, 120)
   const visited = live.hostname.replace(/^\*/, "anything")
   const answer = await edgeRequest(state, visited, "/")

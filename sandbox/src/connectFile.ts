@@ -10,8 +10,9 @@ import { resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { CustomerDns, type WantedRecord, zoneFor } from "./CustomerDns.ts"
 import { devDirectory, Refusal } from "./DevDirectory.ts"
+import { recordsToEnter } from "./enterRecords.ts"
 import { ProgressBar, say, seconds } from "./progress.ts"
-import { type Connection, neededRecords, SandboxApi } from "./SandboxApi.ts"
+import { type Connection, SandboxApi } from "./SandboxApi.ts"
 import { readState } from "./StateFile.ts"
 
 const settled = new Set(["issuing_cert", "live", "drifted"])
@@ -108,8 +109,7 @@ export const connectFile = async (file: string, concurrency: number): Promise<nu
   await inParallel(hostnames, concurrency, async (hostname) => {
     try {
       const connection = await api.create({ application_id: state.application_id, hostname, setup_type: "manual", batch_id: batch })
-      const { name, type, value } = connection.ownership_challenge
-      await batches.add(zoneFor(hostname), [{ host: name, type, value }, ...neededRecords(connection)])
+      await batches.add(zoneFor(hostname), recordsToEnter(connection))
     } catch (error) {
       refused.push(`${hostname}: ${(error as Error).message}`)
     }

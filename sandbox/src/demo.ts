@@ -7,9 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { CustomerDns, zoneFor } from "./CustomerDns.ts"
 import { Refusal } from "./DevDirectory.ts"
 import { edgeRequest } from "./edgeRequest.ts"
+import { enterRecords } from "./enterRecords.ts"
 import { followToLive } from "./followStates.ts"
 import { bold, dim, green, say, seconds } from "./progress.ts"
-import { type Connection, neededRecords, SandboxApi } from "./SandboxApi.ts"
+import { type Connection, SandboxApi } from "./SandboxApi.ts"
 import type { SandboxState } from "./StateFile.ts"
 
 export const demoHostname = "shop.acme.test"
@@ -52,15 +53,7 @@ export const demo = async (state: SandboxState): Promise<void> => {
   const began = Date.now()
   const connection = await api.create({ application_id: state.application_id, hostname: demoHostname, setup_type: "manual" })
   const dns = new CustomerDns(state.dns)
-  const { name, type, value } = connection.ownership_challenge
-  say(
-    dim(
-      `  the customer adds ${type} ${name} and ${neededRecords(connection)
-        .map((one) => `${one.type} ${one.host} → ${one.value}`)
-        .join(", ")}`
-    )
-  )
-  await dns.put(zoneFor(demoHostname), [{ host: name, type, value }, ...neededRecords(connection)])
+  await enterRecords(dns, zoneFor(demoHostname), connection)
   await followToLive(api, connection.id, began)
   await showRequest(state, demoHostname)
   const webhook = await awaitWebhook(state, connection.id, "domain.flow.completed")
