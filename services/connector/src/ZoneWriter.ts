@@ -19,7 +19,6 @@ export type WriteOrder = {
   readonly hostname: string
   readonly purpose: "challenge" | "records" | "cleanup"
   readonly records: ReadonlyArray<DnsRecord>
-  readonly credentials: ReadonlyArray<SealedCredential>
   /** May foreign addresses and aliases at the planned names be replaced? */
   readonly replace: boolean
 }
@@ -35,9 +34,9 @@ export class ZoneWriter extends Context.Service<
   ZoneWriter,
   {
     /** Idempotent. Fails only when the lease can't be taken or was lost: the same order may be given again. */
-    readonly write: (order: WriteOrder) => Effect.Effect<WriteOutcome, Unleased>
+    readonly write: (order: WriteOrder & { readonly credentials: ReadonlyArray<SealedCredential> }) => Effect.Effect<WriteOutcome, Unleased>
     /** The same in a zone of ours. */
-    readonly writeOwn: (through: Through, order: Omit<WriteOrder, "credentials">) => Effect.Effect<WriteOutcome, Unleased>
+    readonly writeOwn: (through: Through, order: WriteOrder) => Effect.Effect<WriteOutcome, Unleased>
   }
 >()("connector/ZoneWriter") {
   static readonly layer = Layer.effect(
@@ -66,7 +65,7 @@ export class ZoneWriter extends Context.Service<
             })),
             order
           ),
-        writeOwn: ({ key, provider }, order) => writeWith([{ key, open: Effect.succeed(provider) }], { ...order, credentials: [] })
+        writeOwn: ({ key, provider }, order) => writeWith([{ key, open: Effect.succeed(provider) }], order)
       })
     })
   )
