@@ -68,7 +68,7 @@ export const replaceCertificates = call({
   success: Schema.Struct({ matching: Schema.Int })
 })
 
-/** The public half that a caller's certificate key is sealed for (`libs/secrets/PublicSeal.ts`). The gateway can't open what it sealed. */
+/** The public half that a caller's certificate key is sealed for (`libs/secrets/src/PublicSeal.ts`). The gateway can't open what it sealed. */
 export const importKey = call({
   subject: "cd.call.v1.certifier.import-key",
   from: ["gateway"],

@@ -1,7 +1,7 @@
 /**
  * DNS-PERSIST-01: one TXT record, set once, that lets our account at a CA prove a name for ever (draft-ietf-acme-dns-persist): pure.
  *
- * Owns: the record's value, and which values a CA would accept. Leaves its name to `libs/domain/acmeNames.ts`. Two forms are in use: drafts
+ * Owns: the record's value, and which values a CA would accept. Leaves its name to `libs/domain/src/acmeNames.ts`. Two forms are in use: drafts
  * 00 and 01 name the account's URL; from 02 on a CA that publishes `accountHashPrefix` wants a hash of it. Built against: an order that
  * relies on a record which the CA then refuses, so what is malformed here in any way, or about to end, counts as absent.
  */
