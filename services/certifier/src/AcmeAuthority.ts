@@ -126,6 +126,7 @@ const issueAs = Effect.fnUntraced(function* <E, R>(
     account: account.kid,
     challenge: proof?.type ?? null,
     validatedAt: proof?.validatedAt ?? null,
+    provedBefore: proof?.before ?? true,
     profile: done.profile ?? options.profile ?? null
   }
 })

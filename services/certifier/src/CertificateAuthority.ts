@@ -32,9 +32,11 @@ export interface Issued {
   readonly keyPem: string
   readonly facts: CertificateFacts
   readonly account: string | null
-  /** `http-01` …; null when the CA had a valid authorization left or needs none. */
+  /** `http-01` …: how the name was proven, by this order or by one before it; null when nobody says, or the CA wants no proof. */
   readonly challenge: string | null
   readonly validatedAt: Date | null
+  /** The CA took a proof that it had from before. */
+  readonly provedBefore: boolean
   readonly profile: string | null
 }
 

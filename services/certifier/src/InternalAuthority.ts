@@ -140,7 +140,7 @@ export const makeInternalAuthority = Effect.gen(function* () {
     const keyPem = yield* makeKey
     const chain = yield* Effect.promise(() => signLeaf(hostname, keyPem, now, lifetime, intermediate))
     const facts = readCertificateFacts(chain)
-    return { chain, keyPem, facts, account: null, challenge: null, validatedAt: null, profile: null } satisfies Issued
+    return { chain, keyPem, facts, account: null, challenge: null, validatedAt: null, provedBefore: false, profile: null } satisfies Issued
   })
 
   return {

@@ -164,10 +164,12 @@ const whyCa = (authority: CertificateAuthority, { all, current, first }: CaStory
   return `${authority.name} is the first certificate authority that may issue for this name and takes orders`
 }
 
-const whyIssued = ({ authority, choices }: Permitted, { challenge }: Issued, story: CaStory): string => {
+const whyIssued = ({ authority, choices }: Permitted, { challenge, provedBefore }: Issued, story: CaStory): string => {
   const ca = whyCa(authority, story)
-  if (challenge !== null) return `${ca}. ${choices.find(({ method }) => method === challenge)?.why ?? `${challenge.toUpperCase()}.`}`
-  return authority.needsProof ? `${ca}. It had a valid proof left from before.` : `${ca}. It asks for no proof.`
+  if (!authority.needsProof) return `${ca}. It asks for no proof.`
+  const label = challenge?.toUpperCase() ?? "unknown"
+  if (provedBefore) return `${ca}. It had a valid proof left from before (${label}).`
+  return `${ca}. ${choices.find(({ method }) => method === challenge)?.why ?? `${label}.`}`
 }
 
 const pausedUntil = (until: Date, now: number) =>

@@ -51,6 +51,8 @@ export class Pebble {
   #ports: ReadonlyArray<number> = []
   #children: Array<ChildProcess> = []
   #agent = new Agent()
+  #texts = Promise.resolve()
+  #textSets = 0
   #https = { rootPem: "", certPem: "", keyPem: "" }
   log = ""
 
@@ -132,11 +134,18 @@ export class Pebble {
     if (response.status !== 200) throw new Error(`set-renewal-info: ${response.status} ${await response.text()}`)
   }
 
-  /** Makes these the TXT values of a name in the DNS that the CA asks. */
-  async setTexts(name: string, values: ReadonlyArray<string>): Promise<void> {
+  /**
+   * Makes these the TXT values of a name in the DNS that the CA asks: all at once, and one call after the other. The server can only add a
+   * value or clear a name, so each set has a name of its own and an alias is turned to it: the CA never looks while some are missing.
+   */
+  setTexts(name: string, values: ReadonlyArray<string>): Promise<void> {
     const ask = (path: string, body: object) => fetch(`${this.dnsManagement}/${path}`, { method: "POST", body: JSON.stringify(body) })
-    await ask("clear-txt", { host: `${name}.` })
-    for (const value of values) await ask("set-txt", { host: `${name}.`, value })
+    this.#texts = this.#texts.then(async () => {
+      const target = `set-${++this.#textSets}.${name}.`
+      for (const value of values) await ask("set-txt", { host: target, value })
+      await ask("set-cname", { host: `${name}.`, target })
+    })
+    return this.#texts
   }
 
   /** Lines of Pebble's log that contain `text`. */

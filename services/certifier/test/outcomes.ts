@@ -1,7 +1,7 @@
 /** What came of a wish: what the lifecycle was told last, what it cost at the CA. */
 import { Effect } from "effect"
 import { eventually } from "./eventually.ts"
-import type { Asked, World } from "./World.ts"
+import type { Asked, Notice, World } from "./World.ts"
 
 export const noticeOf = (world: World, claimId: string, change: string, seconds = 20) =>
   eventually(
@@ -11,6 +11,17 @@ export const noticeOf = (world: World, claimId: string, change: string, seconds 
   )
 export const issued = (world: World, asked: Asked, seconds?: number) =>
   Effect.map(noticeOf(world, asked.claim_id, "issued", seconds), ({ certificate }) => certificate)
+const everything = { ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false }
+/** All are replaced; again while the CA takes the claim's proof over from before, as Pebble does once in a hundred orders (see there). */
+export const renewedAnew = Effect.fnUntraced(function* (world: World, { claim_id }: Pick<Asked, "claim_id">) {
+  while (true) {
+    const seen = world.notices.length
+    yield* world.replace(everything)
+    const isNext = (each: Notice, at: number) => at >= seen && each.claim_id === claim_id && each.change === "renewed"
+    const renewed = yield* eventually(`the next renewal of ${claim_id}`, () => world.notices.find(isNext), 40)
+    if (!renewed.certificate.why!.includes("left from before")) return renewed
+  }
+})
 export const ordersAt = (world: World) => world.pebble.logged("Added order")
 export const failuresAt = (world: World) => world.pebble.logged("set INVALID by completed challenge")
 /** As if its time had come. */

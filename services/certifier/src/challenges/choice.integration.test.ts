@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { eventuallyEffect } from "../../test/eventually.ts"
 import { noCaa } from "../../test/FakeDns.ts"
-import { failuresAt, hurry, issued, noticeOf, ordersAt } from "../../test/outcomes.ts"
+import { failuresAt, hurry, issued, noticeOf, ordersAt, renewedAnew } from "../../test/outcomes.ts"
 import { ask, makeWorld } from "../../test/World.ts"
 
 const pebble = { nonceReject: 30 }
@@ -81,19 +81,9 @@ describe("the choice", () => {
       const first = yield* issued(world, asked)
       assert.strictEqual(first.challenge, "tls-alpn-01")
       assert.include(first.why!, "TLS-ALPN-01: the name is taken to lead to our edge and nothing is served under it yet.")
-      assert.strictEqual(
-        yield* world.replace({
-          ca: null,
-          challenge: "tls-alpn-01",
-          since: null,
-          until: null,
-          serial: null,
-          reason: "test",
-          dry_run: false
-        }),
-        1
-      )
-      const { certificate } = yield* noticeOf(world, asked.claim_id, "renewed")
+      const ofAlpn = { ca: null, challenge: "tls-alpn-01", since: null, until: null, serial: null, reason: "test", dry_run: true }
+      assert.strictEqual(yield* world.replace(ofAlpn), 1)
+      const { certificate } = yield* renewedAnew(world, asked)
       assert.strictEqual(certificate.challenge, "http-01")
     })
   )
@@ -109,8 +99,7 @@ describe("the choice", () => {
       const certificate = yield* issued(world, asked)
       assert.strictEqual(certificate.challenge, "dns-01")
       assert.strictEqual(failuresAt(world), 1)
-      yield* world.replace({ ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false })
-      const renewed = yield* noticeOf(world, asked.claim_id, "renewed")
+      const renewed = yield* renewedAnew(world, asked)
       assert.include(renewed.certificate.why!, "it worked before; HTTP-01 failed.")
       assert.strictEqual(failuresAt(world), 1)
     })

@@ -31,9 +31,13 @@ describe("DNS-01", () => {
       const world = yield* makeWorld({ pebble: { ...pebble, sleepSeconds: 2 }, env: { CD_ACME_CHALLENGES: "dns-01" } })
       world.dns.delegated = true
       yield* world.certifier
+      // Neither goes on before both are written.
+      const both = yield* Latch.make(false)
+      world.dns.waits.push(Latch.await(both), Latch.await(both))
       const [exact, wild] = [ask("both.example.com"), ask("*.both.example.com")]
       yield* Effect.all([world.ensure(exact), world.ensure(wild)], { concurrency: 2 })
       yield* eventually("two values at one name", () => world.dns.texts.get("_acme-challenge.both.example.com")?.size === 2)
+      yield* Latch.open(both)
       const certificate = yield* issued(world, wild)
       assert.strictEqual(certificate.challenge, "dns-01")
       assert.include(certificate.why!, "DNS-01: a wildcard is proven in the DNS, and its _acme-challenge is delegated to us.")

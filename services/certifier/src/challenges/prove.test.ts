@@ -14,17 +14,17 @@ const nothing = Effect.void
 const refusal = (detail: string) =>
   new AcmeError({ operation: "challenge", reason: new Refused({ problem: new Problem({ type: "malformed", detail, status: 400 }) }) })
 
-type Step = Partial<Authorization> & { readonly processing?: string; readonly failed?: string }
+type Step = Partial<Authorization> & { readonly processing?: string; readonly failed?: string; readonly proved?: string }
 
 /** Each reading of the authorization gives the next step, the last one again and again; `onTold` is the CA's answer to a challenge. */
 const caOf = (types: ReadonlyArray<Method>, steps: ReadonlyArray<Step>, onTold: Effect.Effect<void, AcmeError> = nothing) => {
   const left = [...steps]
   const told: Array<string> = []
-  const view = ({ processing, failed, ...step }: Step) => ({
+  const view = ({ processing, failed, proved, ...step }: Step) => ({
     ...{ identifier: { type: "dns", value: "a.example" }, status: "pending", ...step },
     challenges: types.map((type) => ({
       ...{ type, url: `https://ca.test/${type}`, token: `token-${type}` },
-      status: type === processing ? "processing" : type === failed ? "invalid" : "pending",
+      status: type === processing ? "processing" : type === failed ? "invalid" : type === proved ? "valid" : "pending",
       ...(type === failed ? { error: { type: "urn:ietf:params:acme:error:unauthorized", detail: "no" } } : {})
     }))
   })
@@ -116,6 +116,13 @@ describe("one authorization", () => {
       const http = proofOf("http-01")
       yield* ca.run([http, proofOf("dns-01")])
       assert.deepStrictEqual([ca.told, http.seen], [[], []])
+    })
+  )
+
+  it.live("A9: a proof that the CA had from before is said to be that: it is found when proofs of its kind must be replaced", () =>
+    Effect.gen(function* () {
+      const proved = yield* caOf(["dns-01", "http-01"], [{ status: "valid", proved: "http-01" }]).run([proofOf("dns-01")])
+      assert.deepInclude(proved, { type: "http-01", before: true })
     })
   )
 

@@ -27,18 +27,25 @@ export interface Prover {
   readonly memory: ChallengeMemory["Service"]
 }
 
-/** Makes one authorization valid; undefined when it was valid already. */
+/** How a name was proven; `before`: by an earlier order, whose authorization the CA still takes (or by this one, before a restart). */
+export interface Proved {
+  readonly type: string
+  readonly validatedAt: Date
+  readonly before: boolean
+}
+
+/** Makes one authorization valid. Undefined when it was already and the CA does not say how. */
 export const prove = Effect.fnUntraced(function* (options: Prover, account: Account, proofs: ReadonlyArray<Proof>, url: string) {
   const { session } = options
   const { value: authorization } = yield* orders.readAuthorization(session, account, url)
-  if (authorization.status === "valid") return undefined
+  if (authorization.status === "valid") return provedBy(authorization, true)
   if (authorization.status !== "pending") return yield* orders.refusal("authorization", orders.problemOf(authorization))
   const { meta } = yield* session.directory
   yield* options.memory.learn(options.directory, (before) => readOffers(before, authorization, meta, account))
   let reason: AcmeError | undefined
   for (const [proof, challenge] of usable(proofs, authorization)) {
     const outcome = yield* answer(options, account, proof, challenge, url)
-    if (outcome._tag !== "NotInPlace") return outcome
+    if (outcome._tag === "Proved") return outcome.by
     // Nothing was asked of the CA yet: the next proof costs no more than this one did.
     yield* Effect.logInfo("a challenge can't be answered", { challenge: proof.method, error: outcome.error.message })
     reason ??= outcome.error
@@ -76,9 +83,15 @@ const answer = (options: Prover, account: Account, proof: Proof, challenge: orde
     )
     if (settled.status !== "valid") return yield* refused(options, proof, settled, yield* placed.success.wasInPlace)
     yield* proof.ended(undefined)
-    const validated = settled.challenges.find((each) => each.status === "valid")
-    return { _tag: "Proved" as const, type: validated?.type ?? challenge.type, validatedAt: new Date(validated?.validated ?? Date.now()) }
+    const by = provedBy(settled, false) ?? { type: challenge.type, validatedAt: new Date(), before: false }
+    return { _tag: "Proved" as const, by }
   }).pipe(Effect.scoped)
+
+/** A valid authorization shows the challenge that made it so (RFC 8555 §7.1.4). */
+const provedBy = ({ challenges }: orders.Authorization, before: boolean): Proved | undefined => {
+  const valid = challenges.find(({ status }) => status === "valid")
+  return valid && { type: valid.type, validatedAt: new Date(valid.validated ?? Date.now()), before }
+}
 
 /** The CA refuses to hear it twice: a worker that was stopped past its lease may have told it the moment before. */
 const tell = ({ session }: Prover, account: Account, challenge: orders.Challenge, url: string) =>

@@ -3,8 +3,7 @@ import { connect } from "node:tls"
 import { certificates, hostnames } from "@connect-domain/messages/buckets.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { eventually } from "../../test/eventually.ts"
-import { noticeOf } from "../../test/outcomes.ts"
+import { noticeOf, renewedAnew } from "../../test/outcomes.ts"
 import { type Asked, ask, makeWorld, type World } from "../../test/World.ts"
 
 /** What a visitor gets: the serial of the certificate, or the alert. */
@@ -48,19 +47,14 @@ describe("challenges through the real router", () => {
 
         yield* hold(world, asked, first.certificate_id!)
         yield* eventuallyServed(world, asked.hostname, first.certificate.serial!)
-        const again = { ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false }
-        yield* world.replace(again)
-        const renewed = yield* noticeOf(world, asked.claim_id, "renewed", 40)
+        const renewed = yield* renewedAnew(world, asked)
         assert.strictEqual(renewed.certificate.challenge, "http-01")
 
         // HTTP-01 has failed since: the served name is validated over TLS, and its visitors notice nothing.
         yield* world.database.query(
           (sql) => sql`update certifier.challenge_memory set failed_at = now(), worked_at = null where method = 'http-01'`
         )
-        yield* world.replace(again)
-        const last = yield* eventually("renewed once more", () =>
-          world.notices.find(({ change, certificate_id }) => change === "renewed" && certificate_id !== renewed.certificate_id)
-        )
+        const last = yield* renewedAnew(world, asked)
         assert.strictEqual(last.certificate.challenge, "tls-alpn-01")
         assert.include(last.certificate.why!, "TLS-ALPN-01: no other challenge works for this name")
         assert.strictEqual(yield* visit(world, asked.hostname), first.certificate.serial)
