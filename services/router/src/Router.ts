@@ -63,7 +63,10 @@ const clientLimits: ClientLimits = {
   idleMillis: 75_000,
   tunnelMillis: 3_600_000
 }
-const poolLimits: PoolLimits = { responseMillis: 60_000, idleMillis: 300_000, keepMillis: 15_000, perOrigin: 512, idlePerOrigin: 256 }
+const poolLimits: PoolLimits = {
+  ...{ responseMillis: 60_000, idleMillis: 300_000, keepMillis: 15_000, perOrigin: 512, idlePerOrigin: 256 },
+  ...{ queue: 512, queueMillis: 5000 }
+}
 const handshakeMillis = 10_000
 const mebibyte = 1024 * 1024
 
@@ -140,6 +143,7 @@ export class Router {
       gauge("edge_sockets", "Open client sockets, handshakes included.", () => listeners.open),
       gauge("edge_origin_connections_busy", "Origin connections in use.", () => pool.size.busy),
       gauge("edge_origin_connections_idle", "Origin connections kept.", () => pool.size.idle),
+      gauge("edge_origin_waiting", "Requests that wait for a connection to an origin at its cap.", () => pool.size.waiting),
       gauge("edge_overloaded", "1 while floods are shed.", () => Number(gate.load.overload.shedding)),
       gauge("edge_limited_clients_forgotten", "Rates of clients that were forgotten for want of room.", () => gate.clients.evicted),
       gauge("edge_registry_age_seconds", "Since NATS was last heard of; from the start on while it was not.", () =>
@@ -159,6 +163,12 @@ export class Router {
           label: "outcome",
           help: "Answers to SNI.",
           read: () => new Map(Object.entries(serverNames.counts))
+        },
+        {
+          name: "edge_origin_waits_total",
+          label: "outcome",
+          help: "Requests that had to wait for a connection to an origin, by how that ended.",
+          read: () => new Map(Object.entries(pool.waits))
         },
         { name: "edge_shed_total", label: "reason", help: "Requests and connections refused by a limit.", read: () => gate.refusals }
       ].map((counter) => ({ ...counter, type: "counter" as const }))

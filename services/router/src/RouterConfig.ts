@@ -48,8 +48,12 @@ export const SnapshotDir = Config.option(Config.String("CD_EDGE_SNAPSHOT_DIR"))
 export const ContextMebibytes = Config.Int("CD_EDGE_CONTEXT_MIB").pipe(Config.withDefault(512))
 /** `CD_EDGE_MAX_CONNECTIONS` (20000): client connections per listener; more are closed at once. */
 export const MaxConnections = Config.Int("CD_EDGE_MAX_CONNECTIONS").pipe(Config.withDefault(20_000))
-/** `CD_EDGE_ORIGIN_CONNECTIONS` (512): connections to one origin of one tenant; beyond it requests get 503. */
+/** `CD_EDGE_ORIGIN_CONNECTIONS` (512): connections to one origin of one tenant; at that many, further requests wait. */
 export const OriginConnections = Config.Int("CD_EDGE_ORIGIN_CONNECTIONS").pipe(Config.withDefault(512))
+/** `CD_EDGE_ORIGIN_QUEUE` (512): requests that may wait for one origin, clients by turns; more get 503. 0: none waits. */
+export const OriginQueue = Config.Int("CD_EDGE_ORIGIN_QUEUE").pipe(Config.withDefault(512))
+/** `CD_EDGE_ORIGIN_QUEUE_SECONDS` (5): how long each of them waits; then it gets 503. */
+export const OriginQueueSeconds = Config.Finite("CD_EDGE_ORIGIN_QUEUE_SECONDS").pipe(Config.withDefault(5))
 /** `CD_EDGE_CLIENT_CONNECTIONS` (1000): connections of one client address (of one /64 for IPv6). */
 export const ClientConnections = Config.Int("CD_EDGE_CLIENT_CONNECTIONS").pipe(Config.withDefault(1000))
 /** `CD_EDGE_PROXY_TRUSTED` (none): networks of balancers that send a PROXY header; when set, nobody else is served. */

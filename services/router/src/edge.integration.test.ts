@@ -161,15 +161,6 @@ describe("E8: slow clients and origins", () => {
       status(await sendRaw(edge, "shop.example.org", "GET /silent HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n"))
     ).toBe(504)
   })
-
-  it("answers 503 at once when one origin has all the connections it may have", async () => {
-    const small = await TestEdge.start({ pool: { perOrigin: 2 } })
-    await small.add("shop.example.org", origin.url)
-    const slow = "GET /slow HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n"
-    const answers = await Promise.all([1, 2, 3, 4].map(() => sendRaw(small, "shop.example.org", slow)))
-    expect(answers.map(status).sort()).toEqual([200, 200, 503, 503])
-    await small.stop()
-  })
 })
 
 describe("E7: PROXY protocol, E8: connections per client", () => {

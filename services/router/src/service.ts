@@ -135,6 +135,8 @@ const makeRouter = (registry: Registry, applications: Applications, wanted: Queu
       ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),
       pool: {
         perOrigin: yield* settings.OriginConnections,
+        queue: yield* settings.OriginQueue,
+        queueMillis: (yield* settings.OriginQueueSeconds) * 1000,
         responseMillis: (yield* settings.OriginResponseSeconds) * 1000,
         idleMillis: (yield* settings.OriginIdleSeconds) * 1000
       }

@@ -61,6 +61,8 @@ export const settings: ReadonlyArray<Setting> = [
   numberSetting("CD_EDGE_CONTEXT_MIB", config.ContextMebibytes, { least: 1, most: 1_000_000, unit: "MiB" }),
   numberSetting("CD_EDGE_MAX_CONNECTIONS", config.MaxConnections, { least: 1, most: many, unit: "connections" }),
   numberSetting("CD_EDGE_ORIGIN_CONNECTIONS", config.OriginConnections, { least: 1, most: many, unit: "connections" }),
+  countSetting("CD_EDGE_ORIGIN_QUEUE", config.OriginQueue, "requests; 0 for none"),
+  numberSetting("CD_EDGE_ORIGIN_QUEUE_SECONDS", config.OriginQueueSeconds, { least: 0.25, most: day, unit: "seconds" }),
   numberSetting("CD_EDGE_CLIENT_CONNECTIONS", config.ClientConnections, { least: 1, most: many, unit: "connections" }),
   ...limitSettings,
   numberSetting("CD_EDGE_TRAFFIC_SECONDS", TrafficSeconds, { least: 0.1, most: 3600, unit: "seconds" }),

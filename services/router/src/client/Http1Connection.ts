@@ -128,7 +128,7 @@ export class Http1Connection implements Watched {
     const forwarded = forwardedLines(this.peer, head.host, head.port, connectionId)
     const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy })
     this.exchange = exchange
-    const request = openOrigin(this.edge, head, decision, { requestId, forwarded, client: exchange })
+    const request = openOrigin(this.edge, head, decision, { requestId, forwarded, address: this.peer.address, client: exchange })
     this.origin = request
     if (head.expectContinue) setTimeout(() => exchange === this.exchange && exchange.proceed(), continueMillis).unref()
     if (!this.requestComplete) this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
@@ -203,7 +203,8 @@ export class Http1Connection implements Watched {
   private onEnd(): void {
     if (this.state === "head") this.closeGently()
     if (this.state !== "exchange") return
-    if (!this.requestComplete) this.destroy()
+    // Nobody keeps a place in an origin's queue who will not hear the answer, as far as can be told.
+    if (!this.requestComplete || this.origin?.queued) this.destroy()
     // Half-closed after a whole request: the answer may still be wanted, but not without end.
     this.closeAfter = true
     if (this.deadline === 0) this.deadline = this.edge.deadlines.now + this.edge.limits.drainMillis

@@ -9,6 +9,8 @@ export interface OpenOptions {
   readonly requestId: string
   /** From `forwardedLines`. */
   readonly forwarded: string
+  /** The client's. */
+  readonly address: string
   readonly client: ExchangeClient
 }
 
@@ -17,6 +19,7 @@ export const openOrigin = (edge: Edge, head: RequestHead, decision: ProxyDecisio
   const traced = edge.traces?.begin(head, options.requestId) ?? head
   const headText = forwardHead(traced, decision, options.forwarded, options.requestId)
   const use = edge.gate.useOf(decision.entry)
-  const outgoing = { method: head.method, headText, framing: framingOf(head), websocket: head.websocket, use }
+  const { address } = options
+  const outgoing = { method: head.method, headText, framing: framingOf(head), websocket: head.websocket, address, use }
   return edge.pool.open(decision.origin, outgoing, options.client)
 }

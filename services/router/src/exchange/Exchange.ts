@@ -47,6 +47,8 @@ export interface OriginExchange {
   write(piece: Buffer): boolean
   /** The body is complete; `trailers` as in `ExchangeClient.end`, used only with chunked framing. */
   end(trailers: string): void
+  /** The request waits for its turn: the origin knows nothing of it. */
+  readonly queued: boolean
   /** True once the body is complete. */
   readonly sent: boolean
   /** The pieces of this turn stay as they are until the returned function is called; undefined: they don't, who keeps one copies it. */

@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
 import { type Answer, errorAnswer } from "../client/answers.ts"
-import { type ClientPeer, type Decision, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
+import { type ClientPeer, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
 import { openOrigin } from "../client/openOrigin.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines } from "../exchange/forwardHead.ts"
@@ -76,7 +76,7 @@ export class Http2Request implements ExchangeClient {
       return
     }
     this.head = head
-    const decision: Decision = decideTls(this.edge, this.peer, head, this.requestId)
+    const decision = decideTls(this.edge, this.peer, head, this.requestId)
     this.entry = decision.entry
     if ("answer" in decision) {
       this.code = decision.code
@@ -90,10 +90,15 @@ export class Http2Request implements ExchangeClient {
   private forward(asked: RequestHead, decision: ProxyDecision): void {
     this.policy = decision.policy
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
-    const withKey = () => `${asked.kept}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n`
-    const head = asked.websocket ? { ...asked, kept: withKey() } : asked
+    const key = asked.websocket ? `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` : ""
+    const head = key === "" ? asked : { ...asked, kept: asked.kept + key }
     const forwarded = forwardedLines(this.peer, head.host, head.port, decision.entry.connection_id)
-    const request = openOrigin(this.edge, head, decision, { requestId: this.requestId, forwarded, client: this })
+    const request = openOrigin(this.edge, head, decision, {
+      requestId: this.requestId,
+      forwarded,
+      address: this.peer.address,
+      client: this
+    })
     this.origin = request
     if (head.expectContinue) setTimeout(() => this.proceed(), continueMillis).unref()
     request.start()
@@ -133,7 +138,7 @@ export class Http2Request implements ExchangeClient {
   /** The client gave the stream up, or its connection is gone. */
   onReset(): void {
     if (this.over) return
-    this.code = this.code === "" ? "client-gone" : this.code
+    this.code ||= "client-gone"
     this.finish()
     this.origin?.abort()
   }

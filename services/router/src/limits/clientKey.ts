@@ -23,3 +23,9 @@ export const clientKey = (address: string): ClientKey => {
   if (bytes.length === 4) return { high: 0, low: word(bytes, 0) }
   return isMapped(bytes) ? { high: 0, low: word(bytes, 12) } : { high: word(bytes, 0), low: word(bytes, 4) }
 }
+
+/** The same client as a key of a map. */
+export const clientName = (address: string): string => {
+  const { high, low } = clientKey(address)
+  return `${high} ${low}`
+}

@@ -9,7 +9,7 @@ import type { BodyFraming, ExchangeClient, Failure, OriginExchange } from "../ex
 import type { HostUse } from "../limits/HostUse.ts"
 import type { Origin } from "./Origin.ts"
 import type { OriginConnection } from "./OriginConnection.ts"
-import type { OriginPool } from "./OriginPool.ts"
+import type { OriginPool, Pending } from "./OriginPool.ts"
 import { ResponseReader } from "./ResponseReader.ts"
 
 export interface OutgoingRequest {
@@ -18,6 +18,8 @@ export interface OutgoingRequest {
   readonly headText: string
   readonly framing: BodyFraming
   readonly websocket: boolean
+  /** The client's: at an origin's cap clients take turns. */
+  readonly address: string
   /** Whose share of the edge it uses, from its start to its end. */
   readonly use: HostUse
 }
@@ -34,7 +36,7 @@ export class OriginRequest implements OriginExchange {
   private readonly origin: Origin
   private readonly outgoing: OutgoingRequest
   private connection: OriginConnection | undefined
-  private cancelConnect: (() => void) | undefined
+  private pending: Pending | undefined
   private waiting: Array<Buffer | string> = []
   private retried = false
   private over = false
@@ -55,14 +57,19 @@ export class OriginRequest implements OriginExchange {
     return this.outgoing.framing === "none" && idempotent.has(this.outgoing.method) && !this.outgoing.websocket
   }
 
+  get queued(): boolean {
+    return this.pending?.waiting === true
+  }
+
   start(fresh = false): void {
     const kept = fresh ? undefined : this.pool.take(this.origin, this.repeatable)
     if (kept !== undefined) {
       this.use(kept)
       return
     }
-    this.cancelConnect = this.pool.connect(this.origin, (result) => {
-      this.cancelConnect = undefined
+    const wanted = { address: this.outgoing.address, repeatable: this.repeatable, fresh }
+    this.pending = this.pool.connect(this.origin, wanted, (result) => {
+      this.pending = undefined
       if ("status" in result) this.failed(result, false)
       else this.use(result)
     })
@@ -155,7 +162,7 @@ export class OriginRequest implements OriginExchange {
     if (this.over) return
     this.over = true
     this.outgoing.use.left()
-    this.cancelConnect?.()
+    this.pending?.cancel()
     this.connection?.destroy()
     this.connection = undefined
   }
