@@ -89,7 +89,7 @@ const ours = async (pebble: Pebble, answers: Map<string, string>): Promise<Clien
     answer: ({ token, key }) => Effect.sync(() => ({ wasInPlace: Effect.succeed(answers.set(token, key).has(token)) })),
     ended: () => nothing
   }
-  const asked = { replaces: undefined, resume: undefined, proofs: [http] }
+  const asked = { replaces: undefined, failures: 0, resume: undefined, proofs: [http] }
   const issue = (hostname: string) => Effect.runPromise(Effect.asVoid(authority.issue({ hostname, ...asked }, () => nothing)))
   return { name: "connect-domain", count, issue, elsewhere: () => 0 }
 }

@@ -138,7 +138,7 @@ export const rollAccountKey = call({
   success: Schema.Struct({ account: Schema.String, thumbprint: Schema.String })
 })
 
-/** Names whose last attempt failed, the longest failing first. `after`: the last `claim_id` of the page before. */
+/** Names whose last attempt failed, the longest failing first. `after`: the `next` of the page before. Errors: `invalid` (`after`). */
 export const listFailing = call({
   subject: "cd.call.v1.certifier.list-failing",
   from: ["operator"],
@@ -160,7 +160,9 @@ export const listFailing = call({
         /** Of the certificate that is served meanwhile. */
         not_after: Schema.NullOr(Schema.String)
       })
-    )
+    ),
+    /** Where the next page begins, whatever becomes of these names meanwhile; null: this is the last. */
+    next: Schema.optionalKey(Schema.NullOr(Schema.String))
   })
 })
 

@@ -160,12 +160,26 @@ const placeOrResume = Effect.fnUntraced(function* <E, R>(
         Effect.catchIf(
           (error) => error.reason._tag === "Refused" && !refusedAs("rejectedIdentifier")(error),
           () => fresh
-        )
+        ),
+        // No budget for it: what the CA said still holds.
+        Effect.catchIf(chokesOnIt(request.failures), (error) => Effect.catchIf(fresh, isOverBudget, () => Effect.fail(error)))
       )
   const keyPem = yield* makeKey
   yield* placed({ url: order.url, keyPem })
   return { order, keyPem }
 })
+
+/**
+ * A CA that answers every order which names this certificate with an internal error (Pebble 2.10 does for one in 256) would never renew it.
+ * A CA that is broken altogether answers the same, and an order without the name counts against its limits: so one attempt in six, from
+ * the third on, leaves the name out.
+ */
+const chokesOnIt =
+  (failures: number) =>
+  ({ reason }: AcmeError): boolean =>
+    reason._tag === "Unavailable" && reason.status === 500 && failures % 6 === 2
+
+const isOverBudget = ({ operation, reason }: AcmeError): boolean => operation === "budget" && reason._tag === "RateLimited"
 
 /** A renewal that names what it replaces needs none of this: it is exempt (RFC 9773 §5). */
 const takeBudget = Effect.fnUntraced(function* ({ budgets, directory }: AcmeAuthorityOptions, names: ReadonlyArray<string>) {

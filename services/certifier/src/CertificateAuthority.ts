@@ -16,6 +16,8 @@ export interface IssueRequest {
   readonly hostname: string
   /** CertID of the certificate that this one takes over from. */
   readonly replaces: string | undefined
+  /** How often in a row it has failed until now. */
+  readonly failures: number
   /** An order of ours that was under way when its worker ended. */
   readonly resume: OrderInProgress | undefined
   /** How control over the name may be shown, the first to be tried first; one that can't be put in place gives way to the next. */

@@ -66,6 +66,7 @@ const make = Effect.gen(function* () {
     const request = {
       hostname: claim.hostname,
       replaces: sameCa ? (current?.cert_id ?? undefined) : undefined,
+      failures: claim.failures,
       resume: resumable(claim, authority),
       proofs: proofs.of(claim, authority.directory, choices, credentials)
     }

@@ -4,7 +4,7 @@
  *   replace [--ca C] [--challenge T] [--since T] [--until T] [--serial HEX] --reason WORDS [--dry-run]
  *   revoke (--serial HEX | --connection ID) [--reason keyCompromise] [--dry-run]
  *   roll-account-key --ca C
- *   failing [--limit 100]
+ *   failing [--limit 100] [--after CURSOR]
  *
  * Reads NATS_URL and CD_OPERATOR_NATS_SEED. Owns: words and options. Leaves to `operations/`: everything else.
  */
@@ -25,6 +25,7 @@ const options = {
   connection: { type: "string" },
   reason: { type: "string" },
   limit: { type: "string", default: "100" },
+  after: { type: "string" },
   "dry-run": { type: "boolean", default: false }
 } as const
 
@@ -55,13 +56,14 @@ const roll = Effect.fnUntraced(function* (calls: Calls["Service"], values: Value
 })
 
 const failing = Effect.fnUntraced(function* (calls: Calls["Service"], values: Values) {
-  const page = yield* calls.request(listFailing, { after: null, limit: Number(values.limit) || 100 })
+  const page = yield* calls.request(listFailing, { after: values.after ?? null, limit: Number(values.limit) || 100 })
   if (page.failing.length === 0) return ["nothing fails"]
-  return page.failing.map((each) => {
+  const lines = page.failing.map((each) => {
     const next = each.paused_until === null ? `next attempt ${each.next_attempt_at ?? "now"}` : `paused until ${each.paused_until}`
     const served = each.not_after === null ? "nothing served" : `served until ${each.not_after}`
     return `${each.hostname}  ${each.failures}×  ${each.kind ?? ""}  ${served}  ${next}\n    ${each.last_error ?? ""}`
   })
+  return typeof page.next === "string" ? [...lines, `more: --after ${page.next}`] : lines
 })
 
 type Values = ReturnType<typeof read>["values"]

@@ -32,6 +32,8 @@ export class AcmeDouble {
   halted = false
   /** New orders that replace nothing, at most so many in three hours. */
   limit = Number.POSITIVE_INFINITY
+  /** CertIDs whose replacement makes it stumble: HTTP 500. */
+  readonly stumblesOn = new Set<string>()
   /** What was asked for although a limit forbade it. */
   violations = 0
   readonly newOrders: Array<{ readonly at: number; readonly name: string; readonly replaces: string | undefined }> = []
@@ -142,6 +144,7 @@ export class AcmeDouble {
     this.newOrders.push({ at, name: identifier!.value, replaces })
     const refusal = this.onNewOrder.shift()
     if (refusal !== undefined) throw new Problem(refusal)
+    if (replaces !== undefined && this.stumblesOn.has(replaces)) throw new Problem({ status: 500, type: "serverInternal", detail: "oops" })
     const counted = this.newOrders.filter((each) => each.replaces === undefined && each.at > at - 3 * 3_600_000)
     if (replaces === undefined && counted.length > this.limit) {
       this.violations++

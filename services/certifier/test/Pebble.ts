@@ -126,6 +126,11 @@ export class Pebble {
     return ((await response.json()) as { Status: string }).Status
   }
 
+  /** Whether it finds the certificate again when an order replaces it (see above). `serial`: hexadecimal, without leading zero bytes. */
+  static finds(serial: string): boolean {
+    return !(serial.length === 14 && /^[89a-f]/i.test(serial))
+  }
+
   /** Moves the renewal window of the certificate `pem`. */
   async setRenewalWindow(pem: string, start: Date, end: Date): Promise<void> {
     const ARIResponse = JSON.stringify({ suggestedWindow: { start: start.toISOString(), end: end.toISOString() } })

@@ -19,7 +19,9 @@ export class Problem extends Schema.Class<Problem>("AcmeProblem")({
 /** The CA can't be reached, answers 5xx, or answers something that is not ACME. Try again later. */
 export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable", {
   detail: Schema.String,
-  retryAfterSeconds: Schema.optionalKey(Schema.Number)
+  retryAfterSeconds: Schema.optionalKey(Schema.Number),
+  /** It answered, and with this HTTP status; absent: it did not, or what it said was no ACME. */
+  status: Schema.optionalKey(Schema.Int)
 }) {}
 /** One of the CA's limits is reached. Never ask again before `retryAfterSeconds`. */
 export class RateLimited extends Schema.TaggedClass<RateLimited>()("RateLimited", {
@@ -88,7 +90,7 @@ export const reasonOf = (problem: Problem, status: number, retryAfterSeconds: nu
   const detail = problem.detail
   if (problem.type === "rateLimited" || status === 429) return new RateLimited({ detail, ...wait, scope: scopeOf(problem) })
   if (problem.type === "accountDoesNotExist") return new AccountUnknown({ detail })
-  if (status >= 500 || problem.type === "serverInternal" || problem.type === "badNonce") return new Unavailable({ detail, ...wait })
+  if (status >= 500 || problem.type === "serverInternal" || problem.type === "badNonce") return new Unavailable({ detail, ...wait, status })
   if (status === 404) return new Gone({ detail })
   return new Refused({ problem })
 }

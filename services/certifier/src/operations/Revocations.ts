@@ -4,7 +4,8 @@
  * Owns: the wish (a row before anybody is answered), its order: what is served is replaced, then revoked; a compromised key is revoked
  * first. Leaves to the scheduler the replacing, to `acme/orders.ts` the request. Certificates of the internal CA and imported ones are not
  * ours to revoke: nobody publishes a list for the first, and their own CA does it for the second.
- * Built against: a revocation that a crash forgets, and one that takes a site down before its successor is served.
+ * Built against: a revocation that a crash forgets, one that takes a site down before its successor is served, and one that never succeeds
+ * in the way of others: each waits for itself, and those of a CA that is not set up any more wait until it is (`certificate_revocations_waiting`).
  */
 import { X509Certificate } from "node:crypto"
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
@@ -20,6 +21,9 @@ import { Notices } from "../Notices.ts"
 /** RFC 5280 §5.3.1. */
 export const reasonCodes = { unspecified: 0, keyCompromise: 1, affiliationChanged: 3, superseded: 4, cessationOfOperation: 5 } as const
 export type RevocationReason = keyof typeof reasonCodes
+
+/** A CA that does not take a revocation is asked after 5 s, 10 s, 20 s … and then this often. */
+const longestWaitSeconds = 3600
 
 export interface RevocationFilter {
   readonly serial: string | null
@@ -84,7 +88,8 @@ const make = (
         return mark
           ? sql`
               with marked as (
-                update certifier.certificates set revoke_reason = ${reasonCodes[reason]}, revoke_now = ${reason === "keyCompromise"}
+                update certifier.certificates set revoke_reason = ${reasonCodes[reason]}, revoke_now = ${reason === "keyCompromise"},
+                  revoke_tries = 0, revoke_after = null
                 where id in (${matching}) returning claim_id, state
               ), replaced as (
                 update certifier.claims set replace_reason = ${`revoked: ${reason}`}, failures = 0, retry_at = null, paused_until = null,
@@ -108,8 +113,7 @@ const make = (
   })
 
   const revoke = Effect.fnUntraced(function* (wanted: Wanted) {
-    const session = authorities.sessionOf(wanted.directory)
-    if (session === undefined) return yield* Effect.logWarning("can't revoke: the CA is not configured any more", { serial: wanted.serial })
+    const session = authorities.sessionOf(wanted.directory)!
     const account = yield* accounts.at(wanted.directory, session)
     const leaf = new X509Certificate(splitChain(wanted.chain)[0]!)
     yield* revokeCertificate(session, account, leaf.raw, wanted.revoke_reason)
@@ -118,24 +122,33 @@ const make = (
     return true
   })
 
+  const later = ({ id, serial }: Wanted, error: AcmeError) =>
+    Effect.andThen(
+      Effect.logWarning("not revoked yet", { serial, error: error.message }),
+      Effect.as(
+        query(
+          (sql) => sql`
+            update certifier.certificates set revoke_tries = least(revoke_tries + 1, 20),
+              revoke_after = now() + make_interval(secs => least(5 * 2 ^ revoke_tries, ${longestWaitSeconds}))
+            where id = ${id}`
+        ),
+        false
+      )
+    )
+
   const round = Effect.gen(function* () {
+    const known = authorities.acme.map(({ directory }) => directory)
     const rows = yield* query<Wanted>(
       (sql) => sql`
         select id, claim_id, chain, serial, directory, revoke_reason from certifier.certificates
         where revoke_reason is not null and revoked_at is null and (revoke_now or state in ('superseded', 'destroyed'))
+          and directory = any(${sql.array(known)}::text[]) and not_after > now() and (revoke_after is null or revoke_after <= now())
         order by created_at limit 200`
     )
-    const done = yield* Effect.forEach(
-      rows,
-      (row) =>
-        revoke(row).pipe(
-          Effect.catchTag("AcmeError", (error: AcmeError) =>
-            Effect.as(Effect.logWarning("not revoked yet", { serial: row.serial, error: error.message }), false)
-          )
-        ),
-      { concurrency: 4 }
-    )
-    return done.filter((each) => each === true).length
+    const done = yield* Effect.forEach(rows, (row) => Effect.catchTag(revoke(row), "AcmeError", (error) => later(row, error)), {
+      concurrency: 4
+    })
+    return done.filter((each) => each).length
   })
 
   return Revocations.of({ want, round })

@@ -144,6 +144,44 @@ describe("operations", () => {
     })
   )
 
+  it.live("A9: revocations of a CA that is not set up any more, or that refuses them, are in nobody's way", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      yield* world.certifier
+      const [one, two] = [ask("one.example.com"), ask("two.example.com")]
+      yield* Effect.forEach([one, two], world.ensure)
+      yield* Effect.forEach([one, two], ({ claim_id }) => issued(world, claim_id))
+      // Older ones, more than are looked at together: half at a CA that is gone, half nonsense to this one.
+      yield* world.database.query(
+        (sql) => sql`
+          insert into certifier.certificates (id, claim_id, state, names, environment, chain, serial, not_before, not_after, ca, directory,
+            issuer, top_fingerprint, fence, created_at, revoke_reason, revoke_now)
+          select gen_random_uuid(), claim_id, 'destroyed', names, environment, chain, n::text, not_before, not_after, ca,
+            case when n % 2 = 0 then 'https://gone.example/dir' else directory end, issuer, top_fingerprint, fence, created_at - interval '1 day', 99, true
+          from certifier.certificates, generate_series(1, 500) n where claim_id = ${one.claim_id}`
+      )
+      const asked = { serial: null, connection_id: two.connection_id, reason: "keyCompromise", dry_run: false } as const
+      assert.strictEqual((yield* world.calls.request(revokeCertificates, asked)).matching, 1)
+      yield* eventuallyEffect(
+        "revoked all the same",
+        Effect.map(
+          world.database.query(
+            (sql) => sql`select 1 from certifier.certificates where claim_id = ${two.claim_id} and revoked_at is not null`
+          ),
+          (rows) => rows.length === 1
+        ),
+        40
+      )
+      const waiting = yield* world.database.query<{ gone: number; refused: number }>(
+        (sql) => sql`
+          select count(*) filter (where revoke_tries = 0)::int as gone, count(*) filter (where revoke_tries > 0)::int as refused
+          from certifier.certificates where revoke_reason = 99 and revoked_at is null`
+      )
+      assert.strictEqual(waiting[0]!.gone, 250)
+      assert.isAtLeast(waiting[0]!.refused, 200)
+    })
+  )
+
   it.live("lists what fails, the longest first, page by page", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()
@@ -155,19 +193,17 @@ describe("operations", () => {
         yield* world.ensure(asked)
         yield* issued(world, asked.claim_id, "failed")
       }
-      const [page, next] = [
-        yield* world.calls.request(listFailing, { after: null, limit: 1 }),
-        yield* world.calls.request(listFailing, { after: null, limit: 10 })
-      ]
-      assert.deepStrictEqual(
-        next.failing.map(({ hostname }) => hostname),
-        ["a.example.com", "b.example.com"]
+      const page = yield* world.calls.request(listFailing, { after: null, limit: 1 })
+      const all = yield* world.calls.request(listFailing, { after: null, limit: 10 })
+      const namesOf = ({ failing }: typeof all) => failing.map(({ hostname }) => hostname)
+      assert.deepStrictEqual([namesOf(page), namesOf(all), all.next], [["a.example.com"], ["a.example.com", "b.example.com"], null])
+      assert.include(yield* run(world, "failing", "--limit", "1"), `more: --after ${page.next}`)
+      // Its name recovers meanwhile: the page after it is the same.
+      yield* world.database.query(
+        (sql) => sql`update certifier.claims set failures = 0, failing_since = null, failed_at = null where hostname = 'a.example.com'`
       )
-      const rest = yield* world.calls.request(listFailing, { after: page.failing[0]!.claim_id, limit: 10 })
-      assert.deepStrictEqual(
-        rest.failing.map(({ hostname }) => hostname),
-        ["b.example.com"]
-      )
+      assert.deepStrictEqual(namesOf(yield* world.calls.request(listFailing, { after: page.next!, limit: 10 })), ["b.example.com"])
+      assert.strictEqual((yield* Effect.flip(world.calls.request(listFailing, { after: "b", limit: 1 }))).code, "invalid")
       assert.include(yield* run(world, "failing"), "answered the certificate authority from somewhere else")
     })
   )

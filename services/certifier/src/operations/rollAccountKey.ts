@@ -4,7 +4,7 @@
  * Owns: the order of steps. 1. The next key is a row before the CA hears of it. 2. Nobody leases a claim, and those under way end: a
  * challenge is answered under the key that the account has when the CA looks (RFC 8555 §8.1). 3. The CA changes the key. 4. The row does.
  * A crash after 1 leaves the account as it was; after 3, `Accounts.reread` finds the next key to be the account's and finishes, in this
- * process or another. The hold ends by itself.
+ * process or another. The hold is renewed while somebody works under it, however slow the CA is, and ends by itself.
  */
 import { Database } from "@connect-domain/database/Database.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
@@ -14,7 +14,7 @@ import { Authorities } from "../Authorities.ts"
 import { changeAccountKey, findAccount } from "../acme/accounts.ts"
 
 const longestWaitMillis = 75_000
-const holdSeconds = 110
+const holdSeconds = 20
 
 const unavailable = (message: string) => new CallError({ code: "unavailable", message })
 
@@ -23,6 +23,13 @@ export const makeRollAccountKey = Effect.gen(function* () {
 
   const release = (directory: string) =>
     query((sql) => sql`update certifier.accounts set rolling_until = null where directory = ${directory}`)
+
+  /** Never succeeds. */
+  const keepHold = (directory: string) =>
+    query(
+      (sql) =>
+        sql`update certifier.accounts set rolling_until = now() + make_interval(secs => ${holdSeconds}) where directory = ${directory}`
+    ).pipe(Effect.ignore, Effect.delay((holdSeconds * 1000) / 4), Effect.forever)
 
   /** Until nobody works on anything: who leased a claim before the hold began ends within its order's time, or its lease does. */
   const quiet = Effect.gen(function* () {
@@ -48,7 +55,7 @@ export const makeRollAccountKey = Effect.gen(function* () {
         where directory = ${directory} and (rolling_until is null or rolling_until < now()) returning 1`
     )
     if (held.length === 0) return yield* unavailable("the key of this account is being changed already")
-    return yield* Effect.gen(function* () {
+    const change = Effect.gen(function* () {
       // Another replica may have changed it since we read ours.
       yield* account.reread
       const next = yield* accounts.nextKey(directory)
@@ -66,6 +73,7 @@ export const makeRollAccountKey = Effect.gen(function* () {
       yield* accounts.promote(directory, next)
       yield* Effect.logInfo("account key changed", { directory, account: account.kid })
       return { account: account.kid, thumbprint: next.thumbprint }
-    }).pipe(Effect.ensuring(Effect.ignore(release(directory))))
+    })
+    return yield* Effect.raceFirst(change, keepHold(directory)).pipe(Effect.ensuring(Effect.ignore(release(directory))))
   })
 })

@@ -8,7 +8,7 @@ import { CallError, Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Layer } from "effect"
 import { Replacements } from "../Replacements.ts"
 import { Wake } from "../Wake.ts"
-import { makeListFailing } from "./listFailing.ts"
+import { makeListFailing, readCursor } from "./listFailing.ts"
 import { Revocations } from "./Revocations.ts"
 import { makeRollAccountKey } from "./rollAccountKey.ts"
 
@@ -51,11 +51,10 @@ export const serveOperations = Layer.effectDiscard(
       roll(ca).pipe(Effect.mapError((error) => (error._tag === "CallError" ? error : unavailable(error))))
     )
 
-    yield* calls.serve(listFailing, ({ after, limit }) =>
-      failing(after, limit).pipe(
-        Effect.mapError(unavailable),
-        Effect.map((rows) => ({ failing: rows }))
-      )
-    )
+    yield* calls.serve(listFailing, ({ after, limit }) => {
+      const cursor = after === null ? undefined : readCursor(after)
+      if (after !== null && cursor === undefined) return Effect.fail(invalid("after", "after is no `next` of a page before"))
+      return Effect.mapError(failing(cursor, limit), unavailable)
+    })
   })
 )

@@ -65,6 +65,22 @@ describe("many at once", () => {
     })
   )
 
+  it.live("A4: a CA that can't take an order which names what it replaces gets one without, and only for that certificate", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      const double = yield* doubleOf(world)
+      const held = yield* holdCertificates(world.database, double, ["sound.example.com", "stumble.example.com"])
+      const stumbling = held[1]!.facts.certId!
+      double.stumblesOn.add(stumbling)
+      double.issuer.moveAll({ start: Date.now() - 2 * hour, end: Date.now() - hour })
+      yield* started(world, double)
+      yield* replaced(world, 2, 40)
+      const named = double.newOrders.filter(({ name }) => name === "stumble.example.com").map(({ replaces }) => replaces)
+      assert.deepStrictEqual(named, [stumbling, stumbling, stumbling, undefined])
+      assert.strictEqual(double.newOrders.filter(({ name }) => name === "sound.example.com").length, 1)
+    })
+  )
+
   it.live("A9: all of one challenge since a time are replaced, the others left alone, those marked finish", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld()

@@ -66,7 +66,7 @@ export const makeGauges = Effect.gen(function* () {
           (select count(*)::int from certifier.claims where paused_until is not null) as paused,
           (select count(*)::int from certifier.claims where replace_reason is not null) as replacing,
           (select extract(epoch from now() - min(due_at))::float8 from certifier.claims where due_at <= now() and not leased) as oldest_due,
-          (select count(*)::int from certifier.certificates where revoke_reason is not null and revoked_at is null) as revocations`
+          (select count(*)::int from certifier.certificates where revoke_reason is not null and revoked_at is null and not_after > now()) as revocations`
     )
     const { failing, paused, replacing, oldest_due, revocations } = row!
     yield* Metric.update(gauges.failing, failing)
