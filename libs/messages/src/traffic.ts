@@ -16,7 +16,7 @@ const Count = Schema.Int
 /** One connection's requests of a batch. Requests are the sum of `statuses`, and of `latency`. */
 export const TrafficRow = Schema.Struct({
   connection_id: Schema.String,
-  /** Bytes of bodies from and to clients. */
+  /** Bytes of bodies and inside tunnels, from and to clients. A row may have bytes and no request: a tunnel that was opened before. */
   bytes_in: Count,
   bytes_out: Count,
   statuses: Schema.Array(Count),

@@ -144,9 +144,10 @@ const makeRouter = (registry: Registry, applications: Applications, wanted: Queu
     yield* Effect.forkScoped(rotateTicketKeys(ring, router))
     const log = new AccessLog(yield* AccessLogMode)
     router.metrics.onRecord = (record) => {
-      log.write(record)
+      if (!record.tunnel) log.write(record)
       traces?.end(record)
     }
+    router.metrics.onTunnelClosed = (record) => log.write(record)
     yield* Effect.addFinalizer(() => Effect.sync(() => log.flush()))
     return router
   })
@@ -197,6 +198,7 @@ export const layer = Layer.effectDiscard(
       observed(record)
       traffic.counters.count(record)
     }
+    router.metrics.onTunnelMoved = (connectionId, bytesIn, bytesOut) => void traffic.counters.add(connectionId, bytesIn, bytesOut)
     yield* Effect.forkScoped(controlPlane(registry, router, wanted, traffic, edgeId))
     yield* sealAtEnd(traffic)
     yield* Effect.forkScoped(publishMetrics(router.metrics))

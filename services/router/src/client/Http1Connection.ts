@@ -18,10 +18,10 @@ import { HeadBuffer } from "./HeadBuffer.ts"
 import { Http1Exchange } from "./Http1Exchange.ts"
 import { linger } from "./linger.ts"
 import { openOrigin } from "./openOrigin.ts"
+import { openTunnel } from "./openTunnel.ts"
 import { answerHere, refuseMessage } from "./ownAnswers.ts"
 import { RequestBody } from "./RequestBody.ts"
 import { recordOf } from "./recordOf.ts"
-import { Tunnel } from "./Tunnel.ts"
 
 /** Bytes of further requests that are read while one is being answered. */
 const maxAhead = 64 * 1024
@@ -188,16 +188,14 @@ export class Http1Connection implements Watched {
     else this.nextRequest()
   }
 
-  tunnel(exchange: Http1Exchange, head: ResponseHead, origin: Duplex, rest: Buffer): void {
+  tunnel(exchange: Http1Exchange, head: ResponseHead, origin: Duplex, fromOrigin: Buffer): void {
     this.exchange = undefined
     this.origin = undefined
     this.state = "tunnel"
     this.edge.deadlines.forget(this)
     this.socket.off("data", this.onSegment)
     this.socket.write(Http1Exchange.switching(head), "latin1")
-    const { deadlines, limits } = this.edge
-    new Tunnel(this.socket, origin, { deadlines, idleMillis: limits.tunnelMillis }).start(rest, this.heads.rest())
-    this.record(exchange)
+    openTunnel(this.edge, exchange, exchange.asker, { client: this.socket, origin, fromClient: this.heads.rest(), fromOrigin })
   }
 
   private onEnd(): void {
@@ -244,6 +242,6 @@ export class Http1Connection implements Watched {
   }
 
   record(exchange: Http1Exchange): void {
-    this.edge.observer.requestDone(recordOf(exchange, this.peer))
+    this.edge.observer.requestDone(recordOf(exchange, exchange.asker))
   }
 }

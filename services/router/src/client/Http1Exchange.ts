@@ -12,6 +12,7 @@ import { withHsts } from "../policy/hsts.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
+import type { Asker, Recorded } from "./recordOf.ts"
 
 /** A piece smaller than this is copied: held, it would keep a buffer many times its size from being used again. */
 const worthHolding = 16 * 1024
@@ -35,7 +36,7 @@ export interface ExchangeOwner {
   readonly policy: Policy
 }
 
-export class Http1Exchange implements ExchangeClient {
+export class Http1Exchange implements ExchangeClient, Recorded {
   readonly head: RequestHead
   readonly requestId: string
   readonly startedAt = performance.now()
@@ -60,6 +61,10 @@ export class Http1Exchange implements ExchangeClient {
     this.connectionId = owner.connectionId
     this.tenantId = owner.tenantId
     this.policy = owner.policy
+  }
+
+  get asker(): Asker {
+    return { peer: this.connection.peer, protocol: this.head.minor === 0 ? "http/1.0" : "http/1.1" }
   }
 
   cork(): void {

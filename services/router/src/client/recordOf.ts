@@ -1,43 +1,53 @@
-/** The record of an HTTP/1.1 exchange, or of a message that became none. */
+/** The record of a request over either version of HTTP, or of a message that became none. */
 import type { Refusal } from "../http1/Refusal.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
 import { type RequestRecord, withoutQuery } from "../observe/RequestRecord.ts"
 import type { ClientPeer } from "./Edge.ts"
-import type { Http1Exchange } from "./Http1Exchange.ts"
 
-export const recordOf = (exchange: Http1Exchange, peer: ClientPeer): RequestRecord => {
-  const { head } = exchange
+/** What is known of a request when it is over. */
+export interface Recorded {
+  readonly requestId: string
+  /** Of `performance.now`. */
+  readonly startedAt: number
+  /** Absent when it could not be read. */
+  readonly head: RequestHead | undefined
+  readonly status: number
+  readonly code: string
+  readonly connectionId: string
+  readonly tenantId: string
+  bytesIn: number
+  bytesOut: number
+}
+
+/** Who asked, and how. */
+export interface Asker {
+  readonly peer: ClientPeer
+  readonly protocol: RequestRecord["protocol"]
+}
+
+export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestRecord => {
+  const { head } = request
   return {
-    requestId: exchange.requestId,
-    protocol: head.minor === 0 ? "http/1.0" : "http/1.1",
+    requestId: request.requestId,
+    protocol,
     scheme: peer.scheme,
     address: peer.address,
-    method: head.method,
-    host: head.host,
-    path: withoutQuery(head.target),
-    status: exchange.status,
-    code: exchange.code,
-    connectionId: exchange.connectionId,
-    tenantId: exchange.tenantId,
-    bytesIn: exchange.bytesIn,
-    bytesOut: exchange.bytesOut,
-    millis: performance.now() - exchange.startedAt
+    method: head?.method ?? "",
+    host: head?.host ?? "",
+    path: head === undefined ? "" : withoutQuery(head.target),
+    status: request.status,
+    code: request.code,
+    connectionId: request.connectionId,
+    tenantId: request.tenantId,
+    bytesIn: request.bytesIn,
+    bytesOut: request.bytesOut,
+    millis: performance.now() - request.startedAt,
+    tunnel: false
   }
 }
 
 /** Nothing of a refused head is believed, so nothing of it is recorded. */
-export const recordOfRefusal = (refusal: Refusal, requestId: string, peer: ClientPeer): RequestRecord => ({
-  requestId,
-  protocol: "http/1.1",
-  scheme: peer.scheme,
-  address: peer.address,
-  method: "",
-  host: "",
-  path: "",
-  status: refusal.status,
-  code: refusal.code,
-  connectionId: "",
-  tenantId: "",
-  bytesIn: 0,
-  bytesOut: 0,
-  millis: 0
-})
+export const recordOfRefusal = ({ status, code }: Refusal, requestId: string, peer: ClientPeer): RequestRecord => {
+  const nothing = { head: undefined, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0 }
+  return recordOf({ requestId, startedAt: performance.now(), status, code, ...nothing }, { peer, protocol: "http/1.1" })
+}

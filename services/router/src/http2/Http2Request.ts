@@ -9,12 +9,13 @@ import type { Duplex } from "node:stream"
 import { type Answer, errorAnswer } from "../client/answers.ts"
 import { type ClientPeer, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
 import { openOrigin } from "../client/openOrigin.ts"
+import { openTunnel } from "../client/openTunnel.ts"
+import { type Recorded, recordOf } from "../client/recordOf.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
-import { withoutQuery } from "../observe/RequestRecord.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { withHsts } from "../policy/hsts.ts"
 import { noPolicy, type Policy } from "../policy/Policy.ts"
@@ -41,21 +42,23 @@ export interface Http2Stream {
 const protocolError = 1
 const [internalError, cancel] = [2, 8]
 const continueMillis = 1000
+const noBytes = Buffer.alloc(0)
 
-export class Http2Request implements ExchangeClient {
+export class Http2Request implements ExchangeClient, Recorded {
   private readonly edge: Edge
   private readonly peer: ClientPeer
   private readonly stream: Http2Stream
-  private readonly requestId: string
-  private readonly startedAt = performance.now()
-  private head: RequestHead | undefined
+  readonly requestId: string
+  readonly startedAt = performance.now()
+  head: RequestHead | undefined
   private origin: OriginExchange | undefined
-  private entry: ProxyDecision["entry"] | undefined
   private policy: Policy = noPolicy
-  private received = 0
-  private sent = 0
-  private status = 0
-  private code = ""
+  connectionId = ""
+  tenantId = ""
+  bytesIn = 0
+  bytesOut = 0
+  status = 0
+  code = ""
   private requestEnded: boolean
   private over = false
 
@@ -77,7 +80,8 @@ export class Http2Request implements ExchangeClient {
     }
     this.head = head
     const decision = decideTls(this.edge, this.peer, head, this.requestId)
-    this.entry = decision.entry
+    this.connectionId = decision.entry?.connection_id ?? ""
+    this.tenantId = decision.entry?.tenant_id ?? ""
     if ("answer" in decision) {
       this.code = decision.code
       if (decision.afterMillis) setTimeout(() => this.over || this.answer(decision.answer, head.method), decision.afterMillis)
@@ -106,10 +110,10 @@ export class Http2Request implements ExchangeClient {
 
   /** A piece of the request's body; the codec gives the window back only while this side reads. */
   onData(piece: Buffer): void {
-    this.received += piece.length
+    this.bytesIn += piece.length
     const { head } = this
     if (this.over || head === undefined) return
-    if (head.length >= 0 && this.received > head.length) {
+    if (head.length >= 0 && this.bytesIn > head.length) {
       this.refuseBody()
       return
     }
@@ -121,7 +125,7 @@ export class Http2Request implements ExchangeClient {
     this.requestEnded = true
     const { head } = this
     if (this.over || head === undefined || head.websocket) return
-    if (head.length >= 0 && this.received !== head.length) {
+    if (head.length >= 0 && this.bytesIn !== head.length) {
       this.refuseBody()
       return
     }
@@ -154,7 +158,7 @@ export class Http2Request implements ExchangeClient {
   }
 
   proceed(): void {
-    if (this.over || this.status !== 0 || this.received > 0 || this.head?.expectContinue !== true) return
+    if (this.over || this.status !== 0 || this.bytesIn > 0 || this.head?.expectContinue !== true) return
     this.stream.interim(100, "")
   }
 
@@ -170,7 +174,7 @@ export class Http2Request implements ExchangeClient {
   }
 
   data(piece: Buffer): boolean {
-    this.sent += piece.length
+    this.bytesOut += piece.length
     return this.over || this.stream.write(piece)
   }
 
@@ -186,13 +190,9 @@ export class Http2Request implements ExchangeClient {
     this.status = 200
     const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
     this.stream.respond(200, kept, false)
-    this.finish()
-    const client = this.stream.asDuplex()
-    if (rest.length > 0) client.write(rest)
-    client.pipe(origin).pipe(client)
-    client.on("close", () => origin.destroy()).on("error", () => origin.destroy())
-    origin.on("close", () => client.destroy()).on("error", () => client.destroy())
-    origin.resume()
+    this.over = true
+    const ends = { client: this.stream.asDuplex(), origin, fromClient: noBytes, fromOrigin: rest }
+    openTunnel(this.edge, this, { peer: this.peer, protocol: "h2" }, ends)
   }
 
   drained(): void {
@@ -234,22 +234,6 @@ export class Http2Request implements ExchangeClient {
   private finish(): void {
     if (this.over) return
     this.over = true
-    const { head, entry } = this
-    this.edge.observer.requestDone({
-      requestId: this.requestId,
-      protocol: "h2",
-      scheme: this.peer.scheme,
-      address: this.peer.address,
-      method: head?.method ?? "",
-      host: head?.host ?? "",
-      path: head === undefined ? "" : withoutQuery(head.target),
-      status: this.status,
-      code: this.code,
-      connectionId: entry?.connection_id ?? "",
-      tenantId: entry?.tenant_id ?? "",
-      bytesIn: this.received,
-      bytesOut: this.sent,
-      millis: performance.now() - this.startedAt
-    })
+    this.edge.observer.requestDone(recordOf(this, { peer: this.peer, protocol: "h2" }))
   }
 }

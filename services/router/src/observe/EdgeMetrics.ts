@@ -31,7 +31,11 @@ export interface Sample {
 
 export class EdgeMetrics implements Observer {
   inFlight = 0
+  /** Tunnels that are open. */
+  tunnels = 0
   onRecord: (record: RequestRecord) => void = () => {}
+  onTunnelMoved: Observer["tunnelMoved"] = () => {}
+  onTunnelClosed: (record: RequestRecord) => void = () => {}
   /** By protocol, then by class of status; 0: none. */
   private readonly requests = new Map<string, Float64Array>()
   private readonly codes = new Map<string, number>()
@@ -72,7 +76,19 @@ export class EdgeMetrics implements Observer {
     this.latencyCount++
     this.bytesIn += record.bytesIn
     this.bytesOut += record.bytesOut
+    if (record.tunnel) this.tunnels++
     this.onRecord(record)
+  }
+
+  tunnelMoved(connectionId: string, bytesIn: number, bytesOut: number): void {
+    this.bytesIn += bytesIn
+    this.bytesOut += bytesOut
+    this.onTunnelMoved(connectionId, bytesIn, bytesOut)
+  }
+
+  tunnelClosed(record: RequestRecord): void {
+    this.tunnels--
+    this.onTunnelClosed(record)
   }
 
   /** Codes are ours, so there are few; the bound holds even if one were made from a peer's text. */
@@ -112,6 +128,7 @@ export class EdgeMetrics implements Observer {
       ...each(family.answers, "code", this.codes),
       ...each(family.connections, "protocol", this.connections),
       { ...family.inFlight, labels: {}, value: this.inFlight },
+      { ...family.tunnels, labels: {}, value: this.tunnels },
       { ...family.bytes, labels: { direction: "in" }, value: this.bytesIn },
       { ...family.bytes, labels: { direction: "out" }, value: this.bytesOut },
       ...this.latency(),
@@ -128,6 +145,7 @@ const family = {
   answers: { name: "edge_answers_total", help: "Answers of the edge's own, by reason.", type: "counter" },
   connections: { name: "edge_connections", help: "Open client connections.", type: "gauge" },
   inFlight: { name: "edge_requests_in_flight", help: "Requests being answered.", type: "gauge" },
-  bytes: { name: "edge_body_bytes_total", help: "Bytes of bodies.", type: "counter" },
+  tunnels: { name: "edge_tunnels", help: "Open tunnels (WebSocket).", type: "gauge" },
+  bytes: { name: "edge_body_bytes_total", help: "Bytes of bodies and inside tunnels.", type: "counter" },
   latency: { help: "Seconds from a request's head to the end of its answer.", type: "counter" }
 } as const

@@ -20,6 +20,8 @@ export interface RequestRecord {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly millis: number
+  /** It opened a tunnel that goes on; `Observer.tunnelClosed` tells the whole. */
+  readonly tunnel: boolean
 }
 
 export interface Observer {
@@ -27,6 +29,10 @@ export interface Observer {
   connectionClosed(protocol: string): void
   requestStarted(): void
   requestDone(record: RequestRecord): void
+  /** Bytes that passed inside a tunnel just now; no record holds them before the tunnel's end. */
+  tunnelMoved(connectionId: string, bytesIn: number, bytesOut: number): void
+  /** The record of the request that opened it, with the tunnel's bytes and time. */
+  tunnelClosed(record: RequestRecord): void
 }
 
 /** The path without its query, which may hold secrets. */

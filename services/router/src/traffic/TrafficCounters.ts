@@ -24,15 +24,21 @@ export class TrafficCounters {
 
   count(record: Pick<RequestRecord, "connectionId" | "status" | "bytesIn" | "bytesOut" | "millis">): void {
     if (record.connectionId === "") return
-    let counts = this.counts.get(record.connectionId)
-    if (counts === undefined) {
-      counts = new Float64Array(size)
-      this.counts.set(record.connectionId, counts)
-    }
-    counts[bytesIn]! += record.bytesIn
-    counts[bytesOut]! += record.bytesOut
+    const counts = this.add(record.connectionId, record.bytesIn, record.bytesOut)
     counts[statuses + classOf(record.status)]!++
     counts[latency + bucketOf(record.millis)]!++
+  }
+
+  /** Bytes alone: of a request that was counted before (a tunnel). */
+  add(connectionId: string, received: number, sent: number): Float64Array {
+    let counts = this.counts.get(connectionId)
+    if (counts === undefined) {
+      counts = new Float64Array(size)
+      this.counts.set(connectionId, counts)
+    }
+    counts[bytesIn]! += received
+    counts[bytesOut]! += sent
+    return counts
   }
 
   /** Everything since the last call. */
