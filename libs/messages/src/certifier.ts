@@ -78,7 +78,8 @@ export const importKey = call({
 })
 
 /**
- * The caller's own certificate for a claim: stored before this answers, served as soon as edges have it, watched and never renewed.
+ * The caller's own certificate for a claim: stored before this answers, served as soon as edges have it and watched; near its end a CA's takes
+ * its place.
  * Errors: `invalid` (details name `certificate` or `private_key`), `not_found` (the claim is over), `unavailable`.
  */
 export const importCertificate = call({

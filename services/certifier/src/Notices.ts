@@ -9,6 +9,7 @@ import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Context, Effect, Layer } from "effect"
 import type { Certificate } from "./Certificates.ts"
 import type { Claim } from "./Claim.ts"
+import { takeOverAt } from "./imported/warnings.ts"
 import { isImported, originOf } from "./issuerOrigin.ts"
 
 type Payload = (typeof certificateChanged)["payload"]["Type"]
@@ -33,19 +34,19 @@ export class Notices extends Context.Service<
     ) => Effect.Effect<void, DatabaseError>
     /** The instant of the next renewal has moved. */
     readonly planned: (claim: Told, certificate: Certificate, renewal: Renewing) => Effect.Effect<void, DatabaseError>
-    /** A certificate that nobody renews comes to its end, or is past it (`ended`). */
+    /** A certificate that nobody renews comes to its end; `nextAt`: when more is said or done. */
     readonly ending: (
       claim: Told,
       certificate: Certificate,
-      end: { readonly message: string; readonly nextWarningAt: Date; readonly ended: boolean }
+      end: { readonly message: string; readonly nextAt: Date }
     ) => Effect.Effect<void, DatabaseError>
     /** A renewal has begun; the old certificate is served meanwhile. */
     readonly renewing: (claim: Told, certificate: Certificate) => Effect.Effect<void, DatabaseError>
-    /** An attempt failed. `certificate`: the one that is still served, if any. */
+    /** An attempt failed. `certificate`: the one that is still served, if any; `ended`: its life is over. */
     readonly failed: (
       claim: Told,
       certificate: Certificate | undefined,
-      failure: { readonly message: string; readonly nextAttemptAt: Date; readonly pausedUntil: Date | null }
+      failure: { readonly message: string; readonly nextAttemptAt: Date; readonly pausedUntil: Date | null; readonly ended: boolean }
     ) => Effect.Effect<void, DatabaseError>
     /** Nothing is wrong, but a limit of the CA makes us wait. */
     readonly waiting: (
@@ -76,25 +77,21 @@ export class Notices extends Context.Service<
           tell(claim, change, { ...mirror(certificate, "issued"), ...renewalOf(certificate, renewal) }, certificate.id),
         planned: (claim, certificate, renewal) =>
           tell(claim, "renewing", { ...mirror(certificate, "issued"), ...renewalOf(certificate, renewal) }, certificate.id),
-        ending: (claim, certificate, { message, nextWarningAt, ended }) =>
+        ending: (claim, certificate, { message, nextAt }) =>
           tell(
             claim,
             "failed",
-            {
-              ...mirror(certificate, ended ? "expired" : "issued"),
-              last_error: message,
-              ...(ended ? {} : { next_attempt_at: nextWarningAt.toISOString() })
-            },
+            { ...mirror(certificate, "issued"), last_error: message, next_attempt_at: nextAt.toISOString() },
             certificate.id
           ),
         renewing: (claim, certificate) => tell(claim, "renewing", mirror(certificate, "renewing"), certificate.id),
-        failed: (claim, certificate, { message, nextAttemptAt, pausedUntil }) =>
+        failed: (claim, certificate, { message, nextAttemptAt, pausedUntil, ended }) =>
           tell(
             claim,
             "failed",
             {
               // Served and not over yet: the customer's visitors notice nothing.
-              ...mirror(certificate, certificate === undefined ? "failed" : "renewing"),
+              ...mirror(certificate, certificate === undefined ? "failed" : ended ? "expired" : "renewing"),
               last_error: message,
               next_attempt_at: nextAttemptAt.toISOString(),
               ...(pausedUntil === null ? {} : { paused_until: pausedUntil.toISOString() })
@@ -154,5 +151,8 @@ const renewalWhy = {
 
 const renewalOf = (certificate: Certificate, { renewAt, renewBecause }: Renewing) =>
   isImported(certificate)
-    ? { renewal_why: "nobody renews an imported certificate: upload its successor, or delete it and we obtain one" }
+    ? {
+        next_renewal_at: takeOverAt({ notBefore: certificate.not_before, notAfter: certificate.not_after }).toISOString(),
+        renewal_why: "an uploaded certificate is replaced by its successor: the one that you upload until then, else one that we obtain"
+      }
     : { next_renewal_at: renewAt.toISOString(), renewal_why: renewalWhy[renewBecause] }

@@ -22,6 +22,8 @@ import { ChallengeMemory, wholeOrder } from "./challenges/ChallengeMemory.ts"
 import { type Choice, otherWays } from "./challenges/chooseMethods.ts"
 import { Proofs } from "./challenges/Proofs.ts"
 import type { DnsView } from "./findings.ts"
+import { tookOver } from "./imported/warnings.ts"
+import { isImported } from "./issuerOrigin.ts"
 import { type Permitted, Preflight, type PreflightFailed } from "./Preflight.ts"
 import { issuerVanished } from "./Replacements.ts"
 
@@ -131,7 +133,7 @@ const make = Effect.gen(function* () {
       const here = permitted.find((each) => each.authority === authority)!
       const outcome = yield* Effect.result(orderAt(claim, current, here, credentials))
       if (Result.isSuccess(outcome)) {
-        const why = whyIssued(here, outcome.success, { all: authorities.of(claim.environment), current, first })
+        const why = whyIssued(here, outcome.success, { claim, all: authorities.of(claim.environment), current, first })
         return { authority, issued: outcome.success, why }
       }
       if (outcome.failure._tag !== "AcmeError") return yield* Effect.fail(outcome.failure)
@@ -152,6 +154,7 @@ const othersThan = ({ reason }: AcmeError, { choices }: Permitted): ReadonlyArra
   reason._tag !== "Refused" || reason.challenge === undefined || isPolicy(reason) ? [] : otherWays(reason.challenge, choices)
 
 interface CaStory {
+  readonly claim: Claim
   readonly all: ReadonlyArray<CertificateAuthority>
   readonly current: Certificate | undefined
   readonly first: AcmeError | undefined
@@ -166,7 +169,9 @@ const whyCa = (authority: CertificateAuthority, { all, current, first }: CaStory
 }
 
 const whyIssued = ({ authority, choices }: Permitted, { challenge, provedBefore }: Issued, story: CaStory): string => {
-  const ca = whyCa(authority, story)
+  const { claim, current } = story
+  const takesOver = current !== undefined && isImported(current) && claim.replace_reason === null
+  const ca = `${takesOver ? `${tookOver}. ` : ""}${whyCa(authority, story)}`
   if (!authority.needsProof) return `${ca}. It asks for no proof.`
   const label = challenge?.toUpperCase() ?? "unknown"
   if (provedBefore) return `${ca}. It had a valid proof left from before (${label}).`

@@ -18,10 +18,11 @@ import { type Certificate, Certificates, certificateKeyPlace } from "./Certifica
 import type { Claim, LeaseLost } from "./Claim.ts"
 import { Claims, leaseSeconds } from "./Claims.ts"
 import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
-import { afterFailure, nextGlance, nextStep, planNext, windowOf } from "./decide.ts"
+import { afterFailure, isMoved, lifetimeOf, nextGlance, nextStep, planNext, windowOf } from "./decide.ts"
 import { explainAttempt } from "./explainFailure.ts"
 import { fingerprint } from "./findings.ts"
-import { warningText } from "./imported/warnings.ts"
+import { takeOverText, warningText } from "./imported/warnings.ts"
+import { isImported } from "./issuerOrigin.ts"
 import { Notices } from "./Notices.ts"
 import { type Ordered, Ordering } from "./Ordering.ts"
 import { Preflight, type PreflightFailed } from "./Preflight.ts"
@@ -97,9 +98,12 @@ const make = Effect.gen(function* () {
   })
 
   const fail = Effect.fnUntraced(function* (claim: Claim, current: Certificate | undefined, error: AcmeError | PreflightFailed) {
-    const { kind, retryAfterSeconds, message } = explainAttempt(claim.hostname, error)
+    const at = yield* now
+    const { kind, retryAfterSeconds, message: reason } = explainAttempt(claim.hostname, error)
+    const takesOver = current !== undefined && isImported(current)
+    const message = takesOver ? `${takeOverText(claim.hostname, lifetimeOf(current), at)} ${reason}` : reason
     const after = afterFailure(claim, kind, {
-      now: yield* now,
+      now: at,
       random: yield* Random.next,
       retryAfterSeconds,
       pauseAfterMillis: pauseDays * 86_400_000,
@@ -114,7 +118,8 @@ const make = Effect.gen(function* () {
     yield* database.transaction(
       Effect.gen(function* () {
         yield* claims.fail(claim, { ...after, pausedView, kind, message, forgetOrder: kind === "refused" })
-        const told = { message, nextAttemptAt: after.retryAt, pausedUntil: after.pausedUntil }
+        const ended = current !== undefined && current.not_after <= at
+        const told = { message, nextAttemptAt: after.retryAt, pausedUntil: after.pausedUntil, ended }
         if (isNews) yield* (kind === "limited" ? notices.waiting : notices.failed)(claim, current, told)
       })
     )
@@ -159,16 +164,15 @@ const make = Effect.gen(function* () {
     yield* database.transaction(Effect.andThen(settled, notices.planned(claim, current, plan)))
   })
 
-  /** Nobody renews it: whoever brought it is told before it ends, and once it has. */
+  /** Whoever brought it is told before it ends. */
   const watch = Effect.fnUntraced(function* (claim: Claim, current: Certificate) {
     const at = yield* now
     const plan = yield* planOf(current, undefined)
     const settled = claims.settle(claim, { ...plan, replaced: false })
     if (claim.renew_at === null || claim.renew_at > at) return yield* settled
-    const message = warningText(claim.hostname, current.not_after, at)
+    const message = warningText(claim.hostname, lifetimeOf(current))
     yield* Effect.logWarning("an imported certificate comes to its end", { not_after: current.not_after })
-    const end = { message, nextWarningAt: plan.renewAt, ended: current.not_after <= at }
-    yield* database.transaction(Effect.andThen(settled, notices.ending(claim, current, end)))
+    yield* database.transaction(Effect.andThen(settled, notices.ending(claim, current, { message, nextAt: plan.renewAt })))
   })
 
   const step = Effect.fnUntraced(function* (claim: Claim) {
@@ -215,12 +219,6 @@ const make = Effect.gen(function* () {
       )
   })
 })
-
-/** An hour more or less is nobody's news. */
-const isMoved = (claim: Claim, plan: { readonly renewAt: Date; readonly renewBecause: string }): boolean =>
-  claim.renew_at === null ||
-  claim.renew_because !== plan.renewBecause ||
-  Math.abs(claim.renew_at.getTime() - plan.renewAt.getTime()) > 3_600_000
 
 const toCertificate = (claim: Claim, { authority, issued, why }: Ordered, seal: (id: string) => string): Certificate => {
   const id = uuidv7()

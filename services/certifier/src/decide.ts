@@ -4,7 +4,7 @@
  * Owns: the order of needs, the deadline after a success, a look or a failure, giving up for a while. Leaves to `planRenewal.ts` and
  * `retryLadder.ts` the instants, to `attendClaim.ts` doing it.
  */
-import { nextWarning } from "./imported/warnings.ts"
+import { nextWarning, takeOverAt } from "./imported/warnings.ts"
 import { isImported } from "./issuerOrigin.ts"
 import { type Lifetime, nextPoll, planRenewal, type SuggestedWindow } from "./planRenewal.ts"
 import { type FailureKind, retryDelay } from "./retryLadder.ts"
@@ -30,14 +30,17 @@ export interface Served {
 /**
  * `destroy`: the claim is over. `publish`: a certificate is stored but not served. `answer`: somebody wants to hear what is there. `order`: a
  * certificate is needed now. `glance`: given up for now, see whether the DNS changed. `look`: ask the CA for its window. `watch`: imported, say
- * that it ends when it does. `wait`: nothing.
+ * that it will end. `wait`: nothing.
  */
 export type Step = "destroy" | "publish" | "answer" | "order" | "glance" | "look" | "watch" | "wait"
 
 export const windowOf = (claim: Pick<ClaimFacts, "window_start" | "window_end">): SuggestedWindow | undefined =>
   claim.window_start === null || claim.window_end === null ? undefined : { start: claim.window_start, end: claim.window_end }
 
-const lifetimeOf = (served: Served): Lifetime => ({ notBefore: served.not_before, notAfter: served.not_after })
+export const lifetimeOf = (served: Pick<Served, "not_before" | "not_after">): Lifetime => ({
+  notBefore: served.not_before,
+  notAfter: served.not_after
+})
 
 export const nextStep = (claim: ClaimFacts, isStored: boolean, current: Served | undefined, now: Date): Step => {
   if (claim.state === "released") return "destroy"
@@ -45,7 +48,8 @@ export const nextStep = (claim: ClaimFacts, isStored: boolean, current: Served |
   if (claim.answer_owed && current !== undefined) return "answer"
   if (claim.held_back) return claim.paused_until !== null ? "glance" : "wait"
   if (current === undefined || claim.replace_reason !== null) return "order"
-  if (isImported(current)) return "watch"
+  // Ordered even so: served until there is one, and never left to end.
+  if (isImported(current)) return takeOverAt(lifetimeOf(current)) <= now ? "order" : "watch"
   return planRenewal(current.id, lifetimeOf(current), windowOf(claim)).at <= now ? "order" : "look"
 }
 
@@ -73,6 +77,16 @@ export const planNext = (current: Served, window: SuggestedWindow | undefined, l
 }
 
 const hour = 3_600_000
+
+/** Whether callers hear of the new plan: an hour more or less is nobody's news. */
+export const isMoved = (
+  before: { readonly renew_at: Date | null; readonly renew_because: string | null },
+  plan: { readonly renewAt: Date; readonly renewBecause: string }
+): boolean =>
+  before.renew_at === null ||
+  before.renew_because !== plan.renewBecause ||
+  Math.abs(before.renew_at.getTime() - plan.renewAt.getTime()) > hour
+
 /** A name that was given up is looked at this often, and tried once more after so long. Milliseconds. */
 const glanceMillis = 6 * hour
 const pausedMillis = 90 * 24 * hour

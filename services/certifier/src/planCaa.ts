@@ -1,6 +1,9 @@
 /**
  * Which of the CAs may issue for each name, for the planner: CAA as the DNS has it now.
  *
+ * A way counts as open when CAA allows it, whatever it takes (a credential, a lasting record that must stand for DNS-PERSIST-01). Wildcards are
+ * proven in the DNS alone.
+ *
  * Owns: asking the connector for every name (as the operator, over NATS) and the CAs' directories for how they call themselves there.
  * Leaves to `findings.ts` and `libs/dns` the rules of CAA. A record that wants one account of ours is taken for a refusal: the planner knows
  * no account. What nobody can look at is taken for no record, and counted.
@@ -11,22 +14,26 @@ import { Effect } from "effect"
 import { makeAcmeSession } from "./acme/AcmeSession.ts"
 import { egressTransport } from "./acme/egressTransport.ts"
 import { acmeHttpClient, nameOf } from "./acmeDirectories.ts"
+import { allowedMethods, isEdgeMethod, type Method } from "./challenges/methods.ts"
 import { mayIssue } from "./findings.ts"
 import { internalDirectory } from "./issuerOrigin.ts"
 import type { Permission } from "./planIssuance.ts"
-
-/** A first certificate needs one of these; a lasting record (`dns-persist-01`) is offered only once the CA was seen to take it. */
-const methods = ["http-01", "tls-alpn-01", "dns-01"]
 
 export interface CaaIdentity {
   readonly name: string
   readonly identities: ReadonlyArray<string>
 }
 
-/** The CAs of `all` that may issue for the name. */
-export const permittedBy = (hostname: string, caa: CaaAnswer | undefined, all: ReadonlyArray<CaaIdentity>): ReadonlySet<string> => {
+/** The CAs of `all` that may issue for the name by one of `methods`. */
+export const permittedBy = (
+  hostname: string,
+  caa: CaaAnswer | undefined,
+  all: ReadonlyArray<CaaIdentity>,
+  methods: ReadonlyArray<Method>
+): ReadonlySet<string> => {
+  const open = methods.filter((method) => !hostname.startsWith("*.") || !isEdgeMethod(method))
   const may = ({ identities }: CaaIdentity) =>
-    methods.some((method) => mayIssue(hostname, caa, { identities, accountUri: undefined, method }).allowed)
+    open.some((method) => mayIssue(hostname, caa, { identities, accountUri: undefined, method }).allowed)
   return new Set(all.filter(may).map(({ name }) => name))
 }
 
@@ -46,6 +53,7 @@ const identitiesOf = Effect.fnUntraced(function* (directories: ReadonlyArray<str
 export const lookPermissions = Effect.fnUntraced(function* (hostnames: ReadonlyArray<string>, directories: ReadonlyArray<string>) {
   const calls = yield* Calls
   const authorities = yield* identitiesOf(directories)
+  const methods = yield* allowedMethods
   let unknown = 0
   const looked = yield* Effect.forEach(
     hostnames,
@@ -54,7 +62,7 @@ export const lookPermissions = Effect.fnUntraced(function* (hostnames: ReadonlyA
         Effect.orElseSucceed(() => undefined),
         Effect.map((caa) => {
           if (caa === undefined || caa.verdict === "unknown") unknown++
-          return [hostname, permittedBy(hostname, caa, authorities)] as const
+          return [hostname, permittedBy(hostname, caa, authorities, methods)] as const
         })
       ),
     { concurrency: 32 }

@@ -1,6 +1,8 @@
 /** The planner agrees with the published arithmetic, and uses every CA that there is. */
+import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { letsEncryptLimits } from "./caLimits.ts"
+import { type Method, methods } from "./challenges/methods.ts"
 import { explainPlan, readHostnames } from "./plan.ts"
 import { permittedBy } from "./planCaa.ts"
 import { planIssuance } from "./planIssuance.ts"
@@ -48,9 +50,16 @@ describe("planIssuance", () => {
       { name: "letsencrypt", identities: ["letsencrypt.org"] },
       { name: "other", identities: ["other.example"] }
     ]
-    assert.deepStrictEqual([...permittedBy("a.example.com", caa("other.example"), cas)], ["other"])
-    assert.deepStrictEqual([...permittedBy("a.example.com", undefined, cas)], ["letsencrypt", "other"])
-    assert.deepStrictEqual([...permittedBy("a.example.com", caa("letsencrypt.org; accounturi=https://x/1"), cas)], [])
+    const permitted = (name: string, answer: CaaAnswer | undefined, ways: ReadonlyArray<Method> = methods) => [
+      ...permittedBy(name, answer, cas, ways)
+    ]
+    assert.deepStrictEqual(permitted("a.example.com", caa("other.example")), ["other"])
+    assert.deepStrictEqual(permitted("a.example.com", undefined), ["letsencrypt", "other"])
+    assert.deepStrictEqual(permitted("a.example.com", caa("letsencrypt.org; accounturi=https://x/1")), [])
+    const lasting = caa("letsencrypt.org; validationmethods=dns-persist-01")
+    assert.deepStrictEqual(permitted("a.example.com", lasting), ["letsencrypt"])
+    assert.deepStrictEqual(permitted("a.example.com", lasting, ["http-01", "dns-01"]), [])
+    assert.deepStrictEqual(permitted("*.example.com", caa("letsencrypt.org; validationmethods=http-01")), [])
 
     // 600 names: half may have the CA with limits alone, one may have none.
     const names = [...apart(600), "never.example"]

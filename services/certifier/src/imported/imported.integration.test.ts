@@ -10,6 +10,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { eventually, eventuallyEffect } from "../../test/eventually.ts"
 import { makeAuthority } from "../../test/madeCertificate.ts"
+import { hurry } from "../../test/outcomes.ts"
 import { type Asked, ask, makeWorld, type World } from "../../test/World.ts"
 import { certificateKeyPlace } from "../Certificates.ts"
 
@@ -40,8 +41,8 @@ describe("imported certificates", () => {
       const served = yield* notice(world, asked.claim_id, ({ certificate }) => certificate.issuer_origin === "imported")
       assert.strictEqual(served.change, "renewed")
       assert.strictEqual(served.certificate.ca, "Test Trust")
-      assert.isUndefined(served.certificate.next_renewal_at)
-      assert.include(served.certificate.renewal_why!, "nobody renews")
+      assert.isBelow(Date.parse(served.certificate.next_renewal_at!), Date.parse(served.certificate.not_after!))
+      assert.include(served.certificate.renewal_why!, "the one that you upload until then, else one that we obtain")
       const entry = (yield* world.kv.bucket(certificates).get(served.certificate_id!))!.value
       const vault = makeVault(Result.getOrThrow(parseKeyRing(world.env.EDGE_KEK!)))
       const keyPem = Result.getOrThrow(vault.openText(entry.sealed_key, certificateKeyPlace(asked.claim_id, entry.certificate_id)))
@@ -52,7 +53,7 @@ describe("imported certificates", () => {
       yield* world.ensure(asked)
       const warned = yield* notice(world, asked.claim_id, ({ change }) => change === "failed")
       assert.strictEqual(warned.certificate.status, "issued")
-      assert.include(warned.certificate.last_error!, "Upload its successor, or delete it")
+      assert.include(warned.certificate.last_error!, "Upload its successor; if there is none on")
       assert.strictEqual(world.pebble.logged("Issued certificate serial"), 1)
 
       // A replacement of everything leaves it alone.
@@ -69,6 +70,33 @@ describe("imported certificates", () => {
       // Again: nothing to take back.
       assert.strictEqual((yield* world.calls.request(withdrawCertificate, claim)).certificate.serial, back.certificate.serial)
       assert.strictEqual(world.pebble.logged("Issued certificate serial"), 2)
+    })
+  )
+
+  it.live("A5: nobody uploads a successor: a CA's takes its place before the end; while that fails it is served, and both are said", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      world.edge.answering = false
+      yield* world.certifier
+      const asked = ask("forgotten.example.com")
+      const authority = yield* Effect.promise(() => makeAuthority())
+      const day = 86_400_000
+      const late = { names: [asked.hostname], from: Date.now() - 19 * day, to: Date.now() + day }
+      const leaf = yield* Effect.promise(() => authority.leaf(late))
+      yield* upload(world, asked, `${leaf.pem}\n${authority.intermediatePem}`, leaf.keyPem)
+      const imported = yield* notice(world, asked.claim_id, ({ change }) => change === "issued")
+      const failed = yield* notice(world, asked.claim_id, ({ change }) => change === "failed")
+      assert.deepStrictEqual([failed.certificate_id, failed.certificate.status], [imported.certificate_id, "renewing"])
+      assert.match(failed.certificate.last_error!, /that was uploaded .* could not obtain its successor yet.*from somewhere else/)
+      assert.deepStrictEqual(yield* world.bucketKeys, [imported.certificate_id!])
+
+      world.edge.answering = true
+      yield* hurry(world)
+      yield* world.ensure(asked)
+      const { certificate } = yield* notice(world, asked.claim_id, ({ change }) => change === "renewed")
+      assert.strictEqual(certificate.issuer_origin, "acme")
+      assert.match(certificate.why!, /^The certificate that was uploaded came to its end and no successor was uploaded\. /)
+      assert.isUndefined(certificate.last_error ?? undefined)
     })
   )
 

@@ -46,7 +46,7 @@ export const makeGauges = Effect.gen(function* () {
             min(extract(epoch from not_after - now()) / extract(epoch from not_after - not_before))::float8 as least_share
           from certifier.certificates where state = 'current' and directory <> 'imported'
         ) as ours, (
-          select count(*)::int as imported, count(*) filter (where not_after - now() <= (not_after - not_before) / 6)::int as imported_ending
+          select count(*)::int as imported, count(*) filter (where not_after - now() <= (not_after - not_before) / 24)::int as imported_ending
           from certifier.certificates where state = 'current' and directory = 'imported'
         ) as theirs`
     )

@@ -14,7 +14,7 @@ export const gauges = {
   firstEnd: gauge("certificate_first_end_seconds", "seconds until the first of them ends"),
   leastShare: gauge("certificate_least_life_left_share", "the least share of its life that one of them has left, 0 to 1"),
   imported: gauge("certificates_imported", "imported certificates that edges serve"),
-  importedEnding: gauge("certificates_imported_ending", "imported certificates with a sixth of their life left, or less"),
+  importedEnding: gauge("certificates_imported_ending", "imported certificates with a twenty-fourth of their life left, or less"),
   failing: gauge("certificate_failing_claims", "names whose last attempt failed"),
   paused: gauge("certificate_paused_claims", "names that are given up for a while"),
   replacing: gauge("certificate_replacing_claims", "names whose certificate must be replaced whatever its dates"),
