@@ -13,6 +13,7 @@ import { AlpnChallenges } from "./challenge/AlpnChallenges.ts"
 import type { ClientLimits, Edge } from "./client/Edge.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { Gate, type GateSettings } from "./limits/Gate.ts"
+import { NewestConnections } from "./limits/NewestConnections.ts"
 import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
 import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
@@ -34,8 +35,9 @@ export interface RouterOptions {
   /** Asks the certifier for a certificate of this entry's claim. */
   readonly ensure?: (entry: HostnameEntry) => void
   readonly contextBytes?: number
+  /** Connections per listener; default 20,000. */
   readonly maxConnections?: number
-  /** Connections of one client address; default 1,000. */
+  /** Connections of one client address per listener; default 1,000. */
   readonly perClient?: number
   /** Balancers in front, which send a PROXY header on every connection. */
   readonly trustedProxies?: ReadonlyArray<Network>
@@ -95,7 +97,7 @@ export class Router {
   private readonly edge: Edge & { draining: boolean }
 
   constructor(options: RouterOptions) {
-    const { registry } = options
+    const { maxConnections = 20_000, perClient = 1000, registry } = options
     useLargeSlabs()
     const deadlines = this.deadlines
     this.contexts = new Contexts(options.vault, options.contextBytes ?? 512 * mebibyte)
@@ -126,9 +128,10 @@ export class Router {
       challenges: new AlpnChallenges(registry, options.vault),
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort },
       handshakeMillis: options.handshakeMillis ?? handshakeMillis,
-      maxConnections: options.maxConnections ?? 20_000,
+      maxConnections,
       http2: options.http2 ?? "own",
-      clients: new ClientCounts(options.perClient ?? 1000),
+      clients: new ClientCounts(perClient),
+      plainSockets: new NewestConnections(perClient, maxConnections),
       proxies: options.trustedProxies === undefined ? undefined : new TrustedProxies(options.trustedProxies)
     })
     this.addGauges(registry)

@@ -46,7 +46,7 @@ export const EdgeId = Config.String("CD_EDGE_ID").pipe(Config.withDefault(hostna
 export const SnapshotDir = Config.option(Config.String("CD_EDGE_SNAPSHOT_DIR"))
 /** `CD_EDGE_CONTEXT_MIB` (512): memory for the TLS contexts of hot certificates. */
 export const ContextMebibytes = Config.Int("CD_EDGE_CONTEXT_MIB").pipe(Config.withDefault(512))
-/** `CD_EDGE_MAX_CONNECTIONS` (20000): client connections per listener; more are closed at once. */
+/** `CD_EDGE_MAX_CONNECTIONS` (20000): client connections per listener. More are closed at once; on port 80 the oldest is closed instead. */
 export const MaxConnections = Config.Int("CD_EDGE_MAX_CONNECTIONS").pipe(Config.withDefault(20_000))
 /** `CD_EDGE_ORIGIN_CONNECTIONS` (512): connections to one origin of one tenant; at that many, further requests wait. */
 export const OriginConnections = Config.Int("CD_EDGE_ORIGIN_CONNECTIONS").pipe(Config.withDefault(512))
@@ -54,7 +54,7 @@ export const OriginConnections = Config.Int("CD_EDGE_ORIGIN_CONNECTIONS").pipe(C
 export const OriginQueue = Config.Int("CD_EDGE_ORIGIN_QUEUE").pipe(Config.withDefault(512))
 /** `CD_EDGE_ORIGIN_QUEUE_SECONDS` (5): how long each of them waits; then it gets 503. */
 export const OriginQueueSeconds = Config.Finite("CD_EDGE_ORIGIN_QUEUE_SECONDS").pipe(Config.withDefault(5))
-/** `CD_EDGE_CLIENT_CONNECTIONS` (1000): connections of one client address (of one /64 for IPv6). */
+/** `CD_EDGE_CLIENT_CONNECTIONS` (1000): connections of one client address (of one /64 for IPv6) per listener; more as for all. */
 export const ClientConnections = Config.Int("CD_EDGE_CLIENT_CONNECTIONS").pipe(Config.withDefault(1000))
 /** `CD_EDGE_PROXY_TRUSTED` (none): networks of balancers that send a PROXY header; when set, nobody else is served. */
 export const TrustedNetworks = Effect.gen(function* () {

@@ -63,7 +63,7 @@ const keyOf = (client: Client): ClientKey => {
 const clock = (): number => Math.floor(performance.now() * 1000)
 
 /** Owners in the table of clients that are no hostname; hostnames count from 1. */
-const [anyHostname, handshakes] = [0xffffffff, 0xfffffffe]
+const [anyHostname, handshakes, plain] = [0xffffffff, 0xfffffffe, 0xfffffffd]
 
 export class Gate {
   /** What was refused, by reason. */
@@ -144,8 +144,23 @@ export class Gate {
     return { status, code, seconds, afterMillis }
   }
 
-  private count(code: string): void {
+  /** A connection was refused elsewhere for this reason. */
+  count(code: string): void {
     this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1)
+  }
+
+  /**
+   * Why a request on port 80 is refused; its rate is the client's of the TLS port, its account another: who is redirected asks twice. A redirect costs
+   * no more than a refusal would, so nothing is shed there.
+   */
+  plainRequest(client: Client): Refused | undefined {
+    const rate = this.requestRate
+    if (rate === undefined) return undefined
+    const now = this.now()
+    const wait = this.clients.wait(plain, keyOf(client), rate, now)
+    if (wait > 0) return this.refuse(429, "plain-client-rate", retrySeconds(wait))
+    this.clients.spend(plain, keyOf(client), rate, now)
+    return undefined
   }
 
   /** False: this client begins handshakes too often. Before a byte of it was read. */

@@ -1,15 +1,9 @@
 /**
  * How many connections each client address has open (requirement E8).
  *
- * Owns: the count and the cap. An IPv6 client is its /64: it has as many addresses in it as it likes.
+ * Owns: the count and the cap. Leaves to `limits/clientKey.ts`: which addresses are one client.
  */
-import { addressBytes } from "@connect-domain/egress/AddressPolicy.ts"
-
-const keyOf = (address: string): string => {
-  if (!address.includes(":")) return address
-  const bytes = addressBytes(address)
-  return bytes === undefined ? address : bytes.slice(0, 8).join(".")
-}
+import { clientName } from "../limits/clientKey.ts"
 
 export class ClientCounts {
   private readonly max: number
@@ -21,7 +15,7 @@ export class ClientCounts {
 
   /** False: it has as many as it may have. */
   enter(address: string): boolean {
-    const key = keyOf(address)
+    const key = clientName(address)
     const count = this.counts.get(key) ?? 0
     if (count >= this.max) return false
     this.counts.set(key, count + 1)
@@ -29,7 +23,7 @@ export class ClientCounts {
   }
 
   leave(address: string): void {
-    const key = keyOf(address)
+    const key = clientName(address)
     const count = this.counts.get(key) ?? 0
     if (count <= 1) this.counts.delete(key)
     else this.counts.set(key, count - 1)

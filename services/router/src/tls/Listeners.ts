@@ -11,6 +11,7 @@ import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
+import type { NewestConnections } from "../limits/NewestConnections.ts"
 import type { ClientCounts } from "./ClientCounts.ts"
 import { readProxied, type TrustedProxies } from "./readProxied.ts"
 import { SecureAccept } from "./SecureAccept.ts"
@@ -33,11 +34,13 @@ export interface ListenersOptions {
   readonly handshakeMillis: number
   /** Which codec speaks HTTP/2. */
   readonly http2: "own" | "node"
-  /** Connections per client address. */
+  /** Connections per client address on the TLS port. */
   readonly clients: ClientCounts
+  /** Those of port 80. */
+  readonly plainSockets: NewestConnections<Socket>
   /** Balancers that send a PROXY header; undefined: nobody does. */
   readonly proxies: TrustedProxies | undefined
-  /** Connections of all clients together. */
+  /** Connections of all clients together on the TLS port. */
   readonly maxConnections: number
 }
 
@@ -54,8 +57,6 @@ const peerAddress = (socket: Socket): string => {
 export class Listeners {
   /** Handshakes that failed, by reason. */
   readonly failedHandshakes = new Map<string, number>()
-  /** Connections beyond what one address may have. */
-  refused = 0
   readonly handshakes = { full: 0, resumed: 0, validation: 0 }
   private readonly options: ListenersOptions
   private readonly http2: Http2Codec
@@ -73,8 +74,8 @@ export class Listeners {
     this.http2 = options.http2 === "node" ? new NodeHttp2(options.edge) : new OwnHttp2(options.edge)
     this.plain = createServer({ allowHalfOpen: true }, (socket) => this.onPlain(socket))
     this.secure = createServer({ allowHalfOpen: true }, (socket) => this.onRaw(socket))
-    this.plain.maxConnections = options.maxConnections
     this.secure.maxConnections = options.maxConnections
+    this.secure.on("drop", () => options.edge.gate.count("connections"))
   }
 
   /** Listens on both; rejects with a sentence that names a taken port. Returns the ports. */
@@ -97,37 +98,46 @@ export class Listeners {
   }
 
   private onPlain(socket: Socket): void {
-    this.admit(socket, (address, first) => {
+    const { edge, plainSockets } = this.options
+    this.identify(socket, (address, first) => {
+      const oldest = plainSockets.enter(address, socket)
+      socket.once("close", () => plainSockets.leave(socket))
+      if (oldest !== undefined) {
+        edge.gate.count("plain-connections")
+        oldest.destroy()
+      }
       if (first !== undefined) socket.unshift(first)
       this.unserved.delete(socket)
       this.serve(socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
     })
   }
 
-  /** Who the client is, by the socket or by a trusted balancer's word; and whether it may have one more connection. */
-  private admit(socket: Socket, next: (address: string, first: Buffer | undefined) => void): void {
+  /** Who the client is, by the socket or by a trusted balancer's word. */
+  private identify(socket: Socket, next: (address: string, first: Buffer | undefined) => void): void {
     this.track(socket)
     const address = peerAddress(socket)
-    const { clients, edge, handshakeMillis, proxies } = this.options
-    const count = (client: string, first: Buffer | undefined) => {
-      if (!clients.enter(client)) {
-        this.refused++
-        socket.destroy()
-        return
-      }
-      socket.once("close", () => clients.leave(client))
-      next(client, first)
-    }
-    if (proxies === undefined) count(address, undefined)
+    const { edge, handshakeMillis, proxies } = this.options
+    if (proxies === undefined) next(address, undefined)
     else if (!proxies.trusts(address))
       socket.destroy() // E7: whoever is no balancer of ours has no business here
-    else readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) => count(client || address, first))
+    else readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) => next(client || address, first))
+  }
+
+  /** Whether this client may have one more connection on the TLS port. */
+  private admit(socket: Socket, address: string): boolean {
+    const { clients, edge } = this.options
+    if (!clients.enter(address)) {
+      edge.gate.count("client-connections")
+      return false
+    }
+    socket.once("close", () => clients.leave(address))
+    return edge.gate.connect(address)
   }
 
   private onRaw(socket: Socket): void {
     const { edge, serverNames, challenges, handshakeMillis } = this.options
-    this.admit(socket, (address, first) => {
-      if (!edge.gate.connect(address)) {
+    this.identify(socket, (address, first) => {
+      if (!this.admit(socket, address)) {
         socket.destroy()
         return
       }
