@@ -17,7 +17,7 @@ export class RateTable {
   /** Debts that were forgotten for want of room. */
   evicted = 0
   private readonly mask: number
-  private readonly seed = randomBytes(4).readInt32LE()
+  private readonly seed: number
   /** Three words a slot: whose limit (0: nobody's), and the client's key. */
   private readonly keys: Uint32Array
   private readonly debts: Float64Array
@@ -25,8 +25,9 @@ export class RateTable {
   private readonly at: Float64Array
   private readonly freeAt: Float64Array
 
-  /** `slots`: rounded up to a power of two; 36 bytes each. */
-  constructor(slots: number) {
+  /** `slots`: rounded up to a power of two; 36 bytes each. `seed`: what nobody outside may know. */
+  constructor(slots: number, seed = randomBytes(4).readInt32LE()) {
+    this.seed = seed
     const size = 2 ** Math.ceil(Math.log2(Math.max(neighbours, slots)))
     this.mask = size - 1
     this.keys = new Uint32Array(size * 3)

@@ -94,7 +94,7 @@ describe("E8: the rates of many clients", () => {
 
   it("stays in its memory, reuses what has drained, and forgets the smallest debt when it must", () => {
     const rate = makeRate(1, 1)!
-    const table = new RateTable(1024)
+    const table = new RateTable(1024, 1)
     const client = (n: number) => ({ high: n, low: n * 7 })
     for (let n = 1; n <= 600; n++) table.spend(1, client(n), rate, 0)
     const forgotten = table.evicted
