@@ -107,6 +107,7 @@ describe("settings at the edge", () => {
       expect(await of(to), to).toEqual(expect.any(String))
     }
     expect(await of("BÜCHER.example")).toBe("must be written as xn--bcher-kva.example")
+    expect(await of("https://shop.example.net:0/a")).toBe("must not have port 0, at which nothing can be reached")
   })
 
   it("bound the error page in bytes", async () => {
@@ -123,6 +124,7 @@ describe("settings at the edge", () => {
       expect([origin, await of(origin)]).toEqual([origin, 201])
     }
     expect(await of("https://[2001:db8::1]/x")).toBe(400)
+    expect(await of("https://app.example.com:0/a")).toBe(400)
     const wrong = ["/a/../b", "/a/%2e%2e/b", "/a;b", "//a", "/a b", "/ä", "/a?b", "/a#", "/a%2fb", "/a\\b", "/./a"]
     for (const path of wrong) expect([path, await of(`https://app.example.com${path}`)]).toEqual([path, 400])
   })

@@ -27,6 +27,7 @@ const targetProblem = (to: string): true | string => {
   const url = to.length <= 2048 && to.startsWith("https://") ? URL.parse(to) : null
   if (url === null) return "must be a host name, or a URL that begins with https://"
   if (url.username !== "" || url.password !== "") return "must not contain a user name or password"
+  if (url.port === "0") return "must not have port 0, at which nothing can be reached"
   if (url.search !== "" || url.hash !== "") return "must have no query and no fragment"
   return nameProblem(url.hostname)
 }

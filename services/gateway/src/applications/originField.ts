@@ -22,6 +22,7 @@ export const checkOrigin = (settings: Settings["Service"], value: unknown, field
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:"))
     return problem(field, "must be a URL such as https://app.example.com")
   if (url.username !== "" || url.password !== "") return problem(field, "must not contain a user name or password")
+  if (url.port === "0") return problem(field, "must not have port 0, at which nothing can be reached")
   if (url.search !== "" || url.hash !== "" || /[?#]/.test(value)) return problem(field, "must have no query or fragment")
   if (readPrefix(url.pathname) === undefined || !isTyped(value, url.pathname)) return problem(field, pathRule)
   const host = url.hostname.replace(/^\[|\]$/g, "")

@@ -4,8 +4,6 @@
  * Owns: their text, as HTML for people and JSON for programs. Leaves to the connections: writing them. Built against: an answer that tells an
  * attacker more than the status does.
  */
-import type { Refusal } from "../http1/Refusal.ts"
-
 /** An answer of the edge's own. `headers`: further lines, each with CRLF. */
 export interface Answer {
   readonly status: number
@@ -78,8 +76,6 @@ export const errorAnswer = (status: number, accept: string, requestId: string, s
     `<style>${style}</style><h1>${title}</h1><p>${sentence}</p><small>${status} · ${requestId}</small></html>\n`
   return { status, contentType: "text/html; charset=utf-8", body, headers }
 }
-
-export const refusalAnswer = (refusal: Refusal, accept: string, requestId: string): Answer => errorAnswer(refusal.status, accept, requestId)
 
 export const textAnswer = (status: number, body: string): Answer => ({ status, contentType: "text/plain", body, headers: "" })
 
