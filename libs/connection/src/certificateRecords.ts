@@ -39,6 +39,12 @@ export const certificateRecords = (planned: ReadonlyArray<DesiredRecord>, target
   return [...alias, ...lasting].filter(({ host }) => !planned.some((record) => record.host === host))
 }
 
+/**
+ * What a customer who leaves should remove: it would help whoever proves the name next, if that is his former vendor. We leave his DNS alone.
+ */
+export const leftoverRecords = ({ desired_records }: Pick<Connection, "desired_records">): ReadonlyArray<DesiredRecord> =>
+  desired_records.filter(isCertificateRecord)
+
 type Judged = Pick<Connection, "state" | "certificate_id" | "desired_records">
 const isServed = ({ state }: Pick<Connection, "state">): boolean => state === "live" || state === "drifted"
 

@@ -4,6 +4,7 @@
  * Owns: which facts are public and what their data says. Leaves to libs/messages: names and envelope; to the lifecycle service: ids,
  * sequence and time. Going live is one fact and two events, so that neither can be there without the other.
  */
+import { leftoverRecords } from "./certificateRecords.ts"
 import type { Event } from "./Event.ts"
 import type { Connection } from "./State.ts"
 
@@ -48,8 +49,8 @@ export const publicEvents = (event: Event, connection: Connection): ReadonlyArra
       return []
     case "Ended":
       return connection.state === "failed"
-        ? [{ type: "domain.failed", data: { hostname, error_code: event.error_code } }]
-        : [{ type: "domain.archived", data: { hostname } }]
+        ? [{ type: "domain.failed", data: { hostname, error_code: event.error_code, leftover_records: leftoverRecords(connection) } }]
+        : [{ type: "domain.archived", data: { hostname, leftover_records: leftoverRecords(connection) } }]
     default:
       return []
   }

@@ -1,7 +1,8 @@
 /** Certificates before cut-over, the records that make them possible, wildcards, and what a recovered DNS is told the certifier. */
+import { Database } from "@connect-domain/database/Database.ts"
 import { delegationTarget } from "@connect-domain/domain/acmeNames.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
-import { checkRecords } from "@connect-domain/messages/lifecycle.ts"
+import { archiveConnection, checkRecords } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -74,7 +75,7 @@ layer(everythingWith({ CD_ACME_DNS_ZONE: zone, CD_LIVE_CHECK_SECONDS: "3600" }),
         assert.strictEqual(world.served.get(connection.hostname), `cert-${connection.id}`)
         world.certifierWorks = false
         const patient = yield* create("patient.example.com", { credentials: [sealed] })
-        yield* reaches(patient.id, "issuing_cert", 30)
+        yield* reaches(patient.id, "issuing_cert")
         world.certifierWorks = true
       })
     )
@@ -121,6 +122,42 @@ layer(everythingWith({ CD_ACME_DNS_ZONE: zone, CD_LIVE_CHECK_SECONDS: "3600" }),
         yield* look(connection)
         yield* reaches(connection.id, "live")
         assert.deepStrictEqual(shown((yield* look(connection)).connection), offered)
+      })
+    )
+
+    it.effect("whoever never looks is offered it with his certificate; the end names what is left in his DNS", () =>
+      Effect.gen(function* () {
+        const { world } = yield* Servers
+        const connection = yield* create("silent.example.com", { environment: "live" })
+        yield* prove(connection)
+        yield* verify(connection)
+        world.lasting = ["ca.example; accounturi=https://ca.example/1"]
+        world.pointed.add(connection.hostname)
+        yield* reaches(connection.id, "live")
+        const names = ["silent.example.com", "_acme-challenge.silent.example.com", "_validation-persist.silent.example.com"]
+        const db = yield* Database
+        const hosts = db.query<{ host: string }>(
+          (sql) =>
+            sql`select r->>'host' as host from lifecycle.connections, jsonb_array_elements(desired_records) r where id = ${connection.id}`
+        )
+        yield* eventually(
+          Effect.map(hosts, (found) =>
+            assert.deepStrictEqual(
+              found.map(({ host }) => host),
+              names
+            )
+          )
+        )
+        world.lasting = []
+        yield* (yield* Calls).request(archiveConnection, { tenant_id: tenant, connection_id: connection.id })
+        const archived = db.query<{ data: { readonly leftover_records: ReadonlyArray<{ readonly host: string }> } }>(
+          (sql) => sql`select data from lifecycle.events where connection_id = ${connection.id} and type = 'domain.archived'`
+        )
+        const [event] = yield* archived
+        assert.deepStrictEqual(
+          event!.data.leftover_records.map(({ host }) => host),
+          names.slice(1)
+        )
       })
     )
 

@@ -17,6 +17,8 @@ import { handle, type MessageMeta, Work } from "@connect-domain/nats/Work.ts"
 import { Effect } from "effect"
 import { Applications } from "./Applications.ts"
 import { ConnectionActor } from "./ConnectionActor.ts"
+import type { ConnectionRow } from "./ConnectionRow.ts"
+import { makeOfferLasting } from "./offerLasting.ts"
 
 /** PostgreSQL's text holds every character but this one; a TXT record may hold it. */
 const storable = (text: string | null): string | null => text?.replaceAll("\0", "\uFFFD") ?? null
@@ -61,13 +63,24 @@ export const hear = Effect.gen(function* () {
   const work = yield* Work
   const actor = yield* ConnectionActor
   const applications = yield* Applications
+  const offerLasting = yield* makeOfferLasting
 
   /** A look's answer closes its question and needs no `meta`: remembering every look at a million domains would be the largest table. */
   const tell = (id: string, command: Command, meta?: MessageMeta) =>
     actor.tell({ id, command, ...(meta === undefined ? {} : { messageId: meta.id }) }).pipe(
-      Effect.catchTag("CallError", (refusal) => Effect.logDebug(`${command.name} was refused: ${refusal.message}`)),
+      Effect.map(({ row }): ConnectionRow | undefined => row),
+      Effect.catchTag("CallError", (refusal) => Effect.as(Effect.logDebug(`${command.name} was refused: ${refusal.message}`), undefined)),
       Effect.annotateLogs("connection_id", id)
     )
+
+  /** Whoever never asks for a look is offered the lasting record with his next certificate. */
+  const offered = (row: ConnectionRow | undefined) =>
+    row === undefined
+      ? Effect.void
+      : offerLasting(row).pipe(
+          Effect.catch((error) => Effect.logInfo("a lasting record is offered another time", { error: error.message })),
+          Effect.annotateLogs("connection_id", row.id)
+        )
 
   yield* work.consume(
     "lifecycle_connection",
@@ -80,7 +93,12 @@ export const hear = Effect.gen(function* () {
         const command = heardWrite(applied)
         return command === undefined ? Effect.void : tell(applied.connection_id, command, meta)
       }),
-      handle(certificateChanged, (change, meta) => tell(change.connection_id, heardCertificate(change), meta))
+      handle(certificateChanged, (change, meta) => {
+        const command = heardCertificate(change)
+        const told = tell(change.connection_id, command, meta)
+        // Its CA was seen by now, if it was not before.
+        return command.name === "CertificateIssued" ? Effect.flatMap(told, offered) : told
+      })
     ],
     { concurrency }
   )

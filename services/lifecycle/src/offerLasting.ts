@@ -1,5 +1,6 @@
 /**
- * The lasting record of a connection that was made before any CA was seen to take such records: offered when somebody looks again.
+ * The lasting record of a connection that was made before any CA was seen to take such records: offered when somebody looks again, and
+ * with the next certificate.
  *
  * Owns: adding it, once. Leaves to `certificatePlan.ts` whether there is one, to libs/connection what it is. A CA says only in its first
  * authorization that it takes them, so the first connection of an installation is always made too early.
