@@ -74,9 +74,23 @@ describe("nomad", () => {
     }
     return Object.values(job)[0]![0]!.group
   }
-  interface NomadGroup {
-    readonly task: Record<string, Array<{ config: Array<{ args: Array<string> }>; template: Array<{ data: string }> }>>
+  interface NomadTask {
+    readonly config: Array<{ args: Array<string> }>
+    readonly template: Array<{ data: string }>
+    readonly env: Array<Record<string, string>>
   }
+  interface NomadGroup {
+    readonly task: Record<string, Array<NomadTask>>
+  }
+
+  it("gives every service the zone for _acme-challenge that compose.yaml gives it", async () => {
+    const all = await groups("control.nomad.hcl")
+    for (const [service, [group]] of Object.entries(all)) {
+      const [env] = Object.values(group!.task)[0]![0]!.env
+      expect([service, env!.CD_ACME_DNS_ZONE]).toEqual([service, `\${var.acme_dns_zone}`])
+      expect([service, "CD_ACME_DNS_PROVIDER" in env!]).toEqual([service, service === "connector"])
+    }
+  })
 
   it("has a group for every service, each with its own file and its own secrets", async () => {
     const all = { ...(await groups("control.nomad.hcl")), ...(await groups("edge.nomad.hcl")) }
@@ -85,7 +99,7 @@ describe("nomad", () => {
       const task = Object.values(group!.task)[0]![0]!
       expect(task.config[0]!.args).toEqual([`services/${service}/src/main.ts`])
       const given = [...task.template[0]!.data.matchAll(/^\s*([A-Z_]+)=/gm)].map((match) => match[1]!)
-      expect(given.sort()).toEqual([...secrets[service]!].sort())
+      expect(given.sort()).toEqual([...secrets[service]!, ...(optionalSecrets[service] ?? [])].sort())
     }
   })
 })

@@ -26,6 +26,18 @@ variable "acme_contact" {
   description = "mailto address of the CA account."
 }
 
+variable "acme_dns_zone" {
+  type        = string
+  default     = ""
+  description = "A zone of ours that customers' _acme-challenge may lead into; empty: none. Its credential is CD_ACME_DNS_CREDENTIAL in the connector's variables."
+}
+
+variable "acme_dns_provider" {
+  type        = string
+  default     = ""
+  description = "Who serves that zone: a provider's id."
+}
+
 job "connect-domain" {
   datacenters = ["*"]
   type        = "service"
@@ -91,6 +103,7 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_API_LISTEN      = "0.0.0.0:8080"
         CD_INTERNAL_LISTEN = "0.0.0.0:8081"
       }
@@ -151,6 +164,7 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_LIFECYCLE_HEALTH_LISTEN = "0.0.0.0:8081"
       }
 
@@ -201,6 +215,9 @@ job "connect-domain" {
           {{ with nomadVar "nomad/jobs/connect-domain/connector" }}
           CD_CONNECTOR_NATS_SEED={{ .CD_CONNECTOR_NATS_SEED }}
           CREDENTIAL_ENC_KEY={{ .CREDENTIAL_ENC_KEY }}
+          {{ with .CD_ACME_DNS_CREDENTIAL }}
+          CD_ACME_DNS_CREDENTIAL={{ . }}
+          {{ end }}
           {{ end }}
         EOT
       }
@@ -210,7 +227,9 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_CONNECTOR_HEALTH_LISTEN = "0.0.0.0:8081"
+        CD_ACME_DNS_PROVIDER       = var.acme_dns_provider
       }
 
       resources {
@@ -271,6 +290,7 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_CERTIFIER_HEALTH_LISTEN = "0.0.0.0:8081"
         CD_ACME_CONTACT = var.acme_contact
       }
@@ -331,6 +351,7 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_BILLING_HEALTH_LISTEN = "0.0.0.0:8081"
       }
 
@@ -391,6 +412,7 @@ job "connect-domain" {
         NATS_URL          = var.nats_url
         CD_EDGE_HOSTNAME  = var.edge_hostname
         CD_EDGE_ADDRESSES = var.edge_addresses
+        CD_ACME_DNS_ZONE  = var.acme_dns_zone
         CD_WEBHOOKS_HEALTH_LISTEN = "0.0.0.0:8081"
       }
 

@@ -5,7 +5,7 @@
  * Owns: the row. Leaves to callers: leaving secrets out of `before` and `after`.
  */
 import type { Database, DatabaseError } from "@connect-domain/database/Database.ts"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import type { Caller } from "./auth/Caller.ts"
 
 export interface Change {
@@ -34,7 +34,8 @@ export const writeAudit = (database: Database["Service"], by: By, change: Change
 
 /**
  * A change that another service makes. Rows: `<action>`, then `<action>_done` with what it answered, or `<action>_failed` with the error's
- * code; `unavailable` there means that nobody knows. `ask` runs only when the first row stands.
+ * code; `unavailable` there means that nobody knows. `ask` runs only when the first row stands. Its outcome is the caller's whatever becomes of
+ * the second: a database that is away by then leaves the wish without its answer, and a log line.
  */
 export const auditAsked = <A extends Readonly<Record<string, unknown>>, E extends { readonly code?: string }, R>(
   database: Database["Service"],
@@ -44,7 +45,12 @@ export const auditAsked = <A extends Readonly<Record<string, unknown>>, E extend
 ): Effect.Effect<A, E | DatabaseError, R> => {
   const { objectType, objectId, action } = change
   const answered = (outcome: "done" | "failed", after: Readonly<Record<string, unknown>>) =>
-    writeAudit(database, by, { action: `${action}_${outcome}`, objectType, objectId, after })
+    writeAudit(database, by, { action: `${action}_${outcome}`, objectType, objectId, after }).pipe(
+      Effect.retry({ times: 2, schedule: Schedule.spaced("100 millis") }),
+      Effect.catch((error) =>
+        Effect.logError("an outcome is missing in the audit log", { action, outcome, objectId, error: error.message })
+      )
+    )
   return Effect.gen(function* () {
     yield* writeAudit(database, by, change)
     const answer = yield* Effect.tapError(ask, (error) => answered("failed", { error: error.code ?? "unknown" }))
