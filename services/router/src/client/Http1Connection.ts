@@ -126,7 +126,7 @@ export class Http1Connection implements Watched {
   private forward(head: RequestHead, requestId: string, decision: ProxyDecision): void {
     const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
     const forwarded = forwardedLines(this.peer, head.host, head.port, connectionId)
-    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy })
+    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy, way: decision })
     this.exchange = exchange
     const request = openOrigin(this.edge, head, decision, { requestId, forwarded, address: this.peer.address, client: exchange })
     this.origin = request

@@ -4,11 +4,11 @@
  * Owns: response head, body framing, the request's record. Leaves to `Http1Connection.ts`: the socket, the request's bytes, what comes next.
  */
 import type { Duplex } from "node:stream"
+import { type AnswerWay, answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, ResponseBody } from "../exchange/Exchange.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { policyAnswer } from "../policy/errorPage.ts"
-import { withHsts } from "../policy/hsts.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
@@ -29,11 +29,12 @@ const join = (parts: ReadonlyArray<string | Buffer>, length: number): Buffer => 
   return joined
 }
 
-/** Whose request it is; ids are "" while that is not known. */
+/** Whose request it is; ids are "" while that is not known. `way`: absent when no origin is asked. */
 export interface ExchangeOwner {
   readonly connectionId: string
   readonly tenantId: string
   readonly policy: Policy
+  readonly way?: AnswerWay
 }
 
 export class Http1Exchange implements ExchangeClient, Recorded {
@@ -43,6 +44,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   readonly connectionId: string
   readonly tenantId: string
   readonly policy: Policy
+  private readonly way: AnswerWay | undefined
   status = 0
   code = ""
   bytesIn = 0
@@ -61,6 +63,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     this.connectionId = owner.connectionId
     this.tenantId = owner.tenantId
     this.policy = owner.policy
+    this.way = owner.way
   }
 
   get asker(): Asker {
@@ -115,7 +118,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    const kept = withHsts(head.kept, this.policy.hsts)
+    const kept = answerLines(head.kept, this.way!, this.head)
     this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${kept}${framing}${close}\r\n`)
   }
 

@@ -11,14 +11,14 @@ import { type ClientPeer, decideTls, type Edge, type ProxyDecision } from "../cl
 import { openOrigin } from "../client/openOrigin.ts"
 import { openTunnel } from "../client/openTunnel.ts"
 import { type Recorded, recordOf } from "../client/recordOf.ts"
+import { answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
-import { withHsts } from "../policy/hsts.ts"
-import { noPolicy, type Policy } from "../policy/Policy.ts"
+import { noPolicy } from "../policy/Policy.ts"
 import { readHttp2Fields } from "./readFields.ts"
 
 /** What a codec offers for one stream. */
@@ -52,7 +52,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   readonly startedAt = performance.now()
   head: RequestHead | undefined
   private origin: OriginExchange | undefined
-  private policy: Policy = noPolicy
+  private way: ProxyDecision | undefined
   connectionId = ""
   tenantId = ""
   bytesIn = 0
@@ -92,7 +92,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   }
 
   private forward(asked: RequestHead, decision: ProxyDecision): void {
-    this.policy = decision.policy
+    this.way = decision
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
     const key = asked.websocket ? `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` : ""
     const head = key === "" ? asked : { ...asked, kept: asked.kept + key }
@@ -170,7 +170,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.status = head.status
     const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
     const bare = body === "none" || (body === "length" && head.length === 0)
-    this.stream.respond(head.status, withHsts(head.kept, this.policy.hsts) + length, bare)
+    this.stream.respond(head.status, answerLines(head.kept, this.way!, this.head!) + length, bare)
   }
 
   data(piece: Buffer): boolean {
@@ -203,7 +203,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     if (this.over) return
     this.code = failure.code
     if (this.status === 0) {
-      this.answer(policyAnswer(this.policy, this.head ?? nobody, failure.status, this.requestId), this.head?.method ?? "")
+      this.answer(policyAnswer(this.way?.policy ?? noPolicy, this.head ?? nobody, failure.status, this.requestId), this.head?.method ?? "")
       return
     }
     this.finish()

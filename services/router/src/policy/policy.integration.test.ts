@@ -23,6 +23,9 @@ beforeAll(async () => {
   origin = createServer((request, response) => {
     if (request.url?.startsWith("/broken")) return void request.socket.destroy()
     response.setHeader("strict-transport-security", "max-age=9")
+    // Led to what the query names, as a login page leads back.
+    const location = new URL(request.url ?? "", url).searchParams.get("to")
+    if (location !== null) response.setHeader("location", location)
     response.end(JSON.stringify({ url: request.url, host: request.headers.host }))
   })
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve))
@@ -101,6 +104,17 @@ describe.each(ways)("over %s", (_, which, asking) => {
     expect(page.body).toContain("Maintenance")
     const json = await ask(host, "/", "application/json")
     expect(JSON.parse(json.body).error).toEqual({ code: "maintenance", message: expect.any(String), request_id: expect.any(String) })
+  })
+
+  it("a Location below the origin's path, or of an origin asked under its own name, becomes the visitor's; others stay", async () => {
+    const locationOf = async (host: string, to: string) => (await ask(host, `/?to=${encodeURIComponent(to)}`)).headers.location
+    const below = await served(which, {}, "/tenants/x")
+    expect(await locationOf(below, "/tenants/x/login?a=b")).toBe(`https://${below}/login?a=b`)
+    expect(await locationOf(below, `${url}/tenants/x/login`)).toBe(`https://${below}/login`)
+    expect(await locationOf(below, `${url}/other`)).toBe(`${url}/other`)
+    expect(await locationOf(await served(which, {}), `${url}/login`)).toBe(`${url}/login`)
+    const named = await served(which, { host_header: "origin" })
+    expect(await locationOf(named, `${url}/login`)).toBe(`https://${named}/login`)
   })
 
   it("HSTS replaces the origin's; without it the origin's stays", async () => {
@@ -190,7 +204,7 @@ describe("a PROXY header for the origin", () => {
       expect(header.address).toBe("127.0.0.1")
       expect(bytes.toString("latin1", header.length)).toMatch(/^GET \/ HTTP\/1.1\r\n/)
     }
-    expect(edges.own.router.pool.size).toEqual({ busy: 0, idle })
+    expect(edges.own.router.pool.size).toMatchObject({ busy: 0, idle })
     await raw.stop()
   })
 
