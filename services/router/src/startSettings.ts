@@ -38,6 +38,7 @@ const limitSettings: ReadonlyArray<Setting> = [
   countSetting("CD_EDGE_CLIENT_HANDSHAKES_BURST", limits.ClientHandshakesBurst, "handshakes; 0 for one second's worth"),
   countSetting("CD_EDGE_MAX_REQUESTS", limits.MaxRequests),
   countSetting("CD_EDGE_SHED_MILLIS", limits.ShedMillis, "milliseconds; 0 never to shed"),
+  numberSetting("CD_EDGE_PROCESSES", limits.Processes, { least: 1, most: 1024, unit: "processes" }),
   numberSetting("CD_EDGE_LIMITED_CLIENTS", limits.LimitedClients, { least: 16, most: many, unit: "clients" })
 ]
 
@@ -67,7 +68,6 @@ export const settings: ReadonlyArray<Setting> = [
   ...limitSettings,
   numberSetting("CD_EDGE_TRAFFIC_SECONDS", TrafficSeconds, { least: 0.1, most: 3600, unit: "seconds" }),
   setting("CD_EDGE_PROXY_TRUSTED", config.TrustedNetworks, "networks such as 10.0.0.0/8, separated by commas, or nothing"),
-  setting("CD_EDGE_REUSE_PORT", config.ReusePort, "true or false"),
   setting("CD_EDGE_HTTP2", config.Http2Setting, "own or node"),
   numberSetting("CD_EDGE_DRAIN_SECONDS", config.DrainSeconds, { least: 0, most: day, unit: "seconds" }),
   fileSetting("CD_EDGE_ORIGIN_CA_FILE", config.OriginCaFile, "the path of a PEM file, or nothing"),

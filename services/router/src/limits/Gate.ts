@@ -31,7 +31,7 @@ export interface GateSettings {
 
 const none = { perSecond: 0, burst: 0 }
 export const openGate: GateSettings = {
-  defaults: { requestsPerSecond: 0, burst: 0, requestsPerSecondPerIp: 0, burstPerIp: 0, connections: 0 },
+  defaults: { requestsPerSecond: 0, burst: 0, requestsPerSecondPerIp: 0, burstPerIp: 0, connections: 0, processes: 1 },
   ...{ clientRequests: none, clientHandshakes: none, hostnameRequests: 0, maxRequests: 0, lateMillis: 0, clients: 65_536 }
 }
 
@@ -111,7 +111,8 @@ export class Gate {
     const shed = this.load.request(use)
     if (shed !== undefined) return this.refuse(503, shed, 1, heldMillis)
     const { hostnameRequests } = this.settings
-    if (hostnameRequests > 0 && use.inFlight >= hostnameRequests) return this.refuse(503, "hostname-busy", 1)
+    if (hostnameRequests > 0 && use.inFlight >= Math.ceil(hostnameRequests / this.settings.defaults.processes))
+      return this.refuse(503, "hostname-busy", 1)
     const { rate, ratePerClient } = use.limits
     return rate === undefined && ratePerClient === undefined && this.requestRate === undefined ? undefined : this.spend(use, client)
   }

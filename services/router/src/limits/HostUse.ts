@@ -22,6 +22,8 @@ export interface HostDefaults {
   readonly requestsPerSecondPerIp: number
   readonly burstPerIp: number
   readonly connections: number
+  /** Processes among which the kernel spreads a hostname's connections: each has its part of the hostname's limits. A client's are whole in each. */
+  readonly processes: number
 }
 
 /** The requests of all hostnames together. */
@@ -33,18 +35,19 @@ const number = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined
 
 /** Without a burst of its own a rate allows one second's worth at once. */
-const rateOf = (perSecond: unknown, burst: unknown, defaults: readonly [number, number]): Rate | undefined => {
+const rateOf = (perSecond: unknown, burst: unknown, defaults: readonly [number, number], parts = 1): Rate | undefined => {
   const own = number(perSecond)
-  return own === undefined ? makeRate(defaults[0], defaults[1] || defaults[0]) : makeRate(own, number(burst) ?? own)
+  const [rate, most] = own === undefined ? [defaults[0], defaults[1] || defaults[0]] : [own, number(burst) ?? own]
+  return makeRate(rate / parts, Math.ceil(most / parts))
 }
 
 /** The flag `limits` over the operator's defaults. What can't be read counts as absent. */
 export const readLimits = (limits: unknown, defaults: HostDefaults): HostLimits => {
   const own = typeof limits === "object" && limits !== null && !Array.isArray(limits) ? (limits as Record<string, unknown>) : {}
   return {
-    rate: rateOf(own.requests_per_second, own.burst, [defaults.requestsPerSecond, defaults.burst]),
+    rate: rateOf(own.requests_per_second, own.burst, [defaults.requestsPerSecond, defaults.burst], defaults.processes),
     ratePerClient: rateOf(own.requests_per_second_per_ip, own.burst_per_ip, [defaults.requestsPerSecondPerIp, defaults.burstPerIp]),
-    connections: Math.floor(number(own.connections) ?? defaults.connections)
+    connections: Math.ceil(Math.floor(number(own.connections) ?? defaults.connections) / defaults.processes)
   }
 }
 

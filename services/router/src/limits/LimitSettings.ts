@@ -32,6 +32,12 @@ export const ShedMillis = Config.Finite("CD_EDGE_SHED_MILLIS").pipe(Config.withD
 /** `CD_EDGE_LIMITED_CLIENTS` (262144): clients whose rates are remembered, 36 bytes each; beyond it the smallest debts are forgotten. */
 export const LimitedClients = Config.Finite("CD_EDGE_LIMITED_CLIENTS").pipe(Config.withDefault(262_144))
 
+/**
+ * `CD_EDGE_PROCESSES` (1): how many router processes share this machine's ports (`CD_EDGE_REUSE_PORT`). Each lets in its part of a hostname's rates,
+ * connections and open requests. A client's limits are whole in each: his connections may all be with one.
+ */
+export const Processes = Config.Int("CD_EDGE_PROCESSES").pipe(Config.withDefault(1))
+
 /** All of them. */
 export const readGateSettings = Effect.gen(function* () {
   const settings: GateSettings = {
@@ -40,7 +46,8 @@ export const readGateSettings = Effect.gen(function* () {
       burst: yield* RequestsBurst,
       requestsPerSecondPerIp: yield* RequestsPerIp,
       burstPerIp: yield* RequestsBurstPerIp,
-      connections: yield* HostnameConnections
+      connections: yield* HostnameConnections,
+      processes: yield* Processes
     },
     clientRequests: { perSecond: yield* ClientRequests, burst: yield* ClientRequestsBurst },
     clientHandshakes: { perSecond: yield* ClientHandshakes, burst: yield* ClientHandshakesBurst },

@@ -156,4 +156,19 @@ describe("E8: the gate", () => {
     for (let tick = 0; tick < 1300; tick++) gate.load.tick({ elapsed: 50, late: 0, busy: 0 })
     expect(gate.size).toBe(1)
   })
+
+  it("of one of several processes has its part of a hostname's limits, rounded up, and all of a client's", () => {
+    const defaults = { ...openGate.defaults, processes: 4 }
+    const gate = new Gate({ ...openGate, defaults, hostnameRequests: 6 }, () => 0)
+    const limits = { requests_per_second: 100, burst: 10, requests_per_second_per_ip: 100, burst_per_ip: 2, connections: 5 }
+    const shop = { ...entry("shop", "a"), flags: { limits } }
+    const asked = (address: string) => gate.request(shop, { address })?.code
+    expect(["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"].map(asked)).toEqual([
+      ...[undefined, undefined, "hostname-client-rate", undefined, "hostname-rate"]
+    ])
+    expect([1, 2, 3].map(() => gate.handshake(shop) === undefined)).toEqual([false, false, true])
+    const other = entry("other", "a")
+    for (let n = 0; n < 2; n++) gate.useOf(other).entered()
+    expect(gate.request(other, client)?.code).toBe("hostname-busy")
+  })
 })
