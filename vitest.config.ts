@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 const exclude = ["**/node_modules/**", ".dev/**"]
@@ -9,7 +10,7 @@ export default defineConfig({
           name: "unit",
           include: ["{libs,services,sandbox,deploy}/**/*.test.ts"],
           exclude: [...exclude, "**/*.integration.test.ts"],
-          testTimeout: 20_000
+          testTimeout: 60_000
         }
       },
       {
@@ -17,8 +18,11 @@ export default defineConfig({
           name: "integration",
           include: ["{libs,services,sandbox,deploy}/**/*.integration.test.ts"],
           exclude,
-          testTimeout: 60_000,
-          hookTimeout: 120_000
+          // Above the sum of a test's waits, which end as soon as what they wait for is so: only a red run takes so long.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // Each file starts servers of its own and waits for them half of the time.
+          maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2))
         }
       },
       {

@@ -14,7 +14,7 @@ class Server extends Context.Service<Server, { readonly server: PostgresServer; 
 }
 const database = Layer.unwrap(Effect.map(Server, ({ url }) => Database.layerFor({ url, name: "test", size: 4 })))
 
-layer(database.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true, timeout: 60_000 })("Database", (it) => {
+layer(database.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true })("Database", (it) => {
   it.effect("converts values", () =>
     Effect.gen(function* () {
       const { query } = yield* Database
@@ -211,7 +211,7 @@ layer(database.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: tr
         Array.from({ length: 30 }, (_, index) => index),
         (index) => Effect.flip(index % 2 === 0 ? query((sql) => sql`select 1`) : transaction(query((sql) => sql`select 1`))),
         { concurrency: "unbounded" }
-      ).pipe(Effect.timeout("20 seconds"))
+      ).pipe(Effect.timeout("60 seconds"))
       assert.deepStrictEqual([...new Set(results.map((error) => error.reason))], ["Unavailable"])
       yield* server.start
       yield* Effect.retry(ping, { times: 20 })

@@ -28,7 +28,7 @@ const folder = (files: Readonly<Record<string, string>>) =>
     (path) => Effect.sync(() => rmSync(path, { recursive: true }))
   )
 
-layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })("migrate", (it) => {
+layer(Server.layer, { excludeTestServices: true })("migrate", (it) => {
   it.effect("runs every migration once, although several processes start at once and databases share the roles", () =>
     Effect.gen(function* () {
       const server = yield* Server

@@ -44,10 +44,10 @@ const follow = <V>(watch: Stream.Stream<WatchEvent<V>>) =>
 const until = (what: string, condition: () => boolean) =>
   Effect.retry(
     Effect.suspend(() => (condition() ? Effect.void : Effect.andThen(Effect.sleep("20 millis"), Effect.fail(what)))),
-    { times: 1_500 }
+    { times: 3_000 }
   )
 
-layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true, timeout: 60_000 })("Kv", (it) => {
+layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true })("Kv", (it) => {
   it.effect("get, put, create, update, delete, keys", () =>
     Effect.gen(function* () {
       const bucket = (yield* Kv).bucket(hostnames)

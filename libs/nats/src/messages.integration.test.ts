@@ -20,7 +20,7 @@ class Server extends Context.Service<Server, NatsServer>()("test/NatsServer") {
 const connected = Layer.unwrap(Effect.map(Server, ({ config }) => messaging("lifecycle").pipe(Layer.provide(config))))
 const provisioned = Layer.provideMerge(Layer.effectDiscard(provision), connected)
 
-layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true, timeout: 60_000 })("messages", (it) => {
+layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices: true })("messages", (it) => {
   it.effect("a call carries the payload, the answer, the refusal and the request id", () =>
     Effect.gen(function* () {
       const { request, serve } = yield* Calls

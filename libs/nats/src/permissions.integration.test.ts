@@ -140,7 +140,7 @@ const registryRevision = Effect.gen(function* () {
 }).pipe(Effect.provide(as("lifecycle"), { local: true }))
 
 describe("permissions", () => {
-  layer(Server.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+  layer(Server.layer, { excludeTestServices: true })((it) => {
     for (const service of serviceNames) {
       it.effect(`${service}: each subject class`, () =>
         Effect.gen(function* () {
@@ -236,7 +236,7 @@ describe("permissions", () => {
               const events = yield* Stream.runCollect(Stream.takeUntil(bucket.watch, (event) => event.type === "complete"))
               assert.strictEqual(events[0]?.type, "reset")
             }
-          }).pipe(Effect.provide(as(service)), Effect.timeout("10 seconds"))
+          }).pipe(Effect.provide(as(service)), Effect.timeout("60 seconds"))
         }
       })
     )
@@ -277,7 +277,7 @@ describe("permissions", () => {
             { edge_id: "e1", at: "now", epoch: null, revision: 0, challenges_revision: 0, version: "1", hostnames: 0, load: 0 },
             { ttlSeconds: 5 }
           )
-      }).pipe(Effect.timeout("20 seconds"))
+      }).pipe(Effect.timeout("60 seconds"))
     )
   })
 })

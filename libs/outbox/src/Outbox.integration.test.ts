@@ -44,10 +44,10 @@ const message = (id: string) => outgoing(applicationChanged, { application_id: i
 const until = <E, R>(what: string, condition: Effect.Effect<boolean, E, R>) =>
   Effect.retry(
     Effect.flatMap(condition, (holds) => (holds ? Effect.void : Effect.andThen(Effect.sleep("10 millis"), Effect.fail(what)))),
-    { times: 2_000 }
+    { times: 6_000 }
   )
 
-layer(services.pipe(Layer.provideMerge(Servers.layer)), { excludeTestServices: true, timeout: 60_000 })("Outbox", (it) => {
+layer(services.pipe(Layer.provideMerge(Servers.layer)), { excludeTestServices: true })("Outbox", (it) => {
   const received: Array<string> = []
   const requests: Array<string | undefined> = []
   const receive = Effect.flatMap(Work, ({ consume }) =>

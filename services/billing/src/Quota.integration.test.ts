@@ -18,7 +18,7 @@ const services = Layer.mergeAll(Quota.layer, Ledger.layer, Subscriptions.layer).
 )
 const period = () => new Date().toISOString().slice(0, 7)
 
-layer(services, { excludeTestServices: true, timeout: 60_000 })("Quota", (it) => {
+layer(services, { excludeTestServices: true })("Quota", (it) => {
   const parallel = (tenant: string, ids: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const quota = yield* Quota

@@ -31,7 +31,7 @@ const running = Layer.unwrap(
 )
 const month = () => new Date().toISOString().slice(0, 7)
 
-layer(running.pipe(Layer.provideMerge(Started.layer)), { excludeTestServices: true, timeout: 60_000 })("the billing service", (it) => {
+layer(running.pipe(Layer.provideMerge(Started.layer)), { excludeTestServices: true })("the billing service", (it) => {
   const usage = (tenant_id: string) =>
     Effect.gen(function* () {
       const { request } = yield* Calls

@@ -16,7 +16,7 @@ const row = (connection_id: string, requests: number): TrafficRow => ({
 
 const own = Traffic.layer.pipe(Layer.provideMerge(billingDatabase), Layer.provideMerge(BillingDatabase.layer))
 
-layer(own, { excludeTestServices: true, timeout: 60_000 })("traffic", (it) => {
+layer(own, { excludeTestServices: true })("traffic", (it) => {
   const connection = (tenant_id: string) =>
     Effect.gen(function* () {
       const id = randomUUID()

@@ -102,7 +102,7 @@ describe("issuing", () => {
       first.kill("SIGKILL")
       const second = world.spawnCertifier()
       yield* Effect.addFinalizer(() => Effect.sync(() => second.kill("SIGKILL")))
-      yield* eventually("issued after the kill", () => world.notices.find((notice) => notice.change === "issued"), 40)
+      yield* eventually("issued after the kill", () => world.notices.find((notice) => notice.change === "issued"))
       assert.strictEqual(issuedBy(world), 1)
       assert.strictEqual(ordersAt(world), 1)
     })

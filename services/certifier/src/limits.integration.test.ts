@@ -69,7 +69,7 @@ describe("limits", () => {
       )
       yield* world.ensure(claims.find((claim) => claim.claim_id === first.claim_id)!)
       yield* notice(world, first.claim_id, "renewed")
-      yield* eventually("all eight", () => issuedCount(world) >= 8, 40)
+      yield* eventually("all eight", () => issuedCount(world) >= 8)
     })
   )
 

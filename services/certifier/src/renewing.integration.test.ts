@@ -7,8 +7,8 @@ import { eventually, eventuallyEffect } from "../test/eventually.ts"
 import { Pebble } from "../test/Pebble.ts"
 import { ask, makeWorld, type World } from "../test/World.ts"
 
-const notice = (world: World, claimId: string, change: string, seconds = 20) =>
-  eventually(`${change} of ${claimId}`, () => world.notices.find((each) => each.claim_id === claimId && each.change === change), seconds)
+const notice = (world: World, claimId: string, change: string) =>
+  eventually(`${change} of ${claimId}`, () => world.notices.find((each) => each.claim_id === claimId && each.change === change))
 
 const entryOf = (world: World, id: string) => Effect.map(Effect.orDie(world.kv.bucket(certificates).get(id)), (entry) => entry?.value)
 
@@ -61,7 +61,7 @@ describe("renewing", () => {
       yield* world.ensure(asked)
       const first = yield* notice(world, asked.claim_id, "issued")
       assert.strictEqual(first.certificate.ca, "internal")
-      const renewed = yield* notice(world, asked.claim_id, "renewed", 25)
+      const renewed = yield* notice(world, asked.claim_id, "renewed")
       assert.isBelow(Date.parse(renewed.certificate.not_before!), Date.parse(first.certificate.not_after!))
       const rows = yield* world.database.query<{ pem: string }>(
         (sql) => sql`select pem from certifier.internal_authorities where role = 'root'`
@@ -144,8 +144,7 @@ describe("renewing", () => {
         Effect.map(
           Effect.orElseSucceed(world.bucketKeys, () => []),
           (keys) => keys.length === 5
-        ),
-        30
+        )
       )
       assert.strictEqual(world.pebble.logged("Issued certificate serial"), 5)
     })
@@ -167,7 +166,7 @@ describe("renewing", () => {
       )
       first.kill("SIGSTOP")
       yield* world.certifier
-      const issued = yield* notice(world, asked.claim_id, "issued", 40)
+      const issued = yield* notice(world, asked.claim_id, "issued")
       first.kill("SIGCONT")
       yield* Effect.sleep("4 seconds")
       const rows = yield* world.database.query<{ id: string; state: string }>((sql) => sql`select id, state from certifier.certificates`)

@@ -1,15 +1,14 @@
 /** Waiting for what other processes do: a test goes on as soon as it is so, and fails with words when it never is. */
 import { Effect } from "effect"
 
-/** Looks every 20 ms until `condition` gives something, at most `seconds`. */
-export const eventually = <A>(what: string, condition: () => A | undefined | false, seconds = 20): Effect.Effect<A> =>
-  eventuallyEffect(what, Effect.sync(condition), seconds)
+/** Generous, since a wait ends as soon as what it waits for is so: only a red run is long. */
+const longest = 90
 
-export const eventuallyEffect = <A, E, R>(
-  what: string,
-  condition: Effect.Effect<A | undefined | false, E, R>,
-  seconds = 20
-): Effect.Effect<A, E, R> =>
+/** Looks every 20 ms until `condition` gives something. */
+export const eventually = <A>(what: string, condition: () => A | undefined | false): Effect.Effect<A> =>
+  eventuallyEffect(what, Effect.sync(condition))
+
+export const eventuallyEffect = <A, E, R>(what: string, condition: Effect.Effect<A | undefined | false, E, R>): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
     while (true) {
       const found = yield* condition

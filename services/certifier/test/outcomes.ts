@@ -3,14 +3,10 @@ import { Effect } from "effect"
 import { eventually } from "./eventually.ts"
 import type { Asked, Notice, World } from "./World.ts"
 
-export const noticeOf = (world: World, claimId: string, change: string, seconds = 20) =>
-  eventually(
-    `${change} of ${claimId}`,
-    () => world.notices.findLast((each) => each.claim_id === claimId && each.change === change),
-    seconds
-  )
-export const issued = (world: World, asked: Asked, seconds?: number) =>
-  Effect.map(noticeOf(world, asked.claim_id, "issued", seconds), ({ certificate }) => certificate)
+export const noticeOf = (world: World, claimId: string, change: string) =>
+  eventually(`${change} of ${claimId}`, () => world.notices.findLast((each) => each.claim_id === claimId && each.change === change))
+export const issued = (world: World, asked: Asked) =>
+  Effect.map(noticeOf(world, asked.claim_id, "issued"), ({ certificate }) => certificate)
 const everything = { ca: null, challenge: null, since: null, until: null, serial: null, reason: "test", dry_run: false }
 /** All are replaced; again while the CA takes the claim's proof over from before, as Pebble does once in a hundred orders (see there). */
 export const renewedAnew = Effect.fnUntraced(function* (world: World, { claim_id }: Pick<Asked, "claim_id">) {
@@ -18,7 +14,7 @@ export const renewedAnew = Effect.fnUntraced(function* (world: World, { claim_id
     const seen = world.notices.length
     yield* world.replace(everything)
     const isNext = (each: Notice, at: number) => at >= seen && each.claim_id === claim_id && each.change === "renewed"
-    const renewed = yield* eventually(`the next renewal of ${claim_id}`, () => world.notices.find(isNext), 40)
+    const renewed = yield* eventually(`the next renewal of ${claim_id}`, () => world.notices.find(isNext))
     if (!renewed.certificate.why!.includes("left from before")) return renewed
   }
 })

@@ -109,7 +109,7 @@ for (const [name, start] of [
   ["BIND", bind],
   ["PowerDNS", powerDns]
 ] as const) {
-  layer(worldWith(start), { excludeTestServices: true, timeout: 60_000 })(`answers at ${name}`, (it) => {
+  layer(worldWith(start), { excludeTestServices: true })(`answers at ${name}`, (it) => {
     it.effect("two orders at one name keep both values beside a foreign one; each is removed alone, twice without harm", () =>
       Effect.gen(function* () {
         const { dig, sealed } = yield* World

@@ -16,7 +16,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { cname, newZone, sealed, set, World, world } from "./World.ts"
 
-layer(world, { excludeTestServices: true, timeout: 60_000 })("connector", (it) => {
+layer(world, { excludeTestServices: true })("connector", (it) => {
   it.effect("looks that were asked for as work are answered with the version they were asked with", () =>
     Effect.gen(function* () {
       const { store, answers } = yield* World

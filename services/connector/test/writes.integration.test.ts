@@ -6,7 +6,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { cname, contents, newZone, sealed, set, World, world } from "./World.ts"
 
-layer(world, { excludeTestServices: true, timeout: 60_000 })("writes", (it) => {
+layer(world, { excludeTestServices: true })("writes", (it) => {
   it.effect("challenge, records and cleanup are written through the credential whose account holds the zone", () =>
     Effect.gen(function* () {
       const { store, api, answers } = yield* World

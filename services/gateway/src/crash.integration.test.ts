@@ -1,7 +1,8 @@
 /** The gateway as a process of its own: killed in the middle of a creation, started with wrong settings. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, it, vi } from "vitest"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { eventually } from "./testing/eventually.ts"
 import { freePort, type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
 
 const main = join(import.meta.dirname, "main.ts")
@@ -31,7 +32,7 @@ const startOwn = async () => {
   const [api, internal] = [await freePort(), await freePort()]
   const own = run({ ...gateway.env, CD_API_LISTEN: `127.0.0.1:${api}`, CD_INTERNAL_LISTEN: `127.0.0.1:${internal}` })
   const url = `http://127.0.0.1:${api}`
-  await vi.waitFor(async () => expect((await fetch(`${url}/v1/plans`)).status).toBe(401), { timeout: 30_000, interval: 100 })
+  await eventually(async () => expect((await fetch(`${url}/v1/plans`)).status).toBe(401))
   return { ...own, url }
 }
 
@@ -52,22 +53,19 @@ it("killed between effect and answer, the repetition is the same connection", as
     () => "answered",
     () => "lost"
   )
-  await vi.waitFor(() => expect(gateway.standIns.createCalls).toHaveLength(1), { timeout: 10_000 })
+  await eventually(() => expect(gateway.standIns.createCalls).toHaveLength(1))
+  const second = await startOwn()
   first.child.kill("SIGKILL")
   await first.exited
   open()
   gateway.standIns.hold = undefined
   expect(await lost).toBe("lost")
-  const second = await startOwn()
   expect((await create(second.url)).status).toBe(409) // its lock still stands
-  const answer = await vi.waitFor(
-    async () => {
-      const again = await create(second.url)
-      expect(again.status).toBe(201)
-      return (await again.json()) as { readonly id: string }
-    },
-    { timeout: 30_000, interval: 500 }
-  )
+  const answer = await eventually(async () => {
+    const again = await create(second.url)
+    expect(again.status).toBe(201)
+    return (await again.json()) as { readonly id: string }
+  })
   expect(gateway.standIns.createCalls).toEqual([answer.id, answer.id])
   expect([...gateway.standIns.reserved]).toEqual([answer.id])
 })

@@ -4,7 +4,8 @@ import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { messaging } from "@connect-domain/nats/messaging.ts"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { afterAll, beforeAll, expect, it, vi } from "vitest"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { eventually } from "./testing/eventually.ts"
 import { type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
 
 let gateway: GatewayUnderTest
@@ -45,14 +46,14 @@ it("ask follows the registry: held, released, wildcard, any spelling, never unkn
     )
   await put("held.acme.test", "held", 1)
   await put("*.wild.test", "held", 2)
-  await vi.waitFor(async () => expect(await ask("held.acme.test")).toBe('200 {"allow":true}'))
-  await vi.waitFor(async () => expect(await ask("x.wild.test")).toBe('200 {"allow":true}'))
+  await eventually(async () => expect(await ask("held.acme.test")).toBe('200 {"allow":true}'))
+  await eventually(async () => expect(await ask("x.wild.test")).toBe('200 {"allow":true}'))
   expect(await ask("HELD.Acme.test.")).toBe('200 {"allow":true}')
   for (const other of ["other.acme.test", "acme.test", "x.y.wild.test", "wild.test", "", "%00", "held.acme.test%2Fx"]) {
     expect([other, await ask(other)]).toEqual([other, '403 {"allow":false}'])
   }
   await put("held.acme.test", "released", 3)
-  await vi.waitFor(async () => expect(await ask("held.acme.test")).toBe('403 {"allow":false}'))
+  await eventually(async () => expect(await ask("held.acme.test")).toBe('403 {"allow":false}'))
   expect(metaKey).toBe("_meta")
   expect((await get("/v1/connections"))[0]).toBe(404)
 })
@@ -98,7 +99,7 @@ it("Postgres down: writes and reads get 503, health answers, and all is well whe
   expect((await get("/readyz"))[0]).toBe(503)
   expect(await ask("x.wild.test")).toBe('200 {"allow":true}')
   await Effect.runPromise(gateway.postgres.start)
-  await vi.waitFor(async () => expect((await gateway.call("POST", "/v1/connections", { body })).status).toBe(201), { timeout: 10_000 })
+  await eventually(async () => expect((await gateway.call("POST", "/v1/connections", { body })).status).toBe(201))
 })
 
 it("NATS down: calls get 503, what needs Postgres alone goes on, ask answers from memory", async () => {

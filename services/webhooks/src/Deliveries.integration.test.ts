@@ -10,7 +10,7 @@ import { DeliveryLog } from "./DeliveryLog.ts"
 import { Dispatcher } from "./Dispatcher.ts"
 import { walk } from "./reconcile.ts"
 
-layer(services, { excludeTestServices: true, timeout: 60_000 })("deliveries", (it) => {
+layer(services, { excludeTestServices: true })("deliveries", (it) => {
   it.effect("replays under the same event id, and sends a test without retries", () =>
     Effect.gen(function* () {
       const tenant = randomUUID()

@@ -10,7 +10,7 @@ import { DeliveryLog } from "./DeliveryLog.ts"
 import { Endpoints } from "./Endpoints.ts"
 import { signConnectDomain } from "./Signature.ts"
 
-layer(services, { excludeTestServices: true, timeout: 60_000 })("sending", (it) => {
+layer(services, { excludeTestServices: true })("sending", (it) => {
   it.effect("delivers an event once, signed both ways, with exactly the documented body", () =>
     Effect.gen(function* () {
       const tenant = randomUUID()

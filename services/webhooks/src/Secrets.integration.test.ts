@@ -8,7 +8,7 @@ import { WebhooksDatabase } from "../test/WebhooksDatabase.ts"
 import { Endpoints } from "./Endpoints.ts"
 import { signConnectDomain } from "./Signature.ts"
 
-layer(services, { excludeTestServices: true, timeout: 60_000 })("signing secrets", (it) => {
+layer(services, { excludeTestServices: true })("signing secrets", (it) => {
   it.effect("rotates: both secrets sign, a third is refused, revoke ends the old one at once", () =>
     Effect.gen(function* () {
       const tenant = randomUUID()

@@ -42,7 +42,7 @@ const running = Layer.unwrap(
   })
 )
 
-layer(running.pipe(Layer.provideMerge(Started.layer)), { excludeTestServices: true, timeout: 60_000 })("the webhooks service", (it) => {
+layer(running.pipe(Layer.provideMerge(Started.layer)), { excludeTestServices: true })("the webhooks service", (it) => {
   it.effect("answers every call, and delivers what the event stream brings", () =>
     Effect.gen(function* () {
       const { request } = yield* Calls

@@ -41,7 +41,7 @@ describe("challenges through the real router", () => {
         yield* world.certifier
         const asked = ask("real.example.com")
         yield* world.ensure(asked)
-        const first = yield* noticeOf(world, asked.claim_id, "issued", 40)
+        const first = yield* noticeOf(world, asked.claim_id, "issued")
         assert.strictEqual(first.certificate.challenge, "tls-alpn-01")
         assert.strictEqual(yield* visit(world, asked.hostname), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME")
 

@@ -12,7 +12,7 @@ import { operate } from "../operate.ts"
 
 const caOf = (world: World) => new URL(world.pebble.directory).host
 const issued = (world: World, claimId: string, change = "issued") =>
-  eventually(`${change} of ${claimId}`, () => world.notices.find((each) => each.claim_id === claimId && each.change === change), 40)
+  eventually(`${change} of ${claimId}`, () => world.notices.find((each) => each.claim_id === claimId && each.change === change))
 const run = (world: World, ...args: ReadonlyArray<string>) =>
   Effect.map(operate(args).pipe(Effect.provideService(Calls, world.calls)), (lines) => lines.join("\n"))
 
@@ -113,7 +113,7 @@ describe("operations", () => {
           world.database.query((sql) => sql`select 1 from certifier.certificates where serial = ${serial} and revoked_at is not null`),
           (rows) => rows.length === 1
         )
-      yield* eventuallyEffect("revoked after its successor was served", revoked(first.certificate.serial!), 30)
+      yield* eventuallyEffect("revoked after its successor was served", revoked(first.certificate.serial!))
       assert.strictEqual(yield* Effect.promise(() => world.pebble.certificateStatus(first.certificate.serial!)), "Revoked")
       assert.strictEqual(yield* Effect.promise(() => world.pebble.certificateStatus(second.certificate.serial!)), "Valid")
 
@@ -169,8 +169,7 @@ describe("operations", () => {
             (sql) => sql`select 1 from certifier.certificates where claim_id = ${two.claim_id} and revoked_at is not null`
           ),
           (rows) => rows.length === 1
-        ),
-        40
+        )
       )
       const waiting = yield* world.database.query<{ gone: number; refused: number }>(
         (sql) => sql`

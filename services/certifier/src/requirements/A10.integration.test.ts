@@ -46,7 +46,7 @@ describe("A10: keys", () => {
       const [one, two] = [ask("one.example.com"), ask("two.example.com")]
       yield* Effect.forEach([one, two], world.ensure)
       const issued = (id: string) =>
-        eventually("issued", () => world.notices.find((each) => each.claim_id === id && each.change === "issued"), 40)
+        eventually("issued", () => world.notices.find((each) => each.claim_id === id && each.change === "issued"))
       yield* issued(one.claim_id)
       yield* issued(two.claim_id)
       const authority = yield* Effect.promise(() => makeAuthority())

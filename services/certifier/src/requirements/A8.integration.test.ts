@@ -11,7 +11,7 @@ import { Pebble } from "../../test/Pebble.ts"
 import { ask, makeWorld, type World } from "../../test/World.ts"
 
 const issued = (world: World, claimId: string) =>
-  eventually("issued", () => world.notices.find((each) => each.claim_id === claimId && each.change === "issued"), 40)
+  eventually("issued", () => world.notices.find((each) => each.claim_id === claimId && each.change === "issued"))
 const hostOf = (pebble: Pebble) => new URL(pebble.directory).host
 
 const backupOf = (world: World) =>

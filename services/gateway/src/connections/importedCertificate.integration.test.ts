@@ -29,7 +29,7 @@ beforeAll(async () => {
   const config = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...gateway.env }))
   const certifier = Layer.build(Layer.provide(Layer.effectDiscard(serveCertifier).pipe(Layer.provide(messaging("certifier"))), config))
   await Effect.runPromise(Scope.provide(certifier, scope))
-}, 60_000)
+})
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
   await gateway.stop()

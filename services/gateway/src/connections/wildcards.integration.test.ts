@@ -5,7 +5,7 @@ import { type GatewayUnderTest, startGateway } from "../testing/GatewayUnderTest
 let gateway: GatewayUnderTest
 beforeAll(async () => {
   gateway = await startGateway({ CD_ACME_DNS_ZONE: "answers.vendor.test" })
-}, 60_000)
+})
 afterAll(() => gateway.stop())
 
 const create = (hostname: string) =>

@@ -1,5 +1,6 @@
 import { CallError } from "@connect-domain/nats/Calls.ts"
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { eventually } from "../testing/eventually.ts"
 import { type GatewayUnderTest, startGateway } from "../testing/GatewayUnderTest.ts"
 
 let gateway: GatewayUnderTest
@@ -44,7 +45,7 @@ describe("Idempotency-Key", () => {
     })
     const settled: Array<number> = []
     const many = Array.from({ length: 10 }, () => create("i5.acme.test", "k5").then((answer) => settled.push(answer.status)))
-    await vi.waitFor(() => expect(settled).toHaveLength(9), { timeout: 10_000 })
+    await eventually(() => expect(settled).toHaveLength(9))
     expect(settled).toEqual(Array.from({ length: 9 }, () => 409))
     open()
     gateway.standIns.hold = undefined

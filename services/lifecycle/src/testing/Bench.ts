@@ -101,11 +101,19 @@ export const stored = (id: string) =>
     Effect.map(([row]) => row!)
   )
 
+/** Looks again until the check's assertions hold. Generous, since a wait ends as soon as they do: only a red run is long. */
+export const eventually = <A, E, R>(check: Effect.Effect<A, E, R>) =>
+  Effect.retry(
+    Effect.catchDefect(check, (defect) => Effect.fail(defect)),
+    Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: "60 seconds" }))
+  )
+
 /** Waits until the connection is in this state; fails with the state it is in. */
-export const reaches = (id: string, state: string, seconds = 20) =>
-  stored(id).pipe(
-    Effect.flatMap((row) => (row.state === state ? Effect.succeed(row) : Effect.fail(new Error(`${id} is ${row.state}, not ${state}`)))),
-    Effect.retry(Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: `${seconds} seconds` })))
+export const reaches = (id: string, state: string) =>
+  eventually(
+    Effect.flatMap(stored(id), (row) =>
+      row.state === state ? Effect.succeed(row) : Effect.fail(new Error(`${id} is ${row.state}, not ${state}`))
+    )
   )
 
 export const eventsOf = (id: string) =>
@@ -114,10 +122,3 @@ export const eventsOf = (id: string) =>
       (sql) => sql`select type, sequence from lifecycle.published_events where connection_id = ${id} order by position`
     )
   ).pipe(Effect.map((rows) => rows.map((row) => row.type)))
-
-/** Runs a check again until its assertions hold. */
-export const eventually = <A, E, R>(check: Effect.Effect<A, E, R>, seconds = 10) =>
-  Effect.retry(
-    Effect.catchDefect(check, (defect) => Effect.fail(defect)),
-    Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: `${seconds} seconds` }))
-  )

@@ -23,7 +23,7 @@ const entry = (id: string, more: Partial<ApplicationEntry> = {}): ApplicationEnt
 const eventually = (check: () => void) =>
   Effect.retry(
     Effect.try({ try: check, catch: (error) => error }),
-    Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "20 seconds" }))
+    Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "60 seconds" }))
   )
 
 const folder = Effect.acquireRelease(
