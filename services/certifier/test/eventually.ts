@@ -8,7 +8,11 @@ const longest = 90
 export const eventually = <A>(what: string, condition: () => A | undefined | false): Effect.Effect<A> =>
   eventuallyEffect(what, Effect.sync(condition))
 
-export const eventuallyEffect = <A, E, R>(what: string, condition: Effect.Effect<A | undefined | false, E, R>): Effect.Effect<A, E, R> =>
+export const eventuallyEffect = <A, E, R>(
+  what: string,
+  condition: Effect.Effect<A | undefined | false, E, R>,
+  seconds = longest
+): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
     while (true) {
       const found = yield* condition
