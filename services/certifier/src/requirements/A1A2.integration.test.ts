@@ -1,52 +1,20 @@
-/** One order per name whatever workers do: raced, stopped past their lease and woken, at a CA that refuses most nonces. */
+/**
+ * One order per name whatever workers do: raced, stopped past their lease and woken, at a CA that refuses most nonces. At the size that A1
+ * names: `node bench/race.ts`.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { eventuallyEffect } from "../../test/eventually.ts"
+import { raceEnv, raceWorkers } from "../../test/raceWorkers.ts"
 import { ask, makeWorld } from "../../test/World.ts"
 
 describe("A1, A2: one issuance per name at a time", () => {
   it.live("A1: four processes, one stopped past its lease and woken: one order per name, and what it had is not stored", () =>
     Effect.gen(function* () {
-      const world = yield* makeWorld({
-        pebble: { nonceReject: 90, sleepSeconds: 3 },
-        env: { CD_CERTIFIER_CONCURRENCY: "4", CD_LOG_LEVEL: "error" }
-      })
-      const workers = Array.from({ length: 4 }, () => world.spawnCertifier())
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          for (const worker of workers) worker.kill("SIGKILL")
-        })
-      )
-      // As many as there are places: nobody begins another order while one is stopped.
-      const claims = Array.from({ length: 16 }, (_, i) => ask(`a1-${i}.example.com`))
-      yield* Effect.forEach([...claims, ...claims, ...claims], world.ensure, { concurrency: "unbounded" })
-      const placed = world.database.query<{ leased: number; placed: number }>(
-        (sql) => sql`
-          select count(*) filter (where leased and due_at > now())::int as leased, count(order_url)::int as placed from certifier.claims`
-      )
-      yield* eventuallyEffect(
-        "every order placed and kept, all under way",
-        Effect.map(placed, ([row]) => row!.leased > 0 && row!.placed === row!.leased),
-        60
-      )
-      const stopped = workers[0]!
-      stopped.kill("SIGSTOP")
-      const issued = () => new Set(world.notices.filter(({ change }) => change === "issued").map(({ claim_id }) => claim_id)).size
-      yield* eventuallyEffect(
-        "everything issued by the others",
-        Effect.sync(() => issued() === claims.length),
-        90
-      )
-      const current = world.database.query<{ claim_id: string; serial: string }>(
-        (sql) => sql`select claim_id, serial from certifier.certificates where state <> 'destroyed' order by claim_id`
-      )
-      const before = yield* current
-      stopped.kill("SIGCONT")
-      yield* Effect.sleep("3 seconds")
-      assert.deepStrictEqual(yield* current, before)
-      assert.strictEqual(before.length, claims.length)
-      assert.strictEqual(world.pebble.logged("Added order"), claims.length)
-      assert.strictEqual(world.notices.filter(({ change }) => change === "issued").length, claims.length)
+      const [processes, names] = [4, 16]
+      const world = yield* makeWorld({ pebble: { nonceReject: 90, sleepSeconds: 3 }, env: raceEnv(processes, names) })
+      const { orders, certificates, foreign, notices } = yield* raceWorkers(world, processes, names, 90)
+      assert.deepStrictEqual({ orders, certificates, foreign, notices }, { orders: names, certificates: names, foreign: 0, notices: names })
     })
   )
 
