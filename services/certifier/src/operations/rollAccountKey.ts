@@ -24,12 +24,13 @@ export const makeRollAccountKey = Effect.gen(function* () {
   const release = (directory: string) =>
     query((sql) => sql`update certifier.accounts set rolling_until = null where directory = ${directory}`)
 
-  /** Never succeeds. */
+  /** Never succeeds. One that was let go stays let go. */
   const keepHold = (directory: string) =>
     query(
-      (sql) =>
-        sql`update certifier.accounts set rolling_until = now() + make_interval(secs => ${holdSeconds}) where directory = ${directory}`
-    ).pipe(Effect.ignore, Effect.delay((holdSeconds * 1000) / 4), Effect.forever)
+      (sql) => sql`
+        update certifier.accounts set rolling_until = now() + make_interval(secs => ${holdSeconds})
+        where directory = ${directory} and rolling_until is not null`
+    ).pipe(Effect.ignore, Effect.uninterruptible, Effect.delay((holdSeconds * 1000) / 4), Effect.forever)
 
   /** Until nobody works on anything: who leased a claim before the hold began ends within its order's time, or its lease does. */
   const quiet = Effect.gen(function* () {
