@@ -9,12 +9,15 @@ import { Accounts } from "./Accounts.ts"
 import { makeAcmeAuthority } from "./AcmeAuthority.ts"
 import { type AcmeSession, makeAcmeSession } from "./acme/AcmeSession.ts"
 import { egressTransport } from "./acme/egressTransport.ts"
-import { acmeDirectories, acmeHttpClient, type Environment, nameOf, perDirectory } from "./acmeDirectories.ts"
+import { acmeDirectories, acmeHttpClient, acmeWeights, type Environment, nameOf, perDirectory } from "./acmeDirectories.ts"
 import { Budgets } from "./Budgets.ts"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
+import type { Claim } from "./Claim.ts"
+import { sharedOut } from "./candidates.ts"
 import { ChallengeMemory } from "./challenges/ChallengeMemory.ts"
 import { makeInternalAuthority } from "./InternalAuthority.ts"
 import { internalDirectory } from "./issuerOrigin.ts"
+import { drawFor } from "./planRenewal.ts"
 import { VanishedIssuers } from "./VanishedIssuers.ts"
 import { countAnswers } from "./watch/countAnswers.ts"
 
@@ -41,6 +44,8 @@ export class Authorities extends Context.Service<
   {
     /** In order of preference, at least one. */
     readonly of: (environment: Environment) => ReadonlyArray<CertificateAuthority>
+    /** The same, in the order for this claim: new names are shared out (`CD_ACME_WEIGHTS`). */
+    readonly forClaim: (claim: Pick<Claim, "claim_id" | "environment">) => ReadonlyArray<CertificateAuthority>
     /** Those that speak ACME, for what an operator asks of them. */
     readonly acme: ReadonlyArray<{ readonly name: string; readonly directory: string; readonly session: AcmeSession }>
     readonly sessionOf: (directory: string) => AcmeSession | undefined
@@ -77,8 +82,12 @@ export class Authorities extends Context.Service<
             })
       const authorities = new Map<string, CertificateAuthority>()
       for (const directory of new Set([...directories.live, ...directories.test])) authorities.set(directory, yield* make(directory))
+      const of = (environment: Environment) => directories[environment].map((directory) => authorities.get(directory)!)
+      const weights = yield* acmeWeights
       return Authorities.of({
-        of: (environment) => directories[environment].map((directory) => authorities.get(directory)!),
+        of,
+        forClaim: ({ claim_id, environment }) =>
+          environment === "live" ? sharedOut(of(environment), weights, drawFor(claim_id)) : of(environment),
         acme: [...sessions].map(([directory, session]) => ({ name: nameOf(directory), directory, session })),
         sessionOf: (directory) => sessions.get(directory)
       })

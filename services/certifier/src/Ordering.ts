@@ -115,7 +115,7 @@ const make = Effect.gen(function* () {
     if (!underWay && view.caa !== undefined && view.caa.verdict !== "unknown") yield* claims.rememberCaa(claim, view.caa)
     const urgent = current !== undefined && lifeLeft(current, yield* Clock.currentTimeMillis) <= urgentShare
     const circumstances = { urgent, served: current !== undefined, underWay }
-    const permitted = yield* preflight.permitted(claim, view, authorities.of(claim.environment), circumstances, memory)
+    const permitted = yield* preflight.permitted(claim, view, authorities.forClaim(claim), circumstances, memory)
     return { permitted, memory, credentials: view.credentials }
   })
 
@@ -133,7 +133,7 @@ const make = Effect.gen(function* () {
       const here = permitted.find((each) => each.authority === authority)!
       const outcome = yield* Effect.result(orderAt(claim, current, here, credentials))
       if (Result.isSuccess(outcome)) {
-        const why = whyIssued(here, outcome.success, { claim, all: authorities.of(claim.environment), current, first })
+        const why = whyIssued(here, outcome.success, { claim, all: authorities.forClaim(claim), current, first })
         return { authority, issued: outcome.success, why }
       }
       if (outcome.failure._tag !== "AcmeError") return yield* Effect.fail(outcome.failure)
@@ -164,7 +164,7 @@ const whyCa = (authority: CertificateAuthority, { all, current, first }: CaStory
   if (all.length === 1) return `${authority.name} is the only certificate authority that is set up`
   if (current?.directory === authority.directory) return `${authority.name} issued the certificate before this one`
   if (first !== undefined) return `${authority.name} stands in, because the one asked before it did not deliver`
-  if (all[0] === authority) return `${authority.name} is the preferred certificate authority`
+  if (all[0] === authority) return `${authority.name} is the preferred certificate authority for this name`
   return `${authority.name} is the first certificate authority that may issue for this name and takes orders`
 }
 

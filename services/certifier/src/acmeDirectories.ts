@@ -21,6 +21,11 @@ const letsEncryptStaging = "https://acme-staging-v02.api.letsencrypt.org/directo
 export const AcmeDirectory = Config.String("CD_ACME_DIRECTORY").pipe(Config.withDefault(letsEncrypt))
 /** The same for `test` applications. Default: Let's Encrypt's staging; `internal` where CD_ACME_DIRECTORY is `internal`. */
 export const AcmeDirectoryTest = Config.option(Config.String("CD_ACME_DIRECTORY_TEST"))
+/**
+ * How new names of `live` applications are shared out among the CAs of CD_ACME_DIRECTORY: a number for each, in that order (`3,1`: three of four
+ * names begin at the first). Where a name's CA does not deliver, the others follow. 0: only then. Default: all begin at the first.
+ */
+export const AcmeWeights = Config.String("CD_ACME_WEIGHTS").pipe(Config.withDefault(""))
 /** PEM file with roots that the directories' own HTTPS certificates may chain to, besides the public ones. Default: none. */
 export const AcmeCaFile = Config.option(Config.String("CD_ACME_CA_FILE"))
 
@@ -51,6 +56,17 @@ export const acmeDirectories = Effect.gen(function* () {
     Option.getOrElse(yield* AcmeDirectoryTest, () => testDefault)
   )
   return { live, test } satisfies Readonly<Record<Environment, ReadonlyArray<string>>>
+})
+
+/** One for each CA of CD_ACME_DIRECTORY, checked. */
+export const acmeWeights = Effect.gen(function* () {
+  const { live } = yield* acmeDirectories
+  const values = listOf(yield* AcmeWeights)
+  if (values.length === 0) return live.map((_, at) => (at === 0 ? 1 : 0))
+  const weights = values.map(Number)
+  const wrong = weights.length !== live.length || weights.some((each) => !(each >= 0)) || weights.every((each) => each === 0)
+  if (wrong) return yield* wrongSetting("CD_ACME_WEIGHTS", "is not one number for each CA of CD_ACME_DIRECTORY, at least one above 0")
+  return weights
 })
 
 /** HTTPS to CAs and to their management. */

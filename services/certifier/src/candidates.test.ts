@@ -1,7 +1,8 @@
 /** Which CA is asked for what. */
 import { assert, describe, it } from "@effect/vitest"
 import type { CertificateAuthority } from "./CertificateAuthority.ts"
-import { candidatesFor } from "./candidates.ts"
+import { candidatesFor, sharedOut } from "./candidates.ts"
+import { drawFor } from "./planRenewal.ts"
 import { issuerVanished } from "./Replacements.ts"
 
 const day = 86_400_000
@@ -20,6 +21,17 @@ const heldFrom = (directory: string, daysLeft: number) => ({
 describe("candidatesFor", () => {
   it("a new claim takes the preferred one, then the others", () => {
     assert.deepStrictEqual(candidatesFor(fresh, undefined, all, open), all)
+  })
+  it("new names are shared out by weight, each always to the same; the others follow in their order", () => {
+    const third = ca("third")
+    const share = (draw: number, weights: ReadonlyArray<number>) => sharedOut([first, second, third], weights, draw).map(({ name }) => name)
+    assert.deepStrictEqual(share(0.99, [1, 0, 0]), ["first", "second", "third"])
+    assert.deepStrictEqual(share(0, [0, 0, 1]), ["third", "first", "second"])
+    const drawn = Array.from({ length: 10_000 }, (_, i) => share(drawFor(`claim-${i}`), [3, 1, 0])[0])
+    const firsts = drawn.filter((name) => name === "first").length
+    assert.isAtLeast(firsts, 7_300)
+    assert.isAtMost(firsts, 7_700)
+    assert.notInclude(drawn, "third")
   })
   it("passes by a CA that takes no orders, unless there is no other", () => {
     assert.deepStrictEqual(candidatesFor(fresh, undefined, all, firstPaused), [second])

@@ -1,7 +1,7 @@
 /**
  * Which CAs are asked for a certificate, and in which order: pure.
  *
- * Owns: staying with the CA that issued while there is time, changing it when there is none. Leaves to `Preflight.ts` which CAs may issue at
+ * Owns: sharing new names out, staying with the CA that issued while there is time, changing it when there is none. Leaves to `Preflight.ts` which CAs may issue at
  * all, to `Ordering.ts` asking.
  */
 import type { Certificate } from "./Certificates.ts"
@@ -13,6 +13,20 @@ export const urgentShare = 1 / 4
 
 export const lifeLeft = (served: Pick<Certificate, "not_before" | "not_after">, now: number): number =>
   (served.not_after.getTime() - now) / (served.not_after.getTime() - served.not_before.getTime())
+
+/** `all` with the one first that `draw` in [0, 1) falls on, each as often as its weight says. */
+export const sharedOut = <Authority>(
+  all: ReadonlyArray<Authority>,
+  weights: ReadonlyArray<number>,
+  draw: number
+): ReadonlyArray<Authority> => {
+  let left = draw * weights.reduce((sum, weight) => sum + weight, 0)
+  const first = all.find((_, at) => {
+    left -= weights[at] ?? 0
+    return left < 0
+  })
+  return first === undefined ? all : [first, ...all.filter((each) => each !== first)]
+}
 
 /** Which CAs are asked, in this order; never none. */
 export const candidatesFor = <Authority extends { readonly directory: string }>(

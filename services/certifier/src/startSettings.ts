@@ -10,7 +10,7 @@ import { fileSetting } from "@connect-domain/telemetry/fileSetting.ts"
 import { Duration, Effect, Option, Redacted } from "effect"
 import { AcmeContact, AcmeEabHmacKey, AcmeEabKid } from "./Accounts.ts"
 import { AcmePreferredChain, AcmeProfile, NewOrders } from "./Authorities.ts"
-import { AcmeCaFile, AcmeDirectory, AcmeDirectoryTest, directoriesOf } from "./acmeDirectories.ts"
+import { AcmeCaFile, AcmeDirectory, AcmeDirectoryTest, acmeWeights, directoriesOf } from "./acmeDirectories.ts"
 import { AriPollSeconds, PauseDays } from "./attendClaim.ts"
 import { limitsOf } from "./caLimits.ts"
 import { allowedMethods, methods } from "./challenges/methods.ts"
@@ -51,6 +51,7 @@ export const settings: ReadonlyArray<Setting> = [
     directories
   ),
   setting("CD_ACME_DIRECTORY_TEST", readTest, directories),
+  setting("CD_ACME_WEIGHTS", acmeWeights, "numbers separated by commas, one for each CA of CD_ACME_DIRECTORY, or nothing"),
   fileSetting("CD_ACME_CA_FILE", AcmeCaFile, "the path of a PEM file, or nothing"),
   setting("CD_ACME_CONTACT", readContact, "e-mail addresses, separated by commas, or nothing"),
   setting("CD_ACME_EAB_KID", AcmeEabKid, "the key ids that the CAs handed out, separated by commas"),
