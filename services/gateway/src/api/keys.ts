@@ -46,7 +46,7 @@ export class KeysApi extends HttpApiGroup.make("keys", { topLevel: true }).add(
 
 export const NewToken = Schema.Struct({
   application_id: Schema.String,
-  /** The one host name that the token is for. */
+  /** The one host name that the token is for. Only with it is the application's DNS credential used for the end user. */
   domain: Schema.optionalKey(Schema.String),
   /** The vendor's own id of the end user; required without `domain`. */
   sub: Schema.optionalKey(Reference)

@@ -27,3 +27,9 @@ export interface WidgetCaller {
 }
 
 export type Caller = KeyCaller | WidgetCaller
+
+/**
+ * May the application's DNS credential be used for this caller? A token without `domain` names no host name that the vendor agreed to: its
+ * end user could enter `admin.<a zone of the vendor's>`, and the credential would prove it and overwrite what stands there.
+ */
+export const mayUseCredentials = (caller: Caller): boolean => caller.kind === "key" || caller.domain !== undefined

@@ -12,7 +12,8 @@ import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"
 import type { ConnectionsApi } from "../api/connections.ts"
 import { checkOrigin } from "../applications/originField.ts"
-import type { Caller } from "../auth/Caller.ts"
+import { type Caller, mayUseCredentials } from "../auth/Caller.ts"
+import { forbidden } from "../http/ApiError.ts"
 import { toPage } from "../http/Cursor.ts"
 import { type Handlers, Reply } from "../http/Endpoint.ts"
 import { etagOf, expectedVersion } from "../http/etag.ts"
@@ -85,9 +86,11 @@ export const connectionHandlers = Effect.gen(function* () {
         }))
       ),
     applyRecords: ({ caller, params }) =>
-      Effect.flatMap(target(caller, params.id), (one) =>
-        Effect.map(calls.request(applyRecords, one), ({ connection }) => replyWith(connection))
-      ),
+      Effect.gen(function* () {
+        const one = yield* target(caller, params.id)
+        if (!mayUseCredentials(caller)) return yield* forbidden('writing records needs a token for the host name: make one with "domain"')
+        return replyWith((yield* calls.request(applyRecords, one)).connection)
+      }),
     importCertificate: (input) => imported.upload(input, input.params.id, input.body),
     removeCertificate: (input) => imported.remove(input, input.params.id)
   }

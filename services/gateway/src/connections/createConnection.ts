@@ -18,7 +18,7 @@ import { Effect, Result } from "effect"
 import type { NewConnection } from "../api/connections.ts"
 import { checkOrigin } from "../applications/originField.ts"
 import type { ApplicationRow } from "../applications/readApplication.ts"
-import type { Caller } from "../auth/Caller.ts"
+import { type Caller, mayUseCredentials } from "../auth/Caller.ts"
 import { type FieldProblem, forbidden, invalid, notFound } from "../http/ApiError.ts"
 import type { Settings } from "../Settings.ts"
 import { hostnameProblems } from "./hostnameField.ts"
@@ -82,9 +82,10 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
     if (caller.kind === "widget") {
       if (body.application_id !== undefined && body.application_id !== caller.application_id) return yield* notFound
       if (caller.domain !== undefined && caller.domain !== hostname) return yield* forbidden("this token is for another host name")
-      // Through the application's credential it would take every name of a zone, and no end user has proven anything of that zone yet.
       if (caller.domain === undefined && isWildcard(hostname))
         return yield* forbidden(`a wildcard needs a token for itself: make one with "domain": "${hostname}"`)
+      if (!mayUseCredentials(caller) && body.setup_type === "automatic")
+        return yield* forbidden(`automatic set-up needs a token for the host name: make one with "domain": "${hostname}"`)
     }
     const application = yield* readWithCredentials(database, caller.tenant_id, body.application_id ?? caller.application_id)
     const records = recordsOf(settings, body, hostname)
@@ -105,7 +106,7 @@ export const makeCreateConnection = (database: Database["Service"], calls: Calls
         origin: body.origin ?? null,
         batch_id: body.batch_id ?? null,
         metadata: body.metadata ?? {},
-        credentials: application.credentials,
+        credentials: mayUseCredentials(caller) ? application.credentials : [],
         application_origin: application.origin,
         edge: changedEdge({}, body.edge)
       })

@@ -8,7 +8,7 @@ import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect, Result } from "effect"
 import type { DomainsApi } from "../api/domains.ts"
 import { readApplication } from "../applications/readApplication.ts"
-import type { Caller } from "../auth/Caller.ts"
+import { type Caller, mayUseCredentials } from "../auth/Caller.ts"
 import { forbidden, invalid, notFound } from "../http/ApiError.ts"
 import type { Handlers } from "../http/Endpoint.ts"
 import { Settings } from "../Settings.ts"
@@ -58,7 +58,7 @@ export const domainHandlers = Effect.gen(function* () {
           return yield* calls.request(checkDomain, {
             hostname,
             planned: planned.success,
-            credentials: credentials.map((row) => row.provider),
+            credentials: mayUseCredentials(caller) ? credentials.map((row) => row.provider) : [],
             lasting: yield* takesLastingProof(calls, application?.environment ?? "live", hostname)
           })
         })

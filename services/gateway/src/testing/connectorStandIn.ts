@@ -26,7 +26,7 @@ export const serveConnector = (state: StandIns) =>
       })
     )
     yield* serve(connector.testCredential, () => Effect.succeed({ ok: true, zones: ["acme.test"] }))
-    yield* serve(connector.checkDomain, ({ hostname }) =>
+    yield* serve(connector.checkDomain, ({ hostname, credentials }) =>
       Effect.succeed({
         hostname,
         apex: hostname,
@@ -34,7 +34,10 @@ export const serveConnector = (state: StandIns) =>
         zone: hostname,
         name_servers: [],
         provider: null,
-        setup_types: [{ type: "manual" as const, offered: true, reason: "always" }],
+        setup_types: [
+          { type: "manual" as const, offered: true, reason: "always" },
+          { type: "automatic" as const, offered: credentials.length > 0, reason: "a credential" }
+        ],
         capabilities: { wildcard: true },
         apex_flattening: false,
         www_redirect_recommended: true,

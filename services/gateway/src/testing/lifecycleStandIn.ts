@@ -85,7 +85,7 @@ const viewOf = (payload: NewConnection): ConnectionView => ({
   environment: payload.environment,
   hostname: payload.hostname,
   kind: kindOf(payload.hostname),
-  setup_type: payload.setup_type ?? "manual",
+  setup_type: payload.setup_type ?? (payload.credentials.length > 0 ? "automatic" : "manual"),
   state: "pending_ownership",
   provider: null,
   batch_id: payload.batch_id,
