@@ -13,6 +13,7 @@ import { messaging } from "./messaging.ts"
 import { provision } from "./provision.ts"
 import { createUsers } from "./serverConfiguration.ts"
 import { startNats } from "./testing/NatsServer.ts"
+import { mayPublish, maySubscribe } from "./testing/permissionTables.ts"
 import { handle, Work } from "./Work.ts"
 
 class Server extends Context.Service<Server, { readonly url: string; readonly seeds: ReadonlyMap<Sender, string> }>()(
@@ -38,78 +39,6 @@ const messagingFor = (service: Sender, url: string, seeds: ReadonlyMap<Sender, s
   )
 
 const as = (service: Sender) => Layer.unwrap(Effect.map(Server, ({ url, seeds }) => messagingFor(service, url, seeds)))
-
-/** Who may publish (or request) on each class of subjects; written by hand, not derived: this is what must hold. */
-const mayPublish: Readonly<Record<string, ReadonlyArray<ServiceName>>> = {
-  "$KV.hostnames.com.example": ["lifecycle"],
-  "$KV.hostnames._meta": ["lifecycle"],
-  "$KV.certificates.c1": ["certifier"],
-  "$KV.challenges.t1": ["certifier"],
-  "$KV.edges.e1": ["router"],
-  "$KV.locks.zone/a": ["lifecycle", "connector", "certifier"],
-  "$JS.API.DIRECT.GET.KV_hostnames.$KV.hostnames.com.example": ["lifecycle", "router", "gateway"],
-  "$JS.API.DIRECT.GET.KV_certificates.$KV.certificates.c1": ["router", "certifier"],
-  "$JS.API.DIRECT.GET.KV_challenges.$KV.challenges.t1": ["router", "certifier"],
-  "$JS.API.DIRECT.GET.KV_locks.$KV.locks.x": ["lifecycle", "connector", "certifier"],
-  "$JS.API.CONSUMER.CREATE.KV_certificates.w.$KV.certificates.>": [],
-  "$JS.API.CONSUMER.CREATE.KV_hostnames.w.$KV.hostnames.>": [],
-  "$JS.API.CONSUMER.CREATE.CD_WORK_CERTIFIER.spy": [],
-  "$JS.API.CONSUMER.CREATE.CD_EVENTS.spy": [],
-  "$JS.API.CONSUMER.DURABLE.CREATE.CD_EVENTS.spy": [],
-  "$JS.API.CONSUMER.DELETE.CD_EVENTS.webhooks_events": [],
-  "$JS.API.STREAM.CREATE.CD_EVENTS": ["lifecycle"],
-  "$JS.API.STREAM.UPDATE.KV_hostnames": ["lifecycle"],
-  "$JS.API.STREAM.CREATE.MINE": [],
-  "$JS.API.STREAM.DELETE.KV_hostnames": [],
-  "$JS.API.STREAM.PURGE.KV_hostnames": [],
-  "$JS.API.STREAM.MSG.DELETE.KV_hostnames": [],
-  "$JS.API.STREAM.MSG.GET.KV_certificates": [],
-  "$JS.API.STREAM.SNAPSHOT.KV_certificates": [],
-  "$JS.API.STREAM.RESTORE.KV_certificates": [],
-  "$JS.API.STREAM.LIST": [],
-  "$JS.API.CONSUMER.MSG.NEXT.CD_WORK_LIFECYCLE.lifecycle_connection": ["lifecycle"],
-  "$JS.ACK.CD_WORK_LIFECYCLE.lifecycle_connection.1.1.1.1.0": ["lifecycle"],
-  "$JS.API.CONSUMER.MSG.NEXT.CD_EVENTS.webhooks_events": ["webhooks"],
-  "cd.work.v1.lifecycle.connection.records-observed.c1": ["connector"],
-  "cd.work.v1.lifecycle.connection.certificate-changed.c1": ["certifier"],
-  "cd.work.v1.connector.zone.apply.c1": ["lifecycle"],
-  "cd.work.v1.billing.reservation.commit.c1": ["lifecycle"],
-  "cd.call.v1.lifecycle.create": ["gateway"],
-  "cd.call.v1.lifecycle.rebuild": [],
-  "cd.call.v1.billing.reserve": ["gateway"],
-  "cd.call.v1.billing.count-traffic": ["router"],
-  "cd.call.v1.billing.traffic": ["gateway"],
-  "cd.call.v1.connector.observe-ownership": ["lifecycle"],
-  "cd.events.v1.t1.c1.ssl.issued": ["lifecycle"],
-  "cd.dead.v1.work.connector.zone.apply.c1": ["connector"],
-  "cd.unknown": [],
-  "$SYS.REQ.SERVER.PING": [],
-  "_INBOX_gateway.x": []
-}
-
-const maySubscribe: Readonly<Record<string, ReadonlyArray<ServiceName>>> = {
-  "_INBOX_gateway.>": ["gateway"],
-  "_INBOX_router.>": ["router"],
-  "_INBOX.>": [],
-  "cd.call.v1.lifecycle.create": ["lifecycle"],
-  "cd.call.v1.billing.reserve": ["billing"],
-  "cd.call.v1.billing.count-traffic": ["billing"],
-  "cd.call.v1.>": [],
-  "cd.work.v1.>": [],
-  "cd.work.v1.connector.zone.apply.c1": [],
-  "cd.events.v1.*.*.>": ["webhooks", "billing", "gateway"],
-  "cd.dead.v1.>": [],
-  "$KV.certificates.>": [],
-  "$KV.hostnames.>": [],
-  "cd.kv.v1.hostnames.>": ["lifecycle", "router", "gateway"],
-  "cd.kv.v1.certificates.>": ["router", "certifier"],
-  "cd.kv.v1.challenges.>": ["router", "certifier"],
-  "cd.kv.v1.edges.>": ["lifecycle", "certifier", "gateway"],
-  "cd.kv.v1.>": [],
-  "$JS.API.>": [],
-  "$SYS.>": [],
-  ">": []
-}
 
 /** The operations on these subjects that the server refused. The answer to a ping comes after every refusal. */
 const refusals = async (connection: NatsConnection, act: () => void): Promise<ReadonlySet<string>> => {
