@@ -125,7 +125,8 @@ export class Http2Connection implements Watched, FrameSink {
     if (this.deadline === 0 || this.streams.size === 1) this.deadline = this.now + lookMillis
     if (list.tooLarge) {
       stream.respond(431, "content-length: 0\r\n", true)
-      return this.failStream(id, ErrorCode.NoError)
+      stream.reset(ErrorCode.NoError)
+      return this.spend("resets")
     }
     const request = new Http2Request(this.edge, this.peer, stream, ended)
     stream.request = request

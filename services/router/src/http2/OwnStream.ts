@@ -5,7 +5,7 @@
  * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
  */
 import { Duplex } from "node:stream"
-import { Flag, FrameType, frameHeader, headerFrames, maxWindow, resetFrame, windowFrame } from "./frames.ts"
+import { Flag, FrameType, frameHeader, headerFrames, maxWindow, windowFrame } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { encodeLines, encodeStatus } from "./hpack/encodeFields.ts"
@@ -122,16 +122,16 @@ export class OwnStream implements Http2Stream {
 
   private endLocal(): void {
     this.localEnded = true
-    if (this.resetAfter && !this.remoteEnded) this.connection.writer.put(resetFrame(this.id, 0))
-    if (this.remoteEnded || this.resetAfter) this.connection.forget(this)
+    if (this.remoteEnded) this.connection.forget(this)
+    else if (this.resetAfter) this.reset(0)
   }
 
   /** With code 0, what was written still goes out first, with its END_STREAM. */
   reset(code: number): void {
-    if (code === 0 && !this.localEnded) {
-      this.resetAfter = true
-      return
-    }
+    this.resetAfter = code === 0
+    if (this.resetAfter && !this.localEnded) return
+    // In one TLS record with the answer it makes curl 7.88 lose the answer (seen 2026-11).
+    if (this.resetAfter) this.connection.writer.flush()
     this.connection.resetStream(this, code)
   }
 

@@ -1,0 +1,44 @@
+/** An answer that comes before the request's end (RFC 9113 §8.1): complete, then the rest is declined, in a TLS record of its own. */
+import { expect, it } from "vitest"
+import { TestEdge } from "../testing/TestEdge.ts"
+import { Flag, FrameType, frameHeader, preface, settingsFrame } from "./frames.ts"
+import { encodeFields } from "./hpack/encodeFields.ts"
+
+const host = "shop.example.org"
+
+/** Types of the frames of a stream, of each piece as TLS gave it: one record. A frame that goes on in the next piece is not expected. */
+const typesOf = (piece: Buffer): ReadonlyArray<number> => {
+  const types: Array<number> = []
+  for (let at = 0; at + 9 <= piece.length; at += 9 + piece.readUIntBE(at, 3))
+    if (piece.readUInt32BE(at + 5) !== 0) types.push(piece[at + 3]!)
+  return types
+}
+
+const headers = (fields: ReadonlyArray<string>, flags: number = Flag.EndHeaders) => {
+  const block = encodeFields([":method", "POST", ":scheme", "https", ":authority", host, ":path", "/", "content-length", "1000", ...fields])
+  return frameHeader(block.length, FrameType.Headers, flags, 1) + block
+}
+
+it.each([
+  ["of the edge's own", headers(["expect", "tea"]), [FrameType.Headers, FrameType.Data]],
+  ["without a body", headers(Array.from({ length: 2100 }, (_, at) => (at % 2 === 0 ? "x" : "y"))), [FrameType.Headers]]
+])(
+  "E9: an early answer %s comes whole, and its reset in another TLS record: curl 7.88 loses both when they come in one",
+  async (_, bytes, answer) => {
+    const edge = await TestEdge.start()
+    await edge.add(host, null)
+    const socket = await edge.connect(host, { alpn: ["h2"] })
+    const records: Array<ReadonlyArray<number>> = []
+    const reset = new Promise<void>((resolve) => {
+      socket.on("data", (piece: Buffer) => {
+        records.push(typesOf(piece))
+        if (records.at(-1)!.includes(FrameType.RstStream)) resolve()
+      })
+    })
+    socket.write(preface.toString("latin1") + settingsFrame([]) + bytes, "latin1")
+    await reset
+    expect(records.filter((types) => types.length > 0)).toEqual([answer, [FrameType.RstStream]])
+    socket.destroy()
+    await edge.stop()
+  }
+)
