@@ -51,7 +51,7 @@ describe("limits", () => {
   it.live("A3: our own budgets hold a fleet within the limit, and the rest follows when there is room", () =>
     Effect.gen(function* () {
       const file = join(tmpdir(), `limits-${uuidv7()}.json`)
-      writeFileSync(file, JSON.stringify([{ name: "new-orders", per: "account", counts: "orders", max: 5, window_seconds: 12 }]))
+      writeFileSync(file, JSON.stringify([{ name: "new-orders", per: "account", counts: "orders", max: 5, window_seconds: 20 }]))
       const world = yield* makeWorld({ env: { CD_ACME_LIMITS: file } })
       yield* Effect.all([world.certifier, world.certifier, world.certifier])
       const claims = Array.from({ length: 8 }, (_, i) => ask(`budget${i}.example.com`))
