@@ -75,7 +75,7 @@ const program = Effect.gen(function* () {
   const budgets = makeBudgets(database, () => [])
   const provided = Layer.mergeAll(
     Layer.succeed(Database, database),
-    Layer.succeed(Authorities, Authorities.of({ of: () => [], acme: [], sessionOf: () => undefined })),
+    Layer.succeed(Authorities, Authorities.of({ of: () => [], forClaim: () => [], acme: [], sessionOf: () => undefined })),
     Layer.succeed(Budgets, budgets),
     Wake.layer
   )
