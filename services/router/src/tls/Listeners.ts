@@ -201,6 +201,8 @@ export class Listeners {
     }
     this.http2.destroy()
     for (const socket of this.sockets.keys()) socket.destroy()
+    // What was open is told before the log and the traffic are closed.
+    while (this.sockets.size > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** `before`: when a connection must have been accepted to count. */
