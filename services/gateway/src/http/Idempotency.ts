@@ -22,6 +22,7 @@ const lockSeconds = 12
 export interface Answer {
   readonly status: number
   readonly body: string
+  readonly etag: string | null
 }
 
 export interface Ticket {
@@ -35,6 +36,7 @@ interface Row {
   readonly planned_id: string
   readonly status: number | null
   readonly sealed: string | null
+  readonly etag: string | null
   readonly same_body: boolean
   readonly locked: boolean
 }
@@ -86,7 +88,8 @@ export class Idempotency extends Context.Service<
           Effect.asVoid(
             database.query(
               (sql) => sql`
-                  update gateway.idempotency set status = ${answer.status}, sealed = ${vault.seal(answer.body, placeOf(ticket))}
+                  update gateway.idempotency set status = ${answer.status}, sealed = ${vault.seal(answer.body, placeOf(ticket))},
+                    etag = ${answer.etag}
                   where tenant_id = ${ticket.tenantId} and route = ${ticket.route} and key_hash = ${ticket.keyHash}`
             )
           ),
@@ -125,7 +128,7 @@ const begin = (database: Database["Service"], vault: Vault, tenantId: string, ro
     const row = yield* readRow(database, ticketOf(plannedId), bodyHash)
     if (row === undefined) return yield* running // it was forgotten this very moment
     if (!row.same_body) return yield* otherBody
-    if (row.status !== null) return { answer: yield* openAnswer(vault, ticketOf(row.planned_id), row.status, row.sealed) }
+    if (row.status !== null) return { answer: yield* openAnswer(vault, ticketOf(row.planned_id), row.status, row) }
     if (row.locked || !(yield* takeOver(database, ticketOf(row.planned_id)))) return yield* running
     return { ticket: ticketOf(row.planned_id) }
   })
@@ -134,7 +137,7 @@ const readRow = (database: Database["Service"], ticket: Ticket, bodyHash: Buffer
   Effect.mapBoth(
     database.query<Row>(
       (sql) => sql`
-        select planned_id, status, sealed, body_hash = ${bodyHash} as same_body, locked_until > now() as locked from gateway.idempotency
+        select planned_id, status, sealed, etag, body_hash = ${bodyHash} as same_body, locked_until > now() as locked from gateway.idempotency
         where tenant_id = ${ticket.tenantId} and route = ${ticket.route} and key_hash = ${ticket.keyHash}`
     ),
     { onFailure: fromDatabase, onSuccess: (rows) => rows[0] }
@@ -152,9 +155,9 @@ const takeOver = (database: Database["Service"], ticket: Ticket): Effect.Effect<
     { onFailure: fromDatabase, onSuccess: (rows) => rows.length === 1 }
   )
 
-const openAnswer = (vault: Vault, ticket: Ticket, status: number, sealed: string | null): Effect.Effect<Answer, ApiError> => {
+const openAnswer = (vault: Vault, ticket: Ticket, status: number, { sealed, etag }: Row): Effect.Effect<Answer, ApiError> => {
   const opened = vault.openText(sealed ?? "", placeOf(ticket))
-  return Result.isSuccess(opened) ? Effect.succeed({ status, body: opened.success }) : Effect.fail(internal(opened.failure))
+  return Result.isSuccess(opened) ? Effect.succeed({ status, body: opened.success, etag }) : Effect.fail(internal(opened.failure))
 }
 
 const forgetOld = (database: Database["Service"]) =>

@@ -26,6 +26,7 @@ describe("Idempotency-Key", () => {
     const second = await create("i1.acme.test", "k1")
     expect([second.status, second.text]).toEqual([201, first.text])
     expect(second.headers.get("idempotency-replayed")).toBe("true")
+    expect([first.headers.get("etag"), second.headers.get("etag")]).toEqual(['"1"', '"1"'])
     expect(gateway.standIns.createCalls.filter((id) => id === first.body.id)).toHaveLength(1)
   })
 

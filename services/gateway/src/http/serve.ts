@@ -201,9 +201,16 @@ const once = (
 ): Effect.Effect<Response, ApiError> =>
   Effect.gen(function* () {
     const begun = yield* idempotency.begin(tenantId, route, key, body)
-    if ("answer" in begun) return json(begun.answer.status, begun.answer.body, { "idempotency-replayed": "true" })
+    if ("answer" in begun) {
+      const { status, body, etag } = begun.answer
+      return json(status, body, { ...(etag === null ? {} : { etag }), "idempotency-replayed": "true" })
+    }
     const { ticket } = begun
-    const keep = (performed: Performed) => Effect.as(Effect.mapError(idempotency.finish(ticket, performed), fromDatabase), performed)
+    const keep = (performed: Performed) =>
+      Effect.as(
+        Effect.mapError(idempotency.finish(ticket, { ...performed, etag: performed.headers.etag ?? null }), fromDatabase),
+        performed
+      )
     const work = inTransaction(endpoint, database, Effect.flatMap(run(ticket.plannedId), keep))
     const exit = yield* Effect.exit(work)
     if (Exit.isSuccess(exit)) return toResponse(exit.value)
