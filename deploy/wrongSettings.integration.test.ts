@@ -97,6 +97,7 @@ const wrong: Readonly<Record<string, Record<string, string>>> = {
     CD_ACME_CA_FILE: "/no/such/file",
     CD_ACME_CONTACT: "nobody",
     CD_ACME_LIMITS: "/no/such/file",
+    CD_ACME_WEIGHTS: "many",
     CD_ARI_POLL_SECONDS: "0",
     CD_CERTIFIER_CONCURRENCY: "many",
     CD_INTERNAL_CA_LIFETIME: "a while"
