@@ -59,7 +59,7 @@ export class ConnectionActor extends Context.Service<
         const messageIds = all.flatMap((told) => told.messageId ?? [])
         const { rows, seen } = yield* loadConnections(db, ids, messageIds)
         const draft = new Draft(rows, seen, yield* surroundings)
-        const outcomes = all.map((told) => draft.tell(told))
+        const outcomes = yield* Effect.forEach(all, (told) => tellOne(draft, told))
         yield* commit(draft)
         return outcomes
       }, db.transaction)
@@ -78,12 +78,25 @@ export class ConnectionActor extends Context.Service<
       }, db.transaction)
 
       const tell = yield* groupCommit<Told, Outcome, CallError | DatabaseError, never>(sharing, (all) => decidedAgain(tellAll(all)))
+      // What depends on other rows has a transaction of its own: there it sees all that was committed, and nothing that is about to be.
+      const tellAlone = (told: Told) => Effect.flatMap(decidedAgain(tellAll([told])), ([outcome]) => outcome!)
       const tellFromHere = (told: Told) =>
-        Effect.withFiber<Outcome, CallError | DatabaseError>((fiber) => tell({ headers: contextHeaders(fiber.context), ...told }))
+        Effect.withFiber<Outcome, CallError | DatabaseError>((fiber) => {
+          const from = { headers: contextHeaders(fiber.context), ...told }
+          return told.allowed === undefined ? tell(from) : tellAlone(from)
+        })
       return ConnectionActor.of({ tell: tellFromHere, tellDue: (limit) => decidedAgain(tellDue(limit)) })
     })
   )
 }
+
+const tellOne = (draft: Draft, told: Told): Effect.Effect<Exit.Exit<Outcome, CallError>, DatabaseError> =>
+  told.allowed === undefined
+    ? Effect.succeed(draft.tell(told))
+    : told.allowed.pipe(
+        Effect.map(() => draft.tell(told)),
+        Effect.catchTag("CallError", (refused) => Effect.succeed(Exit.fail(refused)))
+      )
 
 /** A claim or a message id that another transaction committed first, or a deadlock: what is read now says so. */
 const decidedAgain = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>

@@ -14,11 +14,12 @@ import { publicEvents } from "@connect-domain/connection/publicEvents.ts"
 import { type Reaction, reactions } from "@connect-domain/connection/reactions.ts"
 import type { StateName } from "@connect-domain/connection/State.ts"
 import type { Timing } from "@connect-domain/connection/schedule.ts"
+import type { DatabaseError } from "@connect-domain/database/Database.ts"
 import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { ConnectionEvent } from "@connect-domain/messages/events.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
-import { Exit } from "effect"
+import { type Effect, Exit } from "effect"
 import { type ConnectionRow, registryEntry } from "./ConnectionRow.ts"
 
 /** What of a row no decision depends on, and a caller may change. */
@@ -33,6 +34,8 @@ export interface Told {
   readonly tenantId?: string
   /** Decided under the row's lock; an error refuses the command. */
   readonly edit?: (row: ConnectionRow) => Edit | CallError
+  /** What other rows must allow: looked at under this row's lock, in the same transaction, before the command; a refusal refuses it. */
+  readonly allowed?: Effect.Effect<void, CallError | DatabaseError>
   /** Request id and trace of whoever tells it; what follows carries them on. */
   readonly headers?: Headers | undefined
 }

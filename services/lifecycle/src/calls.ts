@@ -50,11 +50,10 @@ export const answerCalls = Effect.gen(function* () {
       Effect.gen(function* () {
         const { connection_id: id, tenant_id: tenantId } = request
         const redirect = request.edge?.redirect
-        if (redirect !== undefined && redirect !== null) {
-          const row = yield* readConnection(db, id, tenantId)
-          if (row !== undefined && row.state !== "archived") yield* checkRedirect(db, row, redirect)
-        }
-        return view(yield* actor.tell({ id, tenantId, command: { name: "UpdateRouting" }, edit: (row) => edited(row, request) }))
+        const row = redirect === undefined || redirect === null ? undefined : yield* readConnection(db, id, tenantId)
+        const allowed = row === undefined || row.state === "archived" ? {} : { allowed: checkRedirect(db, row, redirect) }
+        const edit = (before: ConnectionRow) => edited(before, request)
+        return view(yield* actor.tell({ id, tenantId, command: { name: "UpdateRouting" }, edit, ...allowed }))
       })
     )
   )

@@ -61,6 +61,19 @@ layer(everything, { excludeTestServices: true })("settings at the edge", (it) =>
     })
   )
 
+  it.effect("send two names to each other never, not even when both are told so at once", () =>
+    Effect.gen(function* () {
+      const application = yield* makeApplication()
+      for (let round = 0; round < 2; round++) {
+        const apex = yield* hold(`both${round}.example.net`, application)
+        const www = yield* hold(`www.both${round}.example.net`, application)
+        const told = [change(apex.id, { redirect: "www" }), change(www.id, { redirect: "apex" })]
+        const exits = yield* Effect.all(told.map(Effect.exit), { concurrency: "unbounded" })
+        assert.deepStrictEqual(exits.map(({ _tag }) => _tag).sort(), ["Failure", "Success"])
+      }
+    })
+  )
+
   it.effect("redirect to the www name only while it is held in the same application, and never in a circle", () =>
     Effect.gen(function* () {
       const [application, other] = [yield* makeApplication(), yield* makeApplication()]

@@ -33,7 +33,10 @@ const isSibling = (redirect: NonNullable<EdgeSettings["redirect"]>): boolean => 
   return flag !== undefined && flag !== false && (flag.hostname === "www" || flag.hostname === "apex")
 }
 
-/** Fails with a refusal whose message says what to do; undefined and `false` need no check. */
+/**
+ * Fails with a refusal whose message says what to do; undefined and `false` need no check. Within a transaction the target stays as it is found:
+ * of two names that are sent to each other at the same moment one meets a deadlock, decides again and is refused.
+ */
 export const checkRedirect = (
   db: Database["Service"],
   source: Source,
@@ -50,7 +53,7 @@ export const checkRedirect = (
     if (target === hostname) return yield* invalid("leads to this host name itself")
     const [held] = yield* db.query<{ application_id: string; edge: EdgeSettings }>(
       (sql) => sql`
-        select application_id, edge from lifecycle.connections where claimed_hostname = ${target} and tenant_id = ${source.tenant_id}`
+        select application_id, edge from lifecycle.connections where claimed_hostname = ${target} and tenant_id = ${source.tenant_id} for share`
     )
     if (sibling && held?.application_id !== source.application_id) {
       return yield* new CallError({
