@@ -70,7 +70,7 @@ const steps: Readonly<Record<string, () => Promise<Count>>> = {
 
 /** Tests start servers of their own; what is missing is fetched before, so that it is not fetched by several at once. */
 const fetchServers = async (chosen: ReadonlyArray<string>): Promise<void> => {
-  if (!chosen.includes("integration") && !chosen.includes("e2e")) return
+  if (!["unit", "integration", "e2e"].some((step) => chosen.includes(step))) return
   const report = (line: string) => say(`  ${line}`)
   for (const program of [natsServer, pebbleServer, testDnsServer]) {
     const found = await findProgram(program, report)
