@@ -6,6 +6,7 @@
  * look that failed must not stop a renewal.
  */
 import type { CaaIssuer } from "@connect-domain/dns/caa.ts"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
 import { lookCaa, lookChallenge, observeRecords } from "@connect-domain/messages/connector.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
@@ -95,7 +96,7 @@ const make = Effect.gen(function* () {
 
   const look: Preflight["Service"]["look"] = Effect.fnUntraced(function* ({ connection_id, tenant_id, hostname, records }) {
     // Where a wildcard leads decides nothing: it is proven in the DNS alone.
-    const leading = hostname.startsWith("*.") ? [] : leadingRecords(hostname, records ?? [])
+    const leading = isWildcard(hostname) ? [] : leadingRecords(hostname, records ?? [])
     const asked = <A, E>(call: Effect.Effect<A, E>) => Effect.orElseSucceed(call, () => undefined)
     const [caa, target, challenge, credentials] = yield* Effect.all(
       [
@@ -137,7 +138,7 @@ const make = Effect.gen(function* () {
 
   /** An edge is waited for where nothing but edges could answer. */
   const edgesFor = (claim: Asked, view: DnsView) =>
-    view.credentials.length > 0 || view.challenge?.delegated === true || claim.hostname.startsWith("*.")
+    view.credentials.length > 0 || view.challenge?.delegated === true || isWildcard(claim.hostname)
       ? Effect.map(edges.connected, (connected) => connected.length > 0)
       : edges.awaitConnected
 
@@ -188,7 +189,7 @@ const findingOf = (claim: Asked, view: DnsView, caa: CaaAnswer | undefined, judg
     })
     return blocked(caaFinding(claim.hostname, caa, refused) ?? closedFinding(claim.hostname, possible[0]!.chosen.closed))
   }
-  if (claim.hostname.startsWith("*.")) return blocked(wildcardFinding(claim.hostname, view.challenge))
+  if (isWildcard(claim.hostname)) return blocked(wildcardFinding(claim.hostname, view.challenge))
   const closed = judged[0]?.possible.closed ?? new Map()
   if ([...closed].some(([method, because]) => isEdgeMethod(method) && because === "no-edge"))
     return new PreflightFailed({ kind: "edgeless", message: "no edge is connected" })

@@ -58,13 +58,14 @@ export const acmeDirectories = Effect.gen(function* () {
   return { live, test } satisfies Readonly<Record<Environment, ReadonlyArray<string>>>
 })
 
-/** One for each CA of CD_ACME_DIRECTORY, checked. */
+/** One for each CA of CD_ACME_DIRECTORY, checked. Whether those are directories is for `acmeDirectories` to say. */
 export const acmeWeights = Effect.gen(function* () {
-  const { live } = yield* acmeDirectories
+  const count = new Set(listOf(yield* AcmeDirectory)).size
   const values = listOf(yield* AcmeWeights)
-  if (values.length === 0) return live.map((_, at) => (at === 0 ? 1 : 0))
+  if (values.length === 0) return Array.from({ length: count }, (_, at) => (at === 0 ? 1 : 0))
   const weights = values.map(Number)
-  const wrong = weights.length !== live.length || weights.some((each) => !(each >= 0)) || weights.every((each) => each === 0)
+  const isNone = (weight: number) => !Number.isFinite(weight) || weight < 0
+  const wrong = weights.length !== count || weights.some(isNone) || weights.every((each) => each === 0)
   if (wrong) return yield* wrongSetting("CD_ACME_WEIGHTS", "is not one number for each CA of CD_ACME_DIRECTORY, at least one above 0")
   return weights
 })

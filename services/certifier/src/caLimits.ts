@@ -6,6 +6,7 @@
  * Built against: learning a CA's limit by running into it with ten thousand names.
  */
 import { readFileSync } from "node:fs"
+import { baseOf } from "@connect-domain/domain/Hostname.ts"
 import { Config, ConfigProvider, Effect, Schema } from "effect"
 import { getDomain } from "tldts"
 
@@ -57,7 +58,7 @@ const isLetsEncrypt = (directory: string): boolean => URL.parse(directory)?.host
 export const keyFor = (limit: Limit, names: ReadonlyArray<string>): string => {
   const [first = ""] = names
   // A wildcard's domain, and the name that is proven for it, are those of what it hangs on.
-  const base = first.replace(/^\*\./, "")
+  const base = baseOf(first)
   switch (limit.per) {
     case "account":
       return ""

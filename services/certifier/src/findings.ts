@@ -6,6 +6,7 @@
  */
 import { type CaaIssuer, type CaaVerdict, evaluateCaa } from "@connect-domain/dns/caa.ts"
 import { acmeChallengeName } from "@connect-domain/domain/acmeNames.ts"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import type { CaaAnswer, lookChallenge } from "@connect-domain/messages/connector.ts"
 import type { DesiredRecord, RecordsLook, SealedCredential } from "@connect-domain/messages/record.ts"
 import type { Closed } from "./challenges/chooseMethods.ts"
@@ -42,7 +43,7 @@ export const targetFinding = (hostname: string, target: RecordsLook | undefined)
 }
 
 export const mayIssue = (hostname: string, caa: CaaAnswer | undefined, issuer: CaaIssuer): CaaVerdict =>
-  evaluateCaa(caa?.verdict === "found" ? caa.records : [], hostname.startsWith("*."), issuer)
+  evaluateCaa(caa?.verdict === "found" ? caa.records : [], isWildcard(hostname), issuer)
 
 /** Why none of the CAs may issue: `refused` are their verdicts, the preferred CA first. */
 export const caaFinding = (
@@ -54,7 +55,7 @@ export const caaFinding = (
   if (told === undefined || told.verdict.allowed) return undefined
   const name = told.issuer.identities[0] ?? ""
   const at = caa?.at ?? hostname
-  const tag = hostname.startsWith("*.") ? "issuewild" : "issue"
+  const tag = isWildcard(hostname) ? "issuewild" : "issue"
   switch (told.verdict.because) {
     case "issuer":
       return `The CAA records of ${at} allow certificates from ${told.verdict.issuers.slice(0, 5).join(", ") || "nobody"} only. Add the record ${at} CAA 0 ${tag} "${name}", or remove the CAA records.`

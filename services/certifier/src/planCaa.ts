@@ -8,6 +8,7 @@
  * Leaves to `findings.ts` and `libs/dns` the rules of CAA. A record that wants one account of ours is taken for a refusal: the planner knows
  * no account. What nobody can look at is taken for no record, and counted.
  */
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import { type CaaAnswer, lookCaa } from "@connect-domain/messages/connector.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Effect } from "effect"
@@ -31,7 +32,7 @@ export const permittedBy = (
   all: ReadonlyArray<CaaIdentity>,
   methods: ReadonlyArray<Method>
 ): ReadonlySet<string> => {
-  const open = methods.filter((method) => !hostname.startsWith("*.") || !isEdgeMethod(method))
+  const open = methods.filter((method) => !isWildcard(hostname) || !isEdgeMethod(method))
   const may = ({ identities }: CaaIdentity) =>
     open.some((method) => mayIssue(hostname, caa, { identities, accountUri: undefined, method }).allowed)
   return new Set(all.filter(may).map(({ name }) => name))

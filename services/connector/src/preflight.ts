@@ -7,7 +7,7 @@
 import { plainName } from "@connect-domain/dns/message.ts"
 import { answersIn, Resolver, type ServerReply } from "@connect-domain/dns/Resolver.ts"
 import { type DnsRecord, normaliseValue } from "@connect-domain/domain/DnsRecord.ts"
-import { isWildcard } from "@connect-domain/domain/Hostname.ts"
+import { baseOf, isWildcard } from "@connect-domain/domain/Hostname.ts"
 import type { checkDomain, Finding } from "@connect-domain/messages/connector.ts"
 import { Config, Effect } from "effect"
 
@@ -105,7 +105,7 @@ const reasonFor = (type: string, planned: ReadonlyArray<DnsRecord>): string => {
 
 /** RFC 8659: the closest name with CAA records decides, from the name up to the zone's top and beyond. */
 const caa = Effect.fnUntraced(function* (hostname: string, zone: string, issuers: ReadonlyArray<string>) {
-  const labels = hostname.replace(/^\*\./, "").split(".")
+  const labels = baseOf(hostname).split(".")
   const climb = labels.map((_, at) => labels.slice(at).join(".")).filter((name) => name.includes(".") || name === zone)
   for (const name of climb) {
     const replies = yield* Effect.flatMap(Resolver, (resolver) => resolver.follow(name, "CAA")).pipe(

@@ -6,6 +6,7 @@
  * and a choice that nobody can explain.
  */
 import { acmePersistName } from "@connect-domain/domain/acmeNames.ts"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import { isEdgeMethod, isMethod, labelOf, type Method } from "./methods.ts"
 
 /** What is known of the name, whichever CA is asked. */
@@ -63,7 +64,7 @@ const none: Remembered = { worked: null, failed: null }
 const isFailing = ({ worked, failed }: Remembered): boolean => failed !== null && (worked === null || failed >= worked)
 
 const closedBy = (method: Method, name: NameFacts, ca: CaFacts): Closed | undefined => {
-  const wildcard = name.hostname.startsWith("*.")
+  const wildcard = isWildcard(name.hostname)
   if (isEdgeMethod(method)) {
     if (wildcard) return "wildcard"
     if (name.leads === "elsewhere") return "elsewhere"
@@ -130,7 +131,7 @@ const basisOf = (method: Method, name: NameFacts): string => {
       return name.served ? "no other challenge works for this name" : `${leading(name)} and nothing is served under it yet`
     case "dns-01": {
       const how = name.delegated ? "its _acme-challenge is delegated to us" : "the application has a DNS credential"
-      if (name.hostname.startsWith("*.")) return `a wildcard is proven in the DNS, and ${how}`
+      if (isWildcard(name.hostname)) return `a wildcard is proven in the DNS, and ${how}`
       return name.leads === "elsewhere" ? `the name does not lead to us yet, and ${how}` : how
     }
   }

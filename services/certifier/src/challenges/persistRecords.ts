@@ -6,6 +6,7 @@
  * relies on a record which the CA then refuses, so what is malformed here in any way, or about to end, counts as absent.
  */
 import { createHash } from "node:crypto"
+import { baseOf, isWildcard } from "@connect-domain/domain/Hostname.ts"
 
 /** What a CA was seen to accept, and who we are there. */
 export interface PersistTerms {
@@ -19,8 +20,6 @@ export interface PersistTerms {
   readonly thumbprints: ReadonlyArray<string>
 }
 
-const base = (hostname: string): string => hostname.replace(/^\*\./, "")
-
 /** §4.1, 3: the length of the name, the name (or `*`), the thumbprint, the account's URL. */
 const hashed = (prefix: string, name: string, thumbprint: string, accountUri: string): string => {
   const octets = Buffer.concat([Buffer.from([name.length]), Buffer.from(`${name}${thumbprint}${accountUri}`, "latin1")])
@@ -30,14 +29,14 @@ const hashed = (prefix: string, name: string, thumbprint: string, accountUri: st
 /** The TXT value to offer. `policy=wildcard` stands only where a wildcard is wanted: it covers every name below as well. */
 export const persistValue = (hostname: string, terms: PersistTerms): string => {
   const { hashPrefix, thumbprints, accountUri } = terms
-  const account = hashPrefix === null ? accountUri : hashed(hashPrefix, base(hostname), thumbprints.at(-1) ?? "", accountUri)
-  return `${terms.issuers[0]}; accounturi=${account}${hostname.startsWith("*.") ? "; policy=wildcard" : ""}`
+  const account = hashPrefix === null ? accountUri : hashed(hashPrefix, baseOf(hostname), thumbprints.at(-1) ?? "", accountUri)
+  return `${terms.issuers[0]}; accounturi=${account}${isWildcard(hostname) ? "; policy=wildcard" : ""}`
 }
 
 const accountForms = (hostname: string, { accountUri, hashPrefix, thumbprints }: PersistTerms): ReadonlyArray<string> =>
   hashPrefix === null
     ? [accountUri]
-    : thumbprints.flatMap((thumbprint) => [base(hostname), "*"].map((name) => hashed(hashPrefix, name, thumbprint, accountUri)))
+    : thumbprints.flatMap((thumbprint) => [baseOf(hostname), "*"].map((name) => hashed(hashPrefix, name, thumbprint, accountUri)))
 
 /** The parameters of an issue-value (RFC 8659 §4.2), names in lower case; undefined when it is none. */
 const readIssueValue = (text: string) => {
@@ -62,6 +61,6 @@ export const isAccepted = (value: string, hostname: string, terms: PersistTerms,
   const { parameters } = read
   const until = parameters.get("persistuntil")
   if (until !== undefined && !(/^\d{1,12}$/.test(until) && Number(until) > now / 1000 + marginSeconds)) return false
-  if (hostname.startsWith("*.") && parameters.get("policy")?.toLowerCase() !== "wildcard") return false
+  if (isWildcard(hostname) && parameters.get("policy")?.toLowerCase() !== "wildcard") return false
   return accountForms(hostname, terms).includes(parameters.get("accounturi") ?? "")
 }

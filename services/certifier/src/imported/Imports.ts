@@ -1,5 +1,5 @@
 /**
- * Certificates that callers bring themselves: kept like ours, watched like ours, never renewed.
+ * Certificates that callers bring themselves: kept like ours, watched like ours, and followed by a CA's near their end.
  *
  * Owns: the way of an upload into the tables, and back to a CA. Leaves to `checkImported.ts` the rules, to the scheduler publishing it (the
  * row is `stored`, as after an order), to `warnings.ts` what is said before it ends.

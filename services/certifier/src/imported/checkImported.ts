@@ -7,6 +7,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { rootCertificates } from "node:tls"
+import { isWildcard } from "@connect-domain/domain/Hostname.ts"
 import { Result } from "effect"
 import { type CertificateFacts, readCertificateFacts, splitChain } from "../acme/certificateFacts.ts"
 
@@ -103,7 +104,7 @@ const isSelfSigned = (part: X509Certificate): boolean => issued(part, part)
 const covers = (leaf: X509Certificate, hostname: string): boolean => {
   const names = [...(leaf.subjectAltName ?? "").matchAll(/DNS:([^,\s]+)/g)].map((match) => match[1]!.toLowerCase())
   // A wildcard covers one label (RFC 6125 §6.4.3), and another wildcard only when it is the same.
-  return names.includes(hostname) || (!hostname.startsWith("*.") && names.includes(`*.${hostname.split(".").slice(1).join(".")}`))
+  return names.includes(hostname) || (!isWildcard(hostname) && names.includes(`*.${hostname.split(".").slice(1).join(".")}`))
 }
 
 const checkLeaf = (leaf: X509Certificate, hostname: string, now: Date): void => {

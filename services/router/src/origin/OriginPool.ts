@@ -179,7 +179,7 @@ export class OriginPool implements ConnectionOwner {
     bucket.busy--
     if (bucket.queue.size > 0)
       process.nextTick(() => this.handOn(key, bucket)) // not in the midst of what freed the place
-    else this.forgetEmpty(key, bucket)
+    else this.forgetEmpty(key)
   }
 
   private handOn(key: string, bucket: Bucket): void {
@@ -188,11 +188,12 @@ export class OriginPool implements ConnectionOwner {
       if (next === undefined) break
       next.go()
     }
-    this.forgetEmpty(key, bucket)
+    this.forgetEmpty(key)
   }
 
-  private forgetEmpty(key: string, { busy, idle, queue }: Bucket): void {
-    if (busy === 0 && idle.length === 0 && queue.size === 0) this.buckets.delete(key)
+  private forgetEmpty(key: string): void {
+    const bucket = this.buckets.get(key)
+    if (bucket?.busy === 0 && bucket.idle.length === 0 && bucket.queue.size === 0) this.buckets.delete(key)
   }
 
   released(connection: OriginConnection, reusable: boolean): void {
@@ -209,7 +210,7 @@ export class OriginPool implements ConnectionOwner {
     const at = bucket?.idle.indexOf(connection) ?? -1
     if (bucket === undefined || at < 0) return
     bucket.idle.splice(at, 1)
-    this.forgetEmpty(key, bucket)
+    this.forgetEmpty(key)
   }
 
   /** Ends every connection: for shutdown, after the last request. */

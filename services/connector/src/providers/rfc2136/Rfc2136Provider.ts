@@ -18,6 +18,7 @@ import {
   ZoneNotFound
 } from "@connect-domain/dns-provider/DnsProvider.ts"
 import { isInZone, type RecordSet, sameValues, type Zone, zoneCandidates } from "@connect-domain/dns-provider/RecordSet.ts"
+import { baseOf } from "@connect-domain/domain/Hostname.ts"
 import { Effect } from "effect"
 import type { Rfc2136Credential } from "./descriptor.ts"
 import { type Session, withSession } from "./exchange.ts"
@@ -60,7 +61,7 @@ export const makeRfc2136 = (credential: Rfc2136Credential, reach: Reach): (typeo
       during("checkAccess", (session) =>
         Effect.gen(function* () {
           const zone = yield* findZone(session, hostname)
-          const name = `_connect-domain-access.${hostname.replace(/^\*\./, "")}`
+          const name = `_connect-domain-access.${baseOf(hostname)}`
           const answer = yield* session.send((id) => encodeTrial(id, zone.name, name))
           if (rcodeOf(answer) !== NOERROR) return yield* Effect.fail(updateRefused(rcodeOf(answer), zone))
         })
