@@ -39,12 +39,15 @@ export const nameOf = (directory: string): string => names.get(directory) ?? URL
 
 export type Environment = "test" | "live"
 
-/** The directories that a setting names, each once. Plain http would let anybody on the way issue, so only https counts. */
+/** One that is named twice counts once. */
+const namedIn = (text: string): ReadonlyArray<string> => [...new Set(listOf(text))]
+
+/** The directories that a setting names. Plain http would let anybody on the way issue, so only https counts. */
 export const directoriesOf = (name: string, text: string) => {
-  const directories = [...new Set(listOf(text))]
+  const directories = namedIn(text)
   const wrong = directories.find((directory) => directory !== internalDirectory && !isUrl(directory, "https"))
   if (wrong !== undefined) return wrongSetting(name, `${wrong} is neither an https URL nor "internal"`)
-  return directories.length === 0 ? wrongSetting(name, "names no directory") : Effect.succeed<ReadonlyArray<string>>(directories)
+  return directories.length === 0 ? wrongSetting(name, "names no directory") : Effect.succeed(directories)
 }
 
 /** The directories of both environments, in order of preference, checked. */
@@ -60,7 +63,7 @@ export const acmeDirectories = Effect.gen(function* () {
 
 /** One for each CA of CD_ACME_DIRECTORY, checked. Whether those are directories is for `acmeDirectories` to say. */
 export const acmeWeights = Effect.gen(function* () {
-  const count = new Set(listOf(yield* AcmeDirectory)).size
+  const count = namedIn(yield* AcmeDirectory).length
   const values = listOf(yield* AcmeWeights)
   if (values.length === 0) return Array.from({ length: count }, (_, at) => (at === 0 ? 1 : 0))
   const weights = values.map(Number)

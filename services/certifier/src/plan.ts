@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { baseOf } from "@connect-domain/domain/Hostname.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { Effect, Layer } from "effect"
@@ -29,7 +30,7 @@ const ruleOf = ({ name, per, max, window_seconds }: Limit): string =>
 /** Names of a file, each once, lower-case; lines that can have no certificate apart. */
 export const readHostnames = (text: string) => {
   const lines = [...new Set(text.split(/\r?\n/).map((line) => line.trim().toLowerCase().replace(/\.$/, "")))].filter((line) => line !== "")
-  const isName = (line: string) => getDomain(line.replace(/^\*\./, ""), { allowPrivateDomains: true, validateHostname: true }) !== null
+  const isName = (line: string) => getDomain(baseOf(line), { allowPrivateDomains: true, validateHostname: true }) !== null
   return { names: lines.filter(isName), others: lines.filter((line) => !isName(line)) }
 }
 

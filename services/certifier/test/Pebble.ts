@@ -6,7 +6,7 @@
  * Built against: a stand-in that agrees with our mistakes. Pebble refuses nonces, shuffles lists and forgets everything when restarted.
  * Two quirks of Pebble 2.10 that no setting ends: one new order in a hundred takes a valid authorization over from before, even with
  * PEBBLE_AUTHZREUSE=0 (the certificate's `challenge` is null then); and of 256 certificates one has a serial (first byte 0, second 0x80 or
- * more) that it does not find again, so every order that replaces it gets a 500 (its issue 550).
+ * more) that it does not find again, so every order that replaces it gets a 500 (letsencrypt/pebble#550).
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { X509Certificate } from "node:crypto"

@@ -2,8 +2,8 @@
  * The registry on disk, so that an edge boots with everything else down (requirements A11, E16).
  *
  * Owns: which files there are, when the base is written anew, what happens to files that can't be used. Certificate keys stay sealed in all of
- * them. Leaves to `baseFile.ts` and `Journal.ts`: their formats; to `Registry.ts`: what the entries mean. Built against: kill -9 at any byte, a
- * full disk, and a damaged base: it is refused as a whole, and the buckets are read instead.
+ * them. Leaves to `baseFile.ts` and `Journal.ts`: their formats; to `Registry.ts`: what the entries mean. Built against: kill -9 at any byte,
+ * and a damaged base: it is refused as a whole, and the buckets are read instead. Not yet against a full disk: see the README.
  *
  * `base.bin` is written beside itself and renamed into place. `journal-<n>.bin` holds changes; the base says from which n on they count. A new
  * base begins a new journal first, so changes go on while it is written. A folder belongs to one process.
