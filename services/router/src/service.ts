@@ -22,6 +22,7 @@ import { readGateSettings } from "./limits/LimitSettings.ts"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
 import { RequestTraces } from "./observe/RequestTraces.ts"
+import { tellProblems } from "./observe/tellProblems.ts"
 import { Applications } from "./policy/Applications.ts"
 import { ApplicationsFile, applicationGauges } from "./policy/ApplicationsFile.ts"
 import { followApplications } from "./policy/followApplications.ts"
@@ -29,7 +30,7 @@ import { Router } from "./Router.ts"
 import * as settings from "./RouterConfig.ts"
 import { followRegistry } from "./registry/followRegistry.ts"
 import { Registry } from "./registry/Registry.ts"
-import { Snapshot } from "./registry/Snapshot.ts"
+import { Snapshot, snapshotGauges } from "./registry/Snapshot.ts"
 import { sendHeartbeats } from "./registry/sendHeartbeats.ts"
 import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
 import { sendForever, type Traffic } from "./traffic/sendTraffic.ts"
@@ -44,8 +45,8 @@ const toStartError = (error: unknown) => new StartError({ message: error instanc
 const openSnapshot = (registry: Registry) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
-    if (Option.isNone(folder)) return
-    const { report } = yield* Effect.acquireRelease(
+    if (Option.isNone(folder)) return undefined
+    const { report, snapshot } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const snapshot = new Snapshot(folder.value, registry)
@@ -57,6 +58,8 @@ const openSnapshot = (registry: Registry) =>
     )
     for (const problem of report.problems) yield* Effect.logWarning(`snapshot: ${problem}`)
     yield* Effect.logInfo("registry read from the snapshot", { hostnames: registry.size })
+    yield* Effect.forkScoped(tellProblems("the registry's snapshot", snapshot))
+    return snapshot
   })
 
 const openApplications = (applications: Applications) =>
@@ -71,6 +74,7 @@ const openApplications = (applications: Applications) =>
       (file) => Effect.promise(() => file.close())
     )
     yield* Effect.logInfo("applications read from the snapshot", { applications: file.load() })
+    yield* Effect.forkScoped(tellProblems("the applications' file", file))
     return file
   })
 
@@ -187,10 +191,10 @@ export const layer = Layer.effectDiscard(
     const registry = new Registry()
     const wanted = yield* Queue.dropping<HostnameEntry>(1024)
     const applications = new Applications()
-    yield* openSnapshot(registry)
+    const snapshot = yield* openSnapshot(registry)
     const file = yield* openApplications(applications)
     const router = yield* makeRouter(registry, applications, wanted)
-    router.metrics.add(...applicationGauges(applications, file))
+    router.metrics.add(...snapshotGauges(snapshot), ...applicationGauges(applications, file))
     const edgeId = yield* settings.EdgeId
     const traffic = yield* startTraffic(router.metrics)
     const observed = router.metrics.onRecord

@@ -1,15 +1,18 @@
 /**
  * A file of changes, appended to and fsynced.
  *
- * Owns: the format, and telling a torn end from changes. Leaves to `Snapshot.ts`: which files there are. Built against: kill -9 at any byte.
+ * Owns: the format, telling a torn end from changes, and cutting one off before anything is written behind it. Leaves to `JournalWriter.ts`: what
+ * is written when; to `Snapshot.ts`: which files there are. Built against: kill -9 at any byte, a disk that is full in the middle of a change.
  *
- * Format: for each change length and CRC-32 (32 bits each, little endian) and JSON. Reading ends at the first change that is not whole; nothing
- * is ever appended behind one, since each process begins a file of its own.
+ * Format: for each change length and CRC-32 (32 bits each, little endian) and JSON. Reading ends at the first change that is not whole. Each
+ * process begins a file of its own.
  */
 import { readFileSync } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
+import { dirname } from "node:path"
 import { crc32 } from "node:zlib"
 import type { RegistryChange } from "./RegistryJournal.ts"
+import { syncFolder } from "./syncFolder.ts"
 
 const headBytes = 8
 
@@ -27,8 +30,10 @@ export const readJournal = (path: string, apply: (change: RegistryChange) => voi
   const bytes = readFileSync(path)
   let at = 0
   while (at + headBytes <= bytes.length) {
-    const end = at + headBytes + bytes.readUInt32LE(at)
-    if (end > bytes.length) break
+    const length = bytes.readUInt32LE(at)
+    const end = at + headBytes + length
+    // Zeros are what a file system may leave of an append that power loss interrupted; as a change they would have the right checksum.
+    if (length === 0 || end > bytes.length) break
     const text = bytes.subarray(at + headBytes, end)
     if (crc32(text) !== bytes.readUInt32LE(at + 4)) break
     apply(JSON.parse(text.toString()))
@@ -38,7 +43,7 @@ export const readJournal = (path: string, apply: (change: RegistryChange) => voi
 }
 
 export class Journal {
-  /** Bytes written so far. */
+  /** Bytes that the disk has. */
   bytes = 0
   private readonly path: string
   private handle: FileHandle | undefined
@@ -47,17 +52,36 @@ export class Journal {
     this.path = path
   }
 
-  /** Resolves when the disk has them. */
+  /** Resolves when the disk has them. Rejects when it may have some: they can be appended again, nothing of this attempt is left then. */
   async append(frames: ReadonlyArray<Buffer>): Promise<void> {
-    this.handle ??= await open(this.path, "a", 0o600)
+    this.handle ??= await this.open()
     const bytes = Buffer.concat(frames)
-    await this.handle.appendFile(bytes)
-    await this.handle.datasync()
+    try {
+      await this.handle.appendFile(bytes)
+      await this.handle.datasync()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
     this.bytes += bytes.length
   }
 
+  private async open(): Promise<FileHandle> {
+    const handle = await open(this.path, "a", 0o600)
+    try {
+      await handle.truncate(this.bytes)
+      await syncFolder(dirname(this.path))
+      return handle
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
   async close(): Promise<void> {
-    await this.handle?.close()
+    const { handle } = this
     this.handle = undefined
+    // Whatever counts was fsynced before.
+    await handle?.close().catch(() => {})
   }
 }

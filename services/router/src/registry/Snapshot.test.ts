@@ -1,5 +1,16 @@
 /** What a snapshot gives back, whatever happened to its files. */
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { CertificateEntry } from "@connect-domain/messages/buckets.ts"
@@ -47,6 +58,9 @@ const filled = async () => {
   await two.snapshot.close()
   return two.registry
 }
+const until = async (what: () => boolean) => {
+  while (!what()) await new Promise((done) => setTimeout(done, 5))
+}
 const journalFile = () => path(readdirSync(folder).find((name) => name.startsWith("journal"))!)
 
 describe("E16: the snapshot", () => {
@@ -88,9 +102,9 @@ describe("E16: the snapshot", () => {
     expect(before).toBe(10)
   }, 60_000)
 
-  it("passes over bytes in the journal that are no change", async () => {
+  it.each([7, 0])("passes over bytes in the journal that are no change: %i", async (byte) => {
     await filled()
-    appendFileSync(journalFile(), Buffer.alloc(100, 7))
+    appendFileSync(journalFile(), Buffer.alloc(100, byte))
     const again = await load()
     expect(again.registry.size).toBe(20)
     expect(again.problems).toHaveLength(1)
@@ -116,6 +130,7 @@ describe("E16: the snapshot", () => {
       expect([again.registry.size, again.registry.ready, again.problems.length]).toEqual([0, false, 1])
       expect(again.problems[0]).toContain("is refused")
       again.registry.putHostname(entryOf(5), 1)
+      await until(() => readdirSync(folder).includes("base.bin"))
       await again.snapshot.close()
       const next = await load()
       expect([namesOf(next.registry), next.problems]).toEqual([["n5.test 5"], []])
@@ -154,9 +169,58 @@ describe("E16: the snapshot", () => {
     writeFileSync(path("journal.jsonl"), `${JSON.stringify({ hostname: entryOf(2) })}\n${JSON.stringify({ dropped: "n1.test" })}\n{"hostna`)
     const again = await load()
     expect([namesOf(again.registry), again.registry.hasCertificate("cert-0")]).toEqual([["n2.test 2"], true])
-    while (!readdirSync(folder).includes("base.bin") || readdirSync(folder).includes("base.jsonl"))
-      await new Promise((done) => setTimeout(done, 5))
+    await until(() => readdirSync(folder).includes("base.bin") && !readdirSync(folder).includes("base.jsonl"))
     await again.snapshot.close()
     expect((await load()).registry.size).toBe(1)
+  })
+
+  it("counts no journal beside a refused base, whatever stopped the start that refused it", async () => {
+    await filled()
+    renameSync(path("base.bin"), path("base.refused"))
+    const again = await load()
+    expect([again.registry.size, again.registry.ready]).toEqual([0, false])
+    await again.snapshot.close()
+  })
+
+  it("starts with a damaged base that can't be put away", async () => {
+    await filled()
+    truncateSync(path("base.bin"), 30)
+    mkdirSync(path("base.refused"))
+    const again = await load()
+    expect([again.registry.size, again.problems.length]).toEqual([0, 1])
+    await again.snapshot.close()
+  })
+
+  it("writes what the disk refused before what came later, and tells of it until then", async () => {
+    const one = await load()
+    mkdirSync(path("journal-1.bin"))
+    one.registry.putHostname(entryOf(1), 1)
+    await until(() => one.snapshot.problem !== undefined)
+    expect(one.snapshot.problem).toContain("EISDIR")
+    one.registry.putHostname({ ...entryOf(1, 2), status: "released" }, 2)
+    one.registry.putHostname(entryOf(2), 3)
+    rmSync(path("journal-1.bin"), { recursive: true })
+    await until(() => one.snapshot.problem === undefined)
+    // As kill -9 would leave it.
+    const again = await load()
+    expect([again.registry.find("n1.test"), namesOf(again.registry).length, again.problems]).toEqual([undefined, 2, []])
+    await Promise.all([one.snapshot.close(), again.snapshot.close()])
+  })
+
+  it("keeps the journals when a base can't be written, tells of it, and leaves nothing half-written", async () => {
+    const registry = await filled()
+    const one = await load()
+    one.registry.putCertificate(certificate)
+    one.registry.deleteCertificate("cert-0")
+    await one.snapshot.close()
+    // The removed certificate calls for a new base at once.
+    const two = await load()
+    rmSync(path("base.bin"))
+    mkdirSync(path("base.bin"))
+    await until(() => two.snapshot.problem !== undefined)
+    await two.snapshot.close()
+    expect(readdirSync(folder).filter((name) => name === "base.new")).toEqual([])
+    expect(readdirSync(folder).filter((name) => name.startsWith("journal")).length).toBeGreaterThan(1)
+    expect(two.registry.size).toBe(registry.size)
   })
 })

@@ -1,0 +1,106 @@
+/**
+ * Changes on their way to the journal.
+ *
+ * Owns: collecting them for a moment, writing them in their order, keeping them while the disk takes none. Leaves to `Journal.ts`: the file; to
+ * `Snapshot.ts`: which file, and what happens when too many wait. Built against: a full disk that has room again: whatever it refused is
+ * written before what came later, so that a restart never finds a name that was released in between.
+ */
+import { frameOf, Journal } from "./Journal.ts"
+import type { RegistryChange } from "./RegistryJournal.ts"
+
+const flushMillis = 50
+/** After a failure to write. */
+const retryMillis = 1000
+/** No more bytes than this wait in memory. */
+const maxWaiting = 64 * 1024 * 1024
+
+export interface JournalOwner {
+  /** The file has grown to this many bytes. */
+  grown(bytes: number): void
+  /** More changes waited than memory is kept for: they are lost to the journal. */
+  lost(): void
+}
+
+export class JournalWriter {
+  /** The last failure to write, in words; undefined while nothing is held back by one. */
+  problem: string | undefined
+  private readonly owner: JournalOwner
+  private journal: Journal
+  private waiting: Array<Buffer> = []
+  private waitingBytes = 0
+  private timer: NodeJS.Timeout | undefined
+  private writing: Promise<void> = Promise.resolve()
+
+  constructor(path: string, owner: JournalOwner) {
+    this.journal = new Journal(path)
+    this.owner = owner
+  }
+
+  /** Changes go to this file from now on, those that still wait too. */
+  begin(path: string): void {
+    const before = this.journal
+    this.journal = new Journal(path)
+    this.writing = this.writing.then(() => before.close())
+  }
+
+  /** Resolves when the disk has every change that was put before; rejects when it does not take them now. */
+  async sync(): Promise<void> {
+    this.writing = this.writing.then(() => this.flush())
+    await this.writing
+    if (this.problem !== undefined) throw new Error(this.problem)
+  }
+
+  put(change: RegistryChange): void {
+    this.hold(frameOf(change))
+    this.flushSoon()
+  }
+
+  private hold(frame: Buffer): void {
+    this.waiting.push(frame)
+    this.waitingBytes += frame.length
+    if (this.waitingBytes <= maxWaiting) return
+    this.take()
+    this.owner.lost()
+  }
+
+  private take(): ReadonlyArray<Buffer> {
+    const frames = this.waiting
+    this.waiting = []
+    this.waitingBytes = 0
+    return frames
+  }
+
+  private flushSoon(): void {
+    this.timer ??= setTimeout(
+      () => {
+        this.timer = undefined
+        this.writing = this.writing.then(() => this.flush())
+      },
+      this.problem === undefined ? flushMillis : retryMillis
+    )
+  }
+
+  private async flush(): Promise<void> {
+    const frames = this.take()
+    if (frames.length === 0) return
+    const { journal } = this
+    try {
+      await journal.append(frames)
+      this.problem = undefined
+      this.owner.grown(journal.bytes)
+    } catch (error) {
+      this.problem = String(error)
+      for (const frame of [...frames, ...this.take()]) this.hold(frame)
+      this.flushSoon()
+    }
+  }
+
+  /** Tries once more to write what waits. */
+  async close(): Promise<void> {
+    clearTimeout(this.timer)
+    await this.writing
+    await this.flush()
+    clearTimeout(this.timer)
+    await this.journal.close()
+  }
+}
