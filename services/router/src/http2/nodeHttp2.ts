@@ -53,7 +53,7 @@ class NodeStream implements Http2Stream {
   }
   reset(code: number): void {
     // After a complete answer the code is NO_ERROR, and the answer's own END_STREAM must go first.
-    if (code === 0) this.stream.once("finish", () => this.stream.close(0))
+    if (code === 0) this.stream.once("finish", () => setImmediate(() => this.stream.close(0)))
     else if (this.usable) this.stream.close(code)
     if (code === 0) this.stream.resume()
   }
@@ -111,7 +111,7 @@ export class NodeHttp2 implements Http2Codec {
   accept(socket: Socket, peer: ClientPeer): void {
     // node:http2 waits for this flag, which Node's own TLS server clears when the handshake is done; here it is done.
     Object.assign(socket.pause(), { secureConnecting: false })
-    const session = performServerHandshake(socket, { settings, maxSessionMemory: 10 })
+    const session = performServerHandshake(socket, { settings, maxSessionMemory: 10, maxHeaderListPairs: 2048 })
     this.sessions.add(session)
     session.setTimeout(this.edge.limits.idleMillis, () => session.close())
     session.on("stream", (stream, _headers, flags, raw) => onStream(this.edge, peer, stream, flags, raw as never))

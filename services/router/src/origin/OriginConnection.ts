@@ -10,6 +10,7 @@ import type { Failure } from "../exchange/Exchange.ts"
 import type { Origin } from "./Origin.ts"
 import { type OriginInput, sharedBytes } from "./OriginInput.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
+import { readAfterReset } from "./readAfterReset.ts"
 
 export interface OriginLimits {
   /** From the request to the response's head, milliseconds. */
@@ -52,6 +53,7 @@ export class OriginConnection implements Watched {
     this.keepMillis = owner.limits.keepMillis
     owner.deadlines.watch(this)
     socket.setNoDelay(true)
+    readAfterReset(socket)
     input.receive = (bytes) => this.onData(bytes)
     socket.on("end", () => this.onEnd())
     socket.on("error", (error: NodeJS.ErrnoException) =>
