@@ -22,7 +22,7 @@ interface Final {
 
 const [names = 100_000, distinct = 20_000, seconds = 60] = process.argv.slice(2).map(Number)
 const load = loadavg()[0]
-const edge = fork(join(import.meta.dirname, "coldEdge.ts"), [String(names)], { execArgv: ["--max-semi-space-size=32"] })
+const edge = fork(join(import.meta.dirname, "coldEdge.ts"), [String(names)])
 const answer = <A>() => new Promise<A>((resolve) => edge.once("message", (message) => resolve(message as A)))
 const { port, rss } = await answer<{ port: number; rss: number }>()
 

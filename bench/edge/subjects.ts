@@ -8,8 +8,9 @@ import { join } from "node:path"
 import { freePort, type Processes, wait } from "./Processes.ts"
 import { caddyEdge, haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
 
-/** A larger nursery: requests die young. */
-const heap = ["--max-semi-space-size=32"]
+/** Options of the router's node, and of the one it is compared with: so a pair can differ in them alone. Default: none, as it is deployed. */
+const optionsOf = (name: string): ReadonlyArray<string> =>
+  (process.env[name === "before" ? "EDGE_BEFORE_NODE_OPTIONS" : "EDGE_NODE_OPTIONS"] ?? "").split(" ").filter(Boolean)
 
 export interface Subject {
   readonly name: string
@@ -35,8 +36,7 @@ const startOrigin = async (processes: Processes): Promise<number> => {
 const startRouter = async (processes: Processes, name: string, checkout: string, origin: number): Promise<Subject> => {
   const folder = join(processes.folder, name)
   mkdirSync(folder)
-  const extra = (process.env["EDGE_NODE_OPTIONS"] ?? "").split(" ").filter(Boolean)
-  const parameters = [...heap, ...extra, join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
+  const parameters = [...optionsOf(name), join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
   const pid = processes.start(edgeCore, process.execPath, parameters)
   for (let tries = 0; !existsSync(join(folder, "edge.json")); tries++) {
     if (tries > 600) throw new Error(`the router of ${checkout} did not start`)
