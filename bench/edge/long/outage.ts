@@ -31,7 +31,10 @@ const handshake = (servername: string) =>
 
 const before = { memory: edge.residentMebibytes, files: edge.openFiles }
 await Effect.runPromise(rig.plane.nats.stop("SIGKILL"))
-await new Promise((resolve) => setTimeout(resolve, minutes * 60_000))
+const part = (share: number) => new Promise((resolve) => setTimeout(resolve, minutes * 60_000 * share))
+await part(1 / 6)
+const early = { memory: edge.residentMebibytes, files: edge.openFiles }
+await part(5 / 6)
 const during = { memory: edge.residentMebibytes, files: edge.openFiles }
 const served = visitors.served
 await Effect.runPromise(rig.plane.nats.start)
@@ -53,8 +56,10 @@ const met = report("edge-outage", { minutes, rate, failures: Object.fromEntries(
   { what: "a release is taken by NATS after its return", value: released - began, unit: "ms" },
   { what: "and effective after", value: effective - released, unit: "ms" },
   { what: "memory before", value: before.memory, unit: "MiB" },
+  { what: "memory after a sixth of the outage", value: early.memory, unit: "MiB" },
   { what: "memory at the outage's end", value: during.memory, unit: "MiB" },
   { what: "file descriptors before", value: before.files, unit: "" },
+  { what: "file descriptors after a sixth of it", value: early.files, unit: "" },
   { what: "file descriptors at its end", value: during.files, unit: "" },
   { what: "latency p99", value: quantile(visitors.latencies, 0.99), unit: "ms" },
   { what: "exit code", value: Number(code), unit: "", target: { atMost: 0 } }

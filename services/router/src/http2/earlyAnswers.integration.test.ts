@@ -19,7 +19,11 @@ const headers = (fields: ReadonlyArray<string>, flags: number = Flag.EndHeaders)
   return frameHeader(block.length, FrameType.Headers, flags, 1) + block
 }
 
-describe.each(["own", "node"] as const)("the codec %s", (http2) => {
+describe.each([
+  { http2: "own", alone: true },
+  // node:http2 may write an answer in several records, and end one without a body by an empty frame.
+  { http2: "node", alone: false }
+] as const)("the codec $http2", ({ http2, alone }) => {
   it.each([
     ["of the edge's own", headers(["expect", "tea"]), [FrameType.Headers, FrameType.Data]],
     ["without a body", headers(Array.from({ length: 2100 }, (_, at) => (at % 2 === 0 ? "x" : "y"))), [FrameType.Headers]]
@@ -38,9 +42,10 @@ describe.each(["own", "node"] as const)("the codec %s", (http2) => {
       })
       socket.write(preface.toString("latin1") + settingsFrame([]) + bytes, "latin1")
       await reset
-      expect(records.at(-1)).toEqual([FrameType.RstStream])
-      // node:http2 may end an answer without a body by an empty frame.
-      expect(records.slice(0, -1).flat()).toEqual(expect.arrayContaining(answer))
+      const told = records.filter((types) => types.length > 0)
+      if (alone) expect(told).toEqual([answer, [FrameType.RstStream]])
+      expect(told.at(-1)).toEqual([FrameType.RstStream])
+      expect(told.slice(0, -1).flat()).toEqual(expect.arrayContaining(answer))
       socket.destroy()
       await edge.stop()
     }

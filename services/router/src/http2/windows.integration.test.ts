@@ -3,7 +3,8 @@ import type { TLSSocket } from "node:tls"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
-import { ErrorCode, Flag, FrameType, frameHeader, headerBytes, maxWindow, preface, Setting, settingsFrame, windowFrame } from "./frames.ts"
+import { FrameReader, type FrameSink } from "./FrameReader.ts"
+import { ErrorCode, Flag, FrameType, frameHeader, maxWindow, preface, Setting, settingsFrame, windowFrame } from "./frames.ts"
 import { encodeFields } from "./hpack/encodeFields.ts"
 
 const host = "shop.example.org"
@@ -28,19 +29,20 @@ afterAll(async () => {
 })
 
 /** A client that counts the body's bytes of each stream, and tells how it was told off. */
-class Client {
+class Client implements FrameSink {
   readonly received = new Map<number, number>()
   readonly goaways: Array<number> = []
   readonly resets: Array<readonly [number, number]> = []
   private pongs = 0
   private pings = 0
-  private held = Buffer.alloc(0)
+  private readonly frames = new FrameReader()
   private readonly socket: TLSSocket
 
   private constructor(socket: TLSSocket) {
     this.socket = socket
     socket.on("error", () => {})
-    socket.on("data", (piece: Buffer) => this.read(piece))
+    this.frames.read(preface, this) // what a server sends has none
+    socket.on("data", (piece: Buffer) => this.frames.read(piece, this))
   }
 
   static async open(firstWindow: number, name = host): Promise<Client> {
@@ -49,19 +51,16 @@ class Client {
     return client
   }
 
-  private read(piece: Buffer): void {
-    this.held = Buffer.concat([this.held, piece])
-    while (this.held.length >= headerBytes) {
-      const length = this.held.readUIntBE(0, 3)
-      if (this.held.length < headerBytes + length) return
-      const [type, flags, stream] = [this.held[3], this.held[4]!, this.held.readUInt32BE(5)]
-      const payload = this.held.subarray(headerBytes, headerBytes + length)
-      if (type === FrameType.Data) this.received.set(stream, (this.received.get(stream) ?? 0) + length)
-      if (type === FrameType.Ping && (flags & Flag.Ack) !== 0) this.pongs++
-      if (type === FrameType.Goaway) this.goaways.push(payload.readUInt32BE(4))
-      if (type === FrameType.RstStream) this.resets.push([stream, payload.readUInt32BE(0)])
-      this.held = this.held.subarray(headerBytes + length)
-    }
+  onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean {
+    if (type === FrameType.Data) this.received.set(stream, (this.received.get(stream) ?? 0) + payload.length)
+    if (type === FrameType.Ping && (flags & Flag.Ack) !== 0) this.pongs++
+    if (type === FrameType.Goaway) this.goaways.push(payload.readUInt32BE(4))
+    if (type === FrameType.RstStream) this.resets.push([stream, payload.readUInt32BE(0)])
+    return true
+  }
+
+  onBroken(what: string): void {
+    throw new Error(what)
   }
 
   send(text: string): void {

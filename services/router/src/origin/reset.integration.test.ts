@@ -1,8 +1,6 @@
 /** E4, E9: origins that answer before they have read the request, and reset the connection at once. */
-
 import { connect as connectHttp2 } from "node:http2"
-import type { AddressInfo } from "node:net"
-import { createServer, type Server, type Socket } from "node:net"
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { readAll, TestEdge } from "../testing/TestEdge.ts"
 

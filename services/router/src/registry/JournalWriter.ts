@@ -22,18 +22,25 @@ export interface JournalOwner {
 }
 
 export class JournalWriter {
-  /** The last failure to write, in words; undefined while nothing is held back by one. */
-  problem: string | undefined
+  /** The last failure to write; undefined while nothing is held back by one. */
+  private failure: unknown
   private readonly owner: JournalOwner
   private journal: Journal
   private waiting: Array<Buffer> = []
   private waitingBytes = 0
+  /** Of the write that is under way; they may have to wait again. */
+  private writingBytes = 0
   private timer: NodeJS.Timeout | undefined
   private writing: Promise<void> = Promise.resolve()
 
   constructor(path: string, owner: JournalOwner) {
     this.journal = new Journal(path)
     this.owner = owner
+  }
+
+  /** What holds changes back, in words. */
+  get problem(): string | undefined {
+    return this.failure === undefined ? undefined : String(this.failure)
   }
 
   /** Changes go to this file from now on, those that still wait too. */
@@ -47,7 +54,7 @@ export class JournalWriter {
   async sync(): Promise<void> {
     this.writing = this.writing.then(() => this.flush())
     await this.writing
-    if (this.problem !== undefined) throw new Error(this.problem)
+    if (this.failure !== undefined) throw this.failure
   }
 
   put(change: RegistryChange): void {
@@ -58,7 +65,7 @@ export class JournalWriter {
   private hold(frame: Buffer): void {
     this.waiting.push(frame)
     this.waitingBytes += frame.length
-    if (this.waitingBytes <= maxWaiting) return
+    if (this.waitingBytes + this.writingBytes <= maxWaiting) return
     this.take()
     this.owner.lost()
   }
@@ -76,20 +83,22 @@ export class JournalWriter {
         this.timer = undefined
         this.writing = this.writing.then(() => this.flush())
       },
-      this.problem === undefined ? flushMillis : retryMillis
+      this.failure === undefined ? flushMillis : retryMillis
     )
   }
 
   private async flush(): Promise<void> {
-    const frames = this.take()
-    if (frames.length === 0) return
     const { journal } = this
+    this.writingBytes = this.waitingBytes
+    const frames = this.take()
     try {
-      await journal.append(frames)
-      this.problem = undefined
+      if (frames.length > 0) await journal.append(frames)
+      this.writingBytes = 0
+      this.failure = undefined
       this.owner.grown(journal.bytes)
     } catch (error) {
-      this.problem = String(error)
+      this.writingBytes = 0
+      this.failure = error
       for (const frame of [...frames, ...this.take()]) this.hold(frame)
       this.flushSoon()
     }

@@ -9,7 +9,7 @@ import { Snapshot } from "../registry/Snapshot.ts"
 import { numberedEntry } from "./entries.ts"
 import { certificateEntry, makeAuthority } from "./TestEdge.ts"
 
-/** Names in turn; every name of `releasedAt` gives up its name at once and gets it back with its next version. */
+/** Names in turn. One whose version is a multiple of 7 is released, and held again with its next version. */
 export const nameCount = 40
 export const isReleased = (version: number): boolean => version % 7 === 0
 export const entryAt = (version: number) => {
