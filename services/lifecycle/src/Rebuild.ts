@@ -56,6 +56,10 @@ export class Rebuild extends Context.Service<
         error._tag === "NatsUnavailable" ? new CallError({ code: "unavailable", message: error.message }) : error
       )
 
+      /** It takes locks on many rows, in no order that the connections' actors could follow: who loses a deadlock against one of them begins again. */
+      const alone = <A>(effect: Effect.Effect<A, DatabaseError>) =>
+        Effect.retry(db.transaction(effect), { times: 10, while: ({ reason }) => reason === "SerializationFailure" })
+
       const begin = Effect.fnUntraced(function* (why: string, sendEvents: boolean) {
         const epoch = uuidv7()
         yield* db.query(
@@ -72,7 +76,7 @@ export class Rebuild extends Context.Service<
         })
         yield* Effect.logInfo(`rebuilding NATS from Postgres: ${why}`, { epoch, connections_woken: woken })
         return { epoch, connections_woken: woken }
-      }, db.transaction)
+      }, alone)
 
       const wakeOpenWork = Effect.gen(function* () {
         yield* db.query((sql) => sql`${sql.unsafe(releaseAgain)}`)

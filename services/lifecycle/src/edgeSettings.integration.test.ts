@@ -7,7 +7,7 @@ import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Work } from "@connect-domain/nats/Work.ts"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { create, eventually, everything, Servers, tenant, verify } from "./testing/Bench.ts"
 
 const makeApplication = Effect.fnUntraced(function* (edge: EdgeSettings = {}, error_page: string | null = null) {
@@ -189,6 +189,29 @@ layer(everything, { excludeTestServices: true })("settings at the edge", (it) =>
           assert.isFalse(world.applications.has(stranger.application_id))
         })
       )
+    })
+  )
+
+  it.effect("come back although the rebuild loses a deadlock against another change", () =>
+    Effect.gen(function* () {
+      const db = yield* Database
+      const calls = yield* Calls
+      const { id } = yield* hold("deadlock.example.com", yield* makeApplication())
+      const waiting = db.query((sql) => sql`select 1 from pg_locks where not granted`)
+      const rebuilt = yield* db.transaction(
+        Effect.gen(function* () {
+          // The rebuild looks for deadlocks first, and so is the one that must go.
+          yield* db.query((sql) => sql`set local deadlock_timeout = '60s'`)
+          yield* db.query(
+            (sql) => sql`update lifecycle.connections set next_check_at = now() + interval '1 hour', state = 'verifying' where id = ${id}`
+          )
+          const rebuilding = yield* Effect.forkDetach(calls.request(rebuild, {}))
+          yield* eventually(Effect.map(waiting, (rows) => assert.lengthOf(rows, 1)))
+          yield* db.query((sql) => sql`update lifecycle.registry set put_version = put_version where entry ->> 'connection_id' = ${id}`)
+          return rebuilding
+        })
+      )
+      assert.isAbove((yield* Fiber.join(rebuilt)).hostnames, 0)
     })
   )
 })
