@@ -5,7 +5,7 @@
  * ends, in a thousand small frames or in a few large ones.
  */
 import { maxHeadBytes } from "../http1/fields.ts"
-import { ErrorCode, Flag } from "./frames.ts"
+import { ErrorCode, Flag, maxStreamId } from "./frames.ts"
 
 const maxContinuations = 16
 
@@ -23,6 +23,9 @@ export const unpad = (flags: number, payload: Buffer): Buffer | undefined => {
   return padding < payload.length ? payload.subarray(1, payload.length - padding) : undefined
 }
 
+/** The stream that old priorities name. RFC 7540 §5.3.1: never the stream itself; RFC 9113 §5.3.2 ignores all else in them. */
+export const dependsOn = (priority: Buffer): number => priority.readUInt32BE(0) & maxStreamId
+
 export class HeaderBlocks {
   private pieces: Array<Buffer> = []
   private length = 0
@@ -36,6 +39,7 @@ export class HeaderBlocks {
     if (bytes === undefined) return ErrorCode.Protocol
     if ((flags & Flag.Priority) !== 0) {
       if (bytes.length < 5) return ErrorCode.FrameSize
+      if (dependsOn(bytes) === stream) return ErrorCode.Protocol
       bytes = bytes.subarray(5)
     }
     const ended = (flags & Flag.EndStream) !== 0

@@ -10,6 +10,7 @@ import type { ClientPeer, Edge } from "../client/Edge.ts"
 import type { Watched } from "../Deadlines.ts"
 import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
 import { Budget } from "./Budget.ts"
+import { CutOff } from "./CutOff.ts"
 import { onControlFrame } from "./controlFrames.ts"
 import { FrameReader, type FrameSink } from "./FrameReader.ts"
 import { ErrorCode, Flag, FrameType, goawayFrame, resetFrame, settingsFrame, windowFrame } from "./frames.ts"
@@ -46,6 +47,7 @@ export class Http2Connection implements Watched, FrameSink {
   private receiveWindow = connectionWindow
   private unacknowledged = 0
   private readonly blocks = new HeaderBlocks()
+  private readonly cutOff = new CutOff()
   private goingAway = false
   private closed = false
   /** What costs the client little and the edge more; sizes are generous (see `Budget.ts`). */
@@ -103,7 +105,7 @@ export class Http2Connection implements Watched, FrameSink {
     if (data.length === 0 && !ended && !this.spend("controls")) return false
     if (!stream.receive(data, payload.length)) return this.failStream(id, ErrorCode.FlowControl)
     if (ended) stream.endRemote("")
-    return true
+    return !this.closed
   }
 
   private onBlock(block: HeaderBlock | number | undefined): boolean {
@@ -114,10 +116,10 @@ export class Http2Connection implements Watched, FrameSink {
     if (list === undefined) return this.giveUp(ErrorCode.Compression)
     const known = this.streams.get(id)
     if (known !== undefined) return this.onTrailers(known, list.tooLarge ? undefined : list.fields, ended)
-    if (id <= this.lastStream) return this.giveUp(ErrorCode.StreamClosed)
+    if (id <= this.lastStream) return this.cutOff.has(id) ? this.spend("resets") : this.giveUp(ErrorCode.StreamClosed)
     this.lastStream = id
     if (this.goingAway || this.streams.size >= maxStreams) {
-      this.writer.put(resetFrame(id, ErrorCode.RefusedStream))
+      this.cutOff.reset(this.writer, id, ErrorCode.RefusedStream, ended)
       return this.spend("resets")
     }
     const stream = new OwnStream(this, id, ended)
@@ -167,7 +169,7 @@ export class Http2Connection implements Watched, FrameSink {
   resetStream(stream: OwnStream, code: number): void {
     if (this.streams.get(stream.id) !== stream) return
     this.streams.delete(stream.id)
-    this.writer.put(resetFrame(stream.id, code))
+    this.cutOff.reset(this.writer, stream.id, code, stream.remoteEnded)
     stream.abandoned()
     this.afterStream()
   }
@@ -221,11 +223,7 @@ export class Http2Connection implements Watched, FrameSink {
       this.giveUp(ErrorCode.EnhanceYourCalm)
       return
     }
-    if (this.streams.size === 0) {
-      if (this.goingAway) this.destroy()
-      else this.drain()
-      return
-    }
+    if (this.streams.size === 0) return void (this.goingAway ? this.destroy() : this.drain())
     const { bodyMillis, drainMillis } = this.edge.limits
     for (const stream of [...this.streams.values()]) {
       const limit = stream.waiting ? drainMillis : stream.stalled ? bodyMillis : Number.POSITIVE_INFINITY

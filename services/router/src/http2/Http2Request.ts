@@ -19,7 +19,7 @@ import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
-import { readHttp2Fields } from "./readFields.ts"
+import { isMalformed, readHttp2Fields } from "./readFields.ts"
 
 /** What a codec offers for one stream. */
 export interface Http2Stream {
@@ -75,7 +75,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     const head = readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {
       this.code = head.code
-      this.answer(errorAnswer(head.status, "", this.requestId), "")
+      this.answer(errorAnswer(head.status, "", this.requestId), "", isMalformed(head))
       return
     }
     this.head = head
@@ -210,18 +210,18 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.stream.reset(internalError)
   }
 
-  private answer(answer: Answer, method: string): void {
+  /** `malformed`: RFC 9113 §8.1.1: a stream error, before which the client may be told why; so the answer has no END_STREAM. */
+  private answer(answer: Answer, method: string, malformed = false): void {
     this.status = answer.status
     const body = Buffer.from(answer.body, "utf8")
     const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\ndate: ${new Date().toUTCString()}\r\n`
-    const bare = method === "HEAD" || body.length === 0
+    const bare = !malformed && (method === "HEAD" || body.length === 0)
     this.stream.respond(answer.status, answer.headers + about, bare)
-    if (!bare) {
-      this.stream.write(body)
-      this.stream.end("")
-    }
+    if (!bare) this.stream.write(body)
+    if (!bare && !malformed) this.stream.end("")
     this.finish()
-    if (!this.requestEnded) this.stream.reset(0)
+    if (malformed) this.stream.reset(protocolError)
+    else if (!this.requestEnded) this.stream.reset(0)
   }
 
   /** Gives the stream up from this side: shutdown, or a limit. */

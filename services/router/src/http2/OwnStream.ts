@@ -5,7 +5,7 @@
  * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
  */
 import { Duplex } from "node:stream"
-import { Flag, FrameType, frameHeader, headerFrames, maxWindow, windowFrame } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, frameHeader, headerFrames, maxWindow, windowFrame } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { encodeLines, encodeStatus } from "./hpack/encodeFields.ts"
@@ -126,13 +126,14 @@ export class OwnStream implements Http2Stream {
     else if (this.resetAfter) this.reset(0)
   }
 
-  /** With code 0, what was written still goes out first, with its END_STREAM. */
+  /** With code 0, what was written still goes out first, with its END_STREAM. A malformed request is the client's doing and is charged to it. */
   reset(code: number): void {
     this.resetAfter = code === 0
     if (this.resetAfter && !this.localEnded) return
     // In one TLS record with the answer it makes curl 7.88 lose the answer (seen 2026-11).
-    if (this.resetAfter) this.connection.writer.flush()
-    this.connection.resetStream(this, code)
+    if (this.resetAfter || code === ErrorCode.Protocol) this.connection.writer.flush()
+    if (code === ErrorCode.Protocol) this.connection.failStream(this.id, code)
+    else this.connection.resetStream(this, code)
   }
 
   /** Called by the connection when the stream is over from its side. */

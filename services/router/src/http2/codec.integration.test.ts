@@ -150,6 +150,15 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
       EnhanceYourCalm,
       many(800, (at) => headers(at * 2 + 1, request, Flag.EndHeaders) + windowFrame(at * 2 + 1, 0))
     ],
+    ["malformed requests, one after another", EnhanceYourCalm, many(800, (at) => headers(at * 2 + 1, [...request, "X", "y"]))],
+    [
+      "bodies longer than they were said to be, one after another",
+      EnhanceYourCalm,
+      many(
+        800,
+        (at) => headers(at * 2 + 1, [...request, "content-length", "1"], Flag.EndHeaders) + frame(FrameType.Data, 0, at * 2 + 1, "xy")
+      )
+    ],
     [
       "a flood of CONTINUATION (CVE-2024-27316)",
       EnhanceYourCalm,
@@ -185,6 +194,14 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
     ["a frame size of 1", Protocol, settingsFrame([[5, 1]])],
     ["PUSH_PROMISE from a client", Protocol, headers(1) + frame(FrameType.PushPromise, Flag.EndHeaders, 1, uint32(2))],
     ["PRIORITY on stream 0", Protocol, frame(FrameType.Priority, 0, 0, "12345")],
+    ["PRIORITY that depends on its own stream", Protocol, frame(FrameType.Priority, 0, 1, `${uint32(1)}\x10`)],
+    ["PRIORITY of four bytes on an idle stream", FrameSize, frame(FrameType.Priority, 0, 1, "1234")],
+    [
+      "HEADERS that depend on their own stream",
+      Protocol,
+      frame(FrameType.Headers, 37, 1, `${uint32(0x80000001)}\x10${encodeFields(request)}`)
+    ],
+    ["GOAWAY of seven bytes", FrameSize, frame(FrameType.Goaway, 0, 0, "1234567")],
     ["GOAWAY on a stream", Protocol, frame(FrameType.Goaway, 0, 1, uint32(0) + uint32(0))],
     ["CONTINUATION out of the blue", Protocol, frame(FrameType.Continuation, Flag.EndHeaders, 1)],
     ["another frame inside a header block", Protocol, headers(1, request, 0) + frame(FrameType.Ping, 0, 0, "12345678")],
@@ -227,6 +244,33 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
       setTimeout(() => socket.end(), 200)
     })
     expect(bomb).toMatchObject({ goaway: undefined, statuses: 1 })
+  })
+
+  it.each([
+    ["a name in upper case", [...request, "X", "y"], [Protocol]],
+    ["a field that is connection-specific", [...request, "connection", "close"], [Protocol]],
+    ["no :path", request.slice(0, 6), [Protocol]],
+    ["a length without a body", [...request, "content-length", "5"], [Protocol]],
+    ["a path that is only badly written", [...request.slice(0, 6), ":path", "/%zz"], []],
+    ["a host that the edge does not hold", [...request.slice(0, 4), ":authority", "other.example.org", ...request.slice(6)], []]
+  ])(
+    "malformed is a stream error behind the answer, other refusals are an answer alone (RFC 9113 §8.1.1): %s",
+    async (_, fields, resets) => {
+      const told = await attack((socket) => {
+        socket.write(headers(1, fields) + headers(3), "latin1")
+        setTimeout(() => socket.end(), 200)
+      })
+      expect(told).toEqual({ goaway: undefined, resets, statuses: 2 })
+    }
+  )
+
+  it("trailers that were under way to a stream which the edge reset are read and dropped (RFC 9113 §5.1)", async () => {
+    const declined = [":method", "POST", ...request.slice(2), "expect", "tea"]
+    const told = await attack((socket) => {
+      socket.write(headers(1, declined, Flag.EndHeaders) + headers(1, ["x-sum", "1"]) + headers(3), "latin1")
+      setTimeout(() => socket.end(), 200)
+    })
+    expect(told).toEqual({ goaway: undefined, resets: [ErrorCode.NoError], statuses: 2 })
   })
 
   it("survives any bytes behind the preface", async () => {

@@ -4,6 +4,7 @@
  * Owns: what each does and when it is an error (RFC 9113 §6). Leaves to `Http2Connection.ts`: carrying it out. All return whether reading goes on.
  */
 import { ErrorCode, Flag, FrameType, frameHeader, maxWindow } from "./frames.ts"
+import { dependsOn } from "./HeaderBlocks.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import { applySettings } from "./settings.ts"
 
@@ -64,11 +65,15 @@ const onWindowUpdate: Handler = (connection, _, id, payload) => {
 /** RFC 9113 §5.3.2: the old priorities are read and ignored. */
 const onPriority: Handler = (connection, _, id, payload) => {
   if (id === 0) return connection.giveUp(ErrorCode.Protocol)
-  return payload.length === 5 ? connection.spend("updates") : connection.failStream(id, ErrorCode.FrameSize)
+  if (payload.length === 5) return dependsOn(payload) === id ? connection.giveUp(ErrorCode.Protocol) : connection.spend("updates")
+  // §6.4: an idle stream is not reset.
+  return id > connection.lastStream ? connection.giveUp(ErrorCode.FrameSize) : connection.failStream(id, ErrorCode.FrameSize)
 }
 
-const onGoaway: Handler = (connection, _, id, payload) =>
-  id !== 0 || payload.length < 8 ? connection.giveUp(ErrorCode.Protocol) : connection.leave()
+const onGoaway: Handler = (connection, _, id, payload) => {
+  if (id !== 0) return connection.giveUp(ErrorCode.Protocol)
+  return payload.length < 8 ? connection.giveUp(ErrorCode.FrameSize) : connection.leave()
+}
 
 const handlers: Readonly<Record<number, Handler>> = {
   [FrameType.RstStream]: onRstStream,

@@ -46,6 +46,8 @@ export const Setting = {
 /** RFC 9113 §3.4. */
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1")
 export const maxWindow = 0x7fffffff
+/** Ids have 31 bits; the one above is reserved, or says `exclusive`. */
+export const maxStreamId = 0x7fffffff
 /** SETTINGS_MAX_FRAME_SIZE: the initial value is what the edge keeps for itself, and sends at most. */
 export const frameSize = 16_384
 export const headerBytes = 9

@@ -12,6 +12,17 @@ import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
+/**
+ * What makes a request malformed by RFC 9113 §8.1.1, a stream error. Other refusals are about a URL, a host or a method, which a visitor of a
+ * working client may ask for: those end with their answer.
+ */
+const malformed: ReadonlySet<string> = new Set([
+  ...["pseudo-unknown", "pseudo-twice", "pseudo-after-field", "pseudo-missing", "method", "target-form", "asterisk-target"], // §8.3
+  ...["field-upper-case", "field-name", "field-value", "connection-specific", "te"], // §8.2
+  ...["length-without-body", "content-length", "length-twice"] // §8.1.1
+])
+export const isMalformed = (refusal: Refusal): boolean => malformed.has(refusal.code)
+
 const method = /^[A-Z][A-Z_-]{0,31}$/
 const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
 const upperCase = /[A-Z]/
