@@ -1,7 +1,7 @@
 /**
  * Streams of one connection that the edge reset before the client had ended them.
  *
- * Built against: trailers that were under way when the edge reset their stream, and end the connection on any other closed one (RFC 9113 §5.1). Only
+ * Built against: DATA and trailers that were under way when the edge reset their stream, and are an error on any other closed one (RFC 9113 §5.1). Only
  * the latest are remembered: while no more than the allowed number is open, a new stream is opened behind the last frame of one long before it.
  */
 import { resetFrame } from "./frames.ts"

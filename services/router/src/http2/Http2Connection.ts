@@ -98,8 +98,8 @@ export class Http2Connection implements Watched, FrameSink {
     const stream = this.streams.get(id)
     if (stream === undefined || stream.remoteEnded) {
       this.credit(payload.length)
-      // Frames that were under way when the edge reset the stream; a peer that goes on and on is spent (§5.4.2).
-      return stream === undefined ? this.spend("resets") : this.failStream(id, ErrorCode.StreamClosed)
+      // Frames that were under way when the edge reset the stream (§5.1); a peer that goes on and on is spent. On any other: §6.1.
+      return this.cutOff.has(id) ? this.spend("resets") : this.failStream(id, ErrorCode.StreamClosed)
     }
     const ended = (flags & Flag.EndStream) !== 0
     if (data.length === 0 && !ended && !this.spend("controls")) return false

@@ -264,10 +264,23 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
     }
   )
 
-  it("trailers that were under way to a stream which the edge reset are read and dropped (RFC 9113 §5.1)", async () => {
+  it.each([
+    ["that ended", headers(1)],
+    ["that the client reset", headers(1, request, Flag.EndHeaders) + drop(8)]
+  ])("DATA on a stream %s is a stream error (RFC 9113 §6.1)", async (_, before) => {
+    const told = await attack((socket) => {
+      socket.write(before, "latin1")
+      setTimeout(() => socket.write(frame(FrameType.Data, Flag.EndStream, 1, "x") + headers(3), "latin1"), 100)
+      setTimeout(() => socket.end(), 300)
+    })
+    expect(told).toMatchObject({ goaway: undefined, resets: [StreamClosed] })
+  })
+
+  it("what was under way to a stream which the edge reset is read and dropped (RFC 9113 §5.1)", async () => {
     const declined = [":method", "POST", ...request.slice(2), "expect", "tea"]
     const told = await attack((socket) => {
-      socket.write(headers(1, declined, Flag.EndHeaders) + headers(1, ["x-sum", "1"]) + headers(3), "latin1")
+      const rest = frame(FrameType.Data, 0, 1, "x") + headers(1, ["x-sum", "1"])
+      socket.write(headers(1, declined, Flag.EndHeaders) + rest + headers(3), "latin1")
       setTimeout(() => socket.end(), 200)
     })
     expect(told).toEqual({ goaway: undefined, resets: [ErrorCode.NoError], statuses: 2 })
