@@ -17,6 +17,7 @@ import { ErrorCode, Flag, FrameType, goawayFrame, resetFrame, settingsFrame, win
 import { type HeaderBlock, HeaderBlocks, unpad } from "./HeaderBlocks.ts"
 import { Http2Request } from "./Http2Request.ts"
 import { HpackDecoder } from "./hpack/HpackDecoder.ts"
+import { OpenStreams } from "./OpenStreams.ts"
 import { OwnStream } from "./OwnStream.ts"
 import { readHttp2Trailers } from "./readFields.ts"
 import { maxStreams, offered } from "./settings.ts"
@@ -40,7 +41,7 @@ export class Http2Connection implements Watched, FrameSink {
   private readonly peer: ClientPeer
   private readonly reader = new FrameReader()
   private readonly decoder = new HpackDecoder(tableSize)
-  readonly streams = new Map<number, OwnStream>()
+  readonly streams = new OpenStreams()
   lastStream = 0
   /** The client's settings have come. */
   settled = false
@@ -95,7 +96,7 @@ export class Http2Connection implements Watched, FrameSink {
     if (data === undefined) return this.giveUp(ErrorCode.Protocol)
     this.receiveWindow -= payload.length
     if (this.receiveWindow < 0) return this.giveUp(ErrorCode.FlowControl)
-    const stream = this.streams.get(id)
+    const stream = this.streams.find(id)
     if (stream === undefined || stream.remoteEnded) {
       this.credit(payload.length)
       // Frames that were under way when the edge reset the stream (§5.1); a peer that goes on and on is spent. On any other: §6.1.
@@ -114,7 +115,7 @@ export class Http2Connection implements Watched, FrameSink {
     const { stream: id, ended } = block
     const list = this.decoder.decode(block.bytes, maxHeadBytes, maxFieldLines)
     if (list === undefined) return this.giveUp(ErrorCode.Compression)
-    const known = this.streams.get(id)
+    const known = id > this.lastStream ? undefined : this.streams.find(id)
     if (known !== undefined) return this.onTrailers(known, list.tooLarge ? undefined : list.fields, ended)
     if (id <= this.lastStream) return this.cutOff.has(id) ? this.spend("resets") : this.giveUp(ErrorCode.StreamClosed)
     this.lastStream = id
@@ -123,7 +124,7 @@ export class Http2Connection implements Watched, FrameSink {
       return this.spend("resets")
     }
     const stream = new OwnStream(this, id, ended)
-    this.streams.set(id, stream)
+    this.streams.add(stream)
     if (this.deadline === 0 || this.streams.size === 1) this.deadline = this.now + lookMillis
     if (list.tooLarge) {
       stream.respond(431, "content-length: 0\r\n", true)
@@ -146,7 +147,7 @@ export class Http2Connection implements Watched, FrameSink {
 
   private onDrain(): void {
     this.writer.blocked = false
-    for (const stream of this.streams.values()) stream.roomAgain()
+    for (const stream of this.streams.list()) stream.roomAgain()
   }
 
   /** The edge is done with these bytes: the peer may send as many again. */
@@ -160,15 +161,14 @@ export class Http2Connection implements Watched, FrameSink {
 
   /** A stream error: the stream ends, the connection goes on, unless it happens too often (also when the client provokes it). */
   failStream(id: number, code: number): boolean {
-    const stream = this.streams.get(id)
+    const stream = this.streams.find(id)
     if (stream === undefined) this.writer.put(resetFrame(id, code))
     else this.resetStream(stream, code)
     return this.spend("resets")
   }
 
   resetStream(stream: OwnStream, code: number): void {
-    if (this.streams.get(stream.id) !== stream) return
-    this.streams.delete(stream.id)
+    if (!this.streams.remove(stream)) return
     this.cutOff.reset(this.writer, stream.id, code, stream.remoteEnded)
     stream.abandoned()
     this.afterStream()
@@ -176,7 +176,7 @@ export class Http2Connection implements Watched, FrameSink {
 
   /** The stream ended on both sides. */
   forget(stream: OwnStream): void {
-    if (this.streams.delete(stream.id)) this.afterStream()
+    if (this.streams.remove(stream)) this.afterStream()
   }
 
   private afterStream(): void {
@@ -225,7 +225,7 @@ export class Http2Connection implements Watched, FrameSink {
     }
     if (this.streams.size === 0) return void (this.goingAway ? this.destroy() : this.drain())
     const { bodyMillis, drainMillis } = this.edge.limits
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.list()) {
       const limit = stream.waiting ? drainMillis : stream.stalled ? bodyMillis : Number.POSITIVE_INFINITY
       if (this.now - stream.movedAt > limit) this.resetStream(stream, ErrorCode.Cancel)
     }
@@ -235,7 +235,7 @@ export class Http2Connection implements Watched, FrameSink {
   private release(): void {
     this.closed = true
     this.edge.deadlines.forget(this)
-    const streams = [...this.streams.values()]
+    const streams = this.streams.list()
     this.streams.clear()
     for (const stream of streams) stream.abandoned()
   }

@@ -17,6 +17,8 @@ const maxQueued = 64 * 1024
 
 export class OwnStream implements Http2Stream {
   readonly id: number
+  /** In `OpenStreams`. */
+  place = -1
   request: Http2Request | undefined
   remoteEnded: boolean
   /** When something moved last; of the clock of `Deadlines`. */

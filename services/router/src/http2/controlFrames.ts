@@ -13,7 +13,7 @@ type Handler = (connection: Http2Connection, flags: number, stream: number, payl
 const onRstStream: Handler = (connection, _, id, payload) => {
   if (id === 0 || id > connection.lastStream) return connection.giveUp(ErrorCode.Protocol)
   if (payload.length !== 4) return connection.giveUp(ErrorCode.FrameSize)
-  const stream = connection.streams.get(id)
+  const stream = connection.streams.find(id)
   if (stream !== undefined) {
     stream.abandoned()
     connection.forget(stream)
@@ -33,7 +33,7 @@ const onSettings: Handler = (connection, flags, id, payload) => {
   if (error !== undefined) return connection.giveUp(error)
   const grown = connection.peerWindow - before
   if (grown !== 0) {
-    for (const stream of connection.streams.values()) if (!stream.widen(grown)) return connection.giveUp(ErrorCode.FlowControl)
+    for (const stream of connection.streams.list()) if (!stream.widen(grown)) return connection.giveUp(ErrorCode.FlowControl)
   }
   connection.writer.put(frameHeader(0, FrameType.Settings, Flag.Ack, 0))
   return connection.spend("controls")
@@ -52,13 +52,13 @@ const onWindowUpdate: Handler = (connection, _, id, payload) => {
   if (id > connection.lastStream || (id === 0 && increment === 0)) return connection.giveUp(ErrorCode.Protocol)
   if (id !== 0) {
     if (increment === 0) return connection.failStream(id, ErrorCode.Protocol)
-    const stream = connection.streams.get(id)
+    const stream = connection.streams.find(id)
     if (stream !== undefined && !stream.widen(increment)) return connection.failStream(id, ErrorCode.FlowControl)
     return connection.spend("updates")
   }
   connection.sendWindow += increment
   if (connection.sendWindow > maxWindow) return connection.giveUp(ErrorCode.FlowControl)
-  for (const stream of connection.streams.values()) if (stream.waiting) stream.roomAgain()
+  for (const stream of connection.streams.list()) if (stream.waiting) stream.roomAgain()
   return connection.spend("updates")
 }
 
