@@ -99,13 +99,13 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   }
 
   proceed(): void {
-    if (this.continued || !this.head.expectContinue || this.bytesIn > 0) return
+    if (this.continued || this.status !== 0 || !this.head.expectContinue || this.bytesIn > 0) return // RFC 9110 §15.2: before the final answer only
     this.continued = true
     this.put(continueLine)
   }
 
   interim(head: ResponseHead): void {
-    if (this.head.minor === 0) return
+    if (this.status !== 0 || this.head.minor === 0) return
     this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}\r\n`)
   }
 
