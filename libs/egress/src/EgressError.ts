@@ -44,7 +44,6 @@ const tls = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO|HO
 
 const reasonOf = (cause: unknown): EgressReason => {
   const code = codeOf(cause)
-  if (/^(ENOTFOUND|EAI_|ENODATA|ESERVFAIL)/.test(code)) return "Unresolved"
   if (/TIMEDOUT|TIMEOUT|ABORT/.test(code) || (cause instanceof Error && cause.name === "TimeoutError")) return "Timeout"
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") return "TooLarge"
   if (tls.test(code)) return "Tls"

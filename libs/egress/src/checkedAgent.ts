@@ -7,7 +7,8 @@
 import { isIP } from "node:net"
 import { Agent, buildConnector } from "undici"
 import type { AddressPolicy } from "./AddressPolicy.ts"
-import { denied, isOpen, makeLookup, type Resolve } from "./checkedLookup.ts"
+import { denied, isOpen, makeLookup } from "./checkedLookup.ts"
+import type { Resolve } from "./resolveName.ts"
 
 export interface CheckedAgentOptions {
   readonly resolve?: Resolve

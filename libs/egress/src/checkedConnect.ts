@@ -7,8 +7,9 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from "node:net"
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls"
 import type { AddressPolicy } from "./AddressPolicy.ts"
-import { denied, isOpen, makeLookup, type Resolve } from "./checkedLookup.ts"
+import { denied, isOpen, makeLookup } from "./checkedLookup.ts"
 import { EgressError } from "./EgressError.ts"
+import type { Resolve } from "./resolveName.ts"
 
 export interface ConnectTarget {
   /** A host name, or an address without brackets. */

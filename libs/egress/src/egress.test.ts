@@ -5,8 +5,9 @@ import fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { isPublicAddress, makeAddressPolicy, parseNetwork } from "./AddressPolicy.ts"
 import { checkedConnect } from "./checkedConnect.ts"
-import type { Resolve } from "./checkedLookup.ts"
+import { makeLookup } from "./checkedLookup.ts"
 import { HttpClient, type RequestOptions } from "./HttpClient.ts"
+import type { Resolve } from "./resolveName.ts"
 
 const closed = makeAddressPolicy([])
 const loopback = makeAddressPolicy(["127.0.0.0/8", "::1/128"].map((text) => parseNetwork(text)!))
@@ -170,6 +171,12 @@ describe("connections", () => {
     expect(await request(loopback, `${url}/endless`, { maxBytes: 10, truncate: true })).toBe("200 xxxxxxxxxx")
     for (const target of ["ftp://127.0.0.1/", "file:///etc/passwd", "nonsense", "http://user:pw@127.0.0.1/"])
       expect(await request(loopback, target)).toBe("InvalidUrl")
+  })
+
+  it("a look-up takes no thread of libuv's pool, which a few slow names would fill", () => {
+    const before = process.getActiveResourcesInfo()
+    makeLookup(loopback, true)("nobody.invalid", { all: true }, () => {})
+    expect(process.getActiveResourcesInfo().filter((resource) => !before.includes(resource))).not.toContain("GetAddrInfoReqWrap")
   })
 
   it("raw sockets obey the same policy", async () => {

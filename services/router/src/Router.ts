@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
-import type { Resolve } from "@connect-domain/egress/checkedLookup.ts"
+import type { Resolve } from "@connect-domain/egress/resolveName.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
 import { useLargeSlabs } from "./bufferPool.ts"
@@ -47,7 +47,7 @@ export interface RouterOptions {
   /** Default `own`. */
   readonly http2?: "own" | "node"
   readonly originCa?: ReadonlyArray<string>
-  /** Names of origins to addresses; default: the system's resolver. */
+  /** Names of origins to addresses; default: hosts file and DNS. */
   readonly resolveOrigin?: Resolve
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>

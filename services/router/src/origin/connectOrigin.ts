@@ -7,8 +7,8 @@
 import type { Socket } from "node:net"
 import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { checkedConnect } from "@connect-domain/egress/checkedConnect.ts"
-import type { Resolve } from "@connect-domain/egress/checkedLookup.ts"
 import type { EgressError } from "@connect-domain/egress/EgressError.ts"
+import type { Resolve } from "@connect-domain/egress/resolveName.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import { connectProxied } from "../policy/connectProxied.ts"
 import type { Connect } from "./OriginPool.ts"
@@ -22,7 +22,7 @@ export interface ConnectOptions {
   readonly timeoutMillis: number
   /** Further roots that origins may chain to (PEM), besides the system's. */
   readonly ca?: ReadonlyArray<string>
-  /** Default: the system's resolver. What it says is asked for anew, and checked, at each connection. */
+  /** Default: hosts file and DNS. What they say is asked for anew, and checked, at each connection. */
   readonly resolve?: Resolve
 }
 
