@@ -4,7 +4,9 @@
  * Owns: finding those whose time is up, to within one tick. Leaves to its users: what a limit is for, and what happens then.
  * Built against: a timer object per connection and per phase, armed and cleared several times a request.
  */
-export interface Watched {
+import { type Member, Roster } from "./Roster.ts"
+
+export interface Watched extends Member {
   /** Milliseconds of `Deadlines.now`; 0 for no limit. Set directly: moving a limit is one store. */
   deadline: number
   onDeadline(): void
@@ -15,7 +17,7 @@ const tickMillis = 250
 export class Deadlines {
   /** Milliseconds of a clock that only goes forward, as of the last tick. */
   now = performance.now()
-  private readonly watched = new Set<Watched>()
+  private readonly watched = new Roster<Watched>()
   private timer: NodeJS.Timeout | undefined
 
   start(): void {
@@ -32,13 +34,13 @@ export class Deadlines {
   }
 
   forget(item: Watched): void {
-    this.watched.delete(item)
+    this.watched.remove(item)
   }
 
   private tick(): void {
     this.now = performance.now()
-    for (const item of this.watched) {
-      if (item.deadline === 0 || item.deadline > this.now) continue
+    for (const item of this.watched.list()) {
+      if (item.deadline === 0 || item.deadline > this.now || !this.watched.has(item)) continue
       item.deadline = 0
       item.onDeadline()
     }

@@ -32,6 +32,7 @@ export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId
 
 export class Http1Connection implements Watched {
   deadline = 0
+  place = 0
   closeAfter = false
   readonly edge: Edge
   readonly socket: Socket
@@ -78,15 +79,26 @@ export class Http1Connection implements Watched {
     }
     if (this.state !== "head" && this.state !== "exchange") return
     this.heads.add(segment)
-    if (this.state === "head") this.nextRequest()
-    else if (this.heads.length > maxAhead) this.socket.pause()
+    if (this.state === "head" && !this.socket.writableNeedDrain) this.nextRequest()
+    if (this.heads.length > maxAhead) this.socket.pause()
   }
 
-  /** Takes requests as long as they are answered at once: a loop, so that a long pipeline can't grow the stack. */
+  private readOn(): void {
+    if (this.heads.length <= maxAhead && this.socket.isPaused()) this.socket.resume()
+  }
+
+  /**
+   * Takes requests as long as they are answered at once: a loop, so that a long pipeline can't grow the stack. None is taken while answers wait for the
+   * client: who asks and doesn't read would have the edge hold them all.
+   */
   private nextRequest(): void {
     if (this.taking) return
     this.taking = true
     while (this.state === "head") {
+      if (this.socket.writableNeedDrain) {
+        this.waitForDrain()
+        break
+      }
       const text = this.heads.take()
       if (text === undefined) {
         this.awaitHead()
@@ -108,9 +120,9 @@ export class Http1Connection implements Watched {
 
   private begin(head: RequestHead): void {
     this.state = "exchange"
-    this.deadline = 0
     this.closeAfter = head.close
     this.body = new RequestBody(head)
+    this.limitExchange()
     this.edge.observer.requestStarted()
     const requestId = this.edge.newRequestId()
     const decision = this.decide(this.edge, this.peer, head, requestId)
@@ -120,7 +132,9 @@ export class Http1Connection implements Watched {
     }
     this.forward(head, requestId, decision)
     if (this.requestComplete || this.heads.empty) return
-    this.onData(this.heads.rest())
+    const rest = this.heads.rest()
+    this.readOn()
+    this.onData(rest)
   }
 
   private forward(head: RequestHead, requestId: string, decision: ProxyDecision): void {
@@ -131,23 +145,29 @@ export class Http1Connection implements Watched {
     const request = openOrigin(this.edge, head, decision, { requestId, forwarded, address: this.peer.address, client: exchange })
     this.origin = request
     if (head.expectContinue) setTimeout(() => exchange === this.exchange && exchange.proceed(), continueMillis).unref()
-    if (!this.requestComplete) this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
     request.start()
+  }
+
+  /** What is waited for of the client during an exchange: its body or, of one that has half-closed, some end. `waitForDrain` stands before both. */
+  private limitExchange(): void {
+    if (this.socket.writableNeedDrain) return
+    const { deadlines, limits } = this.edge
+    if (!this.requestComplete) this.deadline = deadlines.now + limits.bodyMillis
+    else this.deadline = this.socket.readableEnded ? deadlines.now + limits.drainMillis : 0
   }
 
   private onBody(segment: Buffer): void {
     const origin = this.origin!
     const exchange = this.exchange!
     exchange.bytesIn += segment.length
-    this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
     const result = this.body!.read(segment, origin)
     if ("refused" in result) {
       refuseMessage(this, result)
       return
     }
-    if (this.requestComplete) this.deadline = 0
+    this.limitExchange()
     if (!result.room && !this.requestComplete) {
-      this.deadline = 0 // the origin is slow, not the client
+      if (!this.socket.writableNeedDrain) this.deadline = 0 // the origin is slow, not the client
       this.socket.pause()
     }
     if (result.taken < segment.length) {
@@ -158,8 +178,8 @@ export class Http1Connection implements Watched {
 
   resumeReading(): void {
     if (this.state !== "exchange") return
-    if (!this.requestComplete) this.deadline = this.edge.deadlines.now + this.edge.limits.bodyMillis
-    this.socket.resume()
+    this.limitExchange()
+    this.readOn()
   }
 
   waitForDrain(): void {
@@ -167,9 +187,11 @@ export class Http1Connection implements Watched {
   }
 
   private onDrain(): void {
-    if (this.state !== "exchange") return
-    this.deadline = this.requestComplete ? 0 : this.edge.deadlines.now + this.edge.limits.bodyMillis
-    this.origin?.resume()
+    if (this.state === "head") this.nextRequest()
+    else if (this.state === "exchange") {
+      this.limitExchange()
+      this.origin?.resume()
+    }
   }
 
   /** The answer is written. Goes on with the next request, or closes. */
@@ -183,7 +205,7 @@ export class Http1Connection implements Watched {
     const last = this.closeAfter || !this.requestComplete || this.socket.readableEnded
     this.body = undefined
     this.state = "head"
-    if (this.socket.isPaused()) this.socket.resume()
+    this.readOn()
     if (last) this.closeGently()
     else this.nextRequest()
   }
@@ -224,7 +246,8 @@ export class Http1Connection implements Watched {
   }
 
   onDeadline(): void {
-    if (this.state === "head" && !this.heads.empty) refuseMessage(this, refuse(408, "head-too-slow"))
+    if (this.socket.writableNeedDrain) this.destroy()
+    else if (this.state === "head" && !this.heads.empty) refuseMessage(this, refuse(408, "head-too-slow"))
     else if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0)
       refuseMessage(this, refuse(408, "body-too-slow"))
     else this.destroy()

@@ -18,6 +18,7 @@ export interface TunnelOptions {
 
 export class Tunnel implements Watched {
   deadline = 0
+  place = 0
   private isOver = false
   private readonly client: Duplex
   private readonly origin: Duplex

@@ -13,7 +13,7 @@ const millis = 2000
 /** The socket must have no other reader. */
 export const linger = (socket: Socket, deadlines: Deadlines): void => {
   let bytes = 0
-  const watched = { deadline: deadlines.now + millis, onDeadline: () => socket.destroy() }
+  const watched = { place: 0, deadline: deadlines.now + millis, onDeadline: () => socket.destroy() }
   deadlines.watch(watched)
   socket.on("data", (segment: Buffer) => {
     bytes += segment.length

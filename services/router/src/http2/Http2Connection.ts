@@ -31,6 +31,7 @@ const closingMillis = 1000
 
 export class Http2Connection implements Watched, FrameSink {
   deadline = 0
+  place = 0
   readonly writer: TurnWriter
   /** What the peer offered. */
   peerWindow = firstWindow

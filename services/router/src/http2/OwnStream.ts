@@ -18,7 +18,7 @@ const maxQueued = 64 * 1024
 export class OwnStream implements Http2Stream {
   readonly id: number
   /** In `OpenStreams`. */
-  place = -1
+  place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
   /** When something moved last; of the clock of `Deadlines`. */
@@ -38,6 +38,7 @@ export class OwnStream implements Http2Stream {
   private lastData = -1
   private duplex: Duplex | undefined
   private onRoom: (() => void) | undefined
+  private onEnded: (() => void) | undefined
 
   constructor(connection: Http2Connection, id: number, ended: boolean) {
     this.connection = connection
@@ -126,6 +127,7 @@ export class OwnStream implements Http2Stream {
     this.localEnded = true
     if (this.remoteEnded) this.connection.forget(this)
     else if (this.resetAfter) this.reset(0)
+    this.onEnded?.()
   }
 
   /** With code 0, what was written still goes out first, with its END_STREAM. A malformed request is the client's doing and is charged to it. */
@@ -221,8 +223,8 @@ export class OwnStream implements Http2Stream {
         else this.onRoom = done
       },
       final: (done) => {
+        this.onEnded = done // what waits for the window goes out before the tunnel is closed
         this.end("")
-        done()
       },
       destroy: (error, done) => {
         this.connection.resetStream(this, 8)

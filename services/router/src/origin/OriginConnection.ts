@@ -33,6 +33,9 @@ const isTimeout = (code: string) => code === "ETIMEDOUT"
 
 export class OriginConnection implements Watched {
   deadline = 0
+  place = 0
+  /** Among those in use. */
+  readonly seat = { place: 0, connection: this as OriginConnection }
   readonly socket: Socket
   readonly origin: Origin
   /** Exchanges carried so far. */

@@ -9,6 +9,7 @@ import type { Socket } from "node:net"
 import type { Deadlines } from "../Deadlines.ts"
 import type { ExchangeClient, Failure } from "../exchange/Exchange.ts"
 import { clientName } from "../limits/clientKey.ts"
+import { Roster } from "../Roster.ts"
 import type { Origin } from "./Origin.ts"
 import { type ConnectionOwner, OriginConnection, type OriginLimits } from "./OriginConnection.ts"
 import { OriginInput } from "./OriginInput.ts"
@@ -66,7 +67,7 @@ export class OriginPool implements ConnectionOwner {
   readonly limits: PoolLimits
   private readonly connectTo: Connect
   private readonly buckets = new Map<string, Bucket>()
-  private readonly inUse = new Set<OriginConnection>()
+  private readonly inUse = new Roster<OriginConnection["seat"]>()
   /** How waiting at the cap ended. */
   readonly waits = { served: 0, full: 0, timeout: 0, gone: 0 }
 
@@ -105,7 +106,7 @@ export class OriginPool implements ConnectionOwner {
     if (!repeatable && this.deadlines.now - connection.idleSince > freshMillis) return undefined
     bucket.idle.pop()
     bucket.busy++
-    this.inUse.add(connection)
+    this.inUse.add(connection.seat)
     return connection
   }
 
@@ -138,6 +139,7 @@ export class OriginPool implements ConnectionOwner {
     }
     const waiter: Waiter = {
       client: clientName(wanted.address),
+      place: 0,
       deadline: deadlines.now + limits.queueMillis,
       go: () => {
         over("served")
@@ -164,7 +166,7 @@ export class OriginPool implements ConnectionOwner {
         return done(result)
       }
       const connection = new OriginConnection(result, input, { origin, owner: this })
-      this.inUse.add(connection)
+      this.inUse.add(connection.seat)
       done(connection)
     })
     return () => {
@@ -199,7 +201,7 @@ export class OriginPool implements ConnectionOwner {
   released(connection: OriginConnection, reusable: boolean): void {
     const key = connection.origin.poolKey
     const bucket = this.buckets.get(key)
-    if (this.inUse.delete(connection)) {
+    if (this.inUse.remove(connection.seat)) {
       const shared = connection.origin.preface === undefined
       const room = shared && reusable && bucket !== undefined && bucket.idle.length < this.limits.idlePerOrigin && connection.keepMillis > 0
       if (room) bucket.idle.push(connection)
@@ -216,6 +218,6 @@ export class OriginPool implements ConnectionOwner {
   /** Ends every connection: for shutdown, after the last request. */
   close(): void {
     for (const bucket of [...this.buckets.values()]) for (const connection of [...bucket.idle]) connection.destroy()
-    for (const connection of [...this.inUse]) connection.destroy()
+    for (const { connection } of this.inUse.list()) connection.destroy()
   }
 }

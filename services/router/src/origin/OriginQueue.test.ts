@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { OriginQueue, type Waiter } from "./OriginQueue.ts"
 
-const waiter = (client: string): Waiter => ({ client, deadline: 0, go: () => {}, drop: () => {}, onDeadline: () => {} })
+const waiter = (client: string): Waiter => ({ client, place: 0, deadline: 0, go: () => {}, drop: () => {}, onDeadline: () => {} })
 
 describe("E8: requests that wait for one origin", () => {
   it("are taken client by client, each client's in their order", () => {

@@ -11,7 +11,9 @@ import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
+import type { HostUse } from "../limits/HostUse.ts"
 import type { NewestConnections } from "../limits/NewestConnections.ts"
+import { type Member, Roster } from "../Roster.ts"
 import type { ClientCounts } from "./ClientCounts.ts"
 import { readProxied, type TrustedProxies } from "./readProxied.ts"
 import { SecureAccept } from "./SecureAccept.ts"
@@ -44,6 +46,25 @@ export interface ListenersOptions {
   readonly maxConnections: number
 }
 
+/** One client's socket, and what it holds until it is closed. */
+class Accepted implements Member {
+  place = 0
+  readonly socket: Socket
+  /** When it was accepted, or, over HTTP/1.1, was ready for its first request. */
+  since = performance.now()
+  /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
+  protocol: "" | "http" | "https" | "h2" = ""
+  http1: Http1Connection | undefined
+  /** The address that it counts for in `ClientCounts`; "" for none. */
+  client = ""
+  use: HostUse | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+}
+
+const ignore = (): void => {}
 const drainPollMillis = 20
 /** A connection younger than this has a request or a handshake under way even where none can be seen yet: its client just asked for it. */
 const youngMillis = 3000
@@ -60,12 +81,7 @@ export class Listeners {
   readonly handshakes = { full: 0, resumed: 0, validation: 0 }
   private readonly options: ListenersOptions
   private readonly http2: Http2Codec
-  /** With when each was ready for its first request. */
-  private readonly connections = new Map<Http1Connection, number>()
-  /** Every socket, with when it was accepted. */
-  private readonly sockets = new Map<Socket, number>()
-  /** Those of which no client's protocol is served yet: PROXY header or handshake. */
-  private readonly unserved = new Set<Socket>()
+  private readonly accepted = new Roster<Accepted>()
   private readonly plain: Server
   private readonly secure: Server
 
@@ -87,67 +103,73 @@ export class Listeners {
 
   private decidePlain: Decide = decidePlain(443)
 
-  private track(socket: Socket): void {
-    this.sockets.set(socket, performance.now())
-    this.unserved.add(socket)
-    socket.on("error", () => {})
-    socket.once("close", () => {
-      this.sockets.delete(socket)
-      this.unserved.delete(socket)
-    })
+  private track(socket: Socket): Accepted {
+    const accepted = new Accepted(socket)
+    this.accepted.add(accepted)
+    socket.on("error", ignore)
+    socket.on("close", () => this.left(accepted))
+    return accepted
+  }
+
+  /** The one place that hears of a socket's end: a listener costs a connection more than what most of them do. */
+  private left(accepted: Accepted): void {
+    const { clients, edge, plainSockets } = this.options
+    this.accepted.remove(accepted)
+    if (accepted.client !== "") clients.leave(accepted.client)
+    if (accepted.use !== undefined) edge.gate.disconnected(accepted.use)
+    if (accepted.protocol !== "") edge.observer.connectionClosed(accepted.protocol)
+    if (accepted.protocol === "http") plainSockets.leave(accepted.socket)
   }
 
   private onPlain(socket: Socket): void {
     const { edge, plainSockets } = this.options
-    this.identify(socket, (address, first) => {
+    this.identify(socket, (accepted, address, first) => {
       const oldest = plainSockets.enter(address, socket)
-      socket.once("close", () => plainSockets.leave(socket))
       if (oldest !== undefined) {
         edge.gate.count("plain-connections")
         oldest.destroy()
       }
       if (first !== undefined) socket.unshift(first)
-      this.unserved.delete(socket)
-      this.serve(socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
+      this.serve(accepted, socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
     })
   }
 
   /** Who the client is, by the socket or by a trusted balancer's word. */
-  private identify(socket: Socket, next: (address: string, first: Buffer | undefined) => void): void {
-    this.track(socket)
+  private identify(socket: Socket, next: (accepted: Accepted, address: string, first: Buffer | undefined) => void): void {
+    const accepted = this.track(socket)
     const address = peerAddress(socket)
     const { edge, handshakeMillis, proxies } = this.options
-    if (proxies === undefined) next(address, undefined)
+    if (proxies === undefined) next(accepted, address, undefined)
     else if (!proxies.trusts(address))
       socket.destroy() // E7: whoever is no balancer of ours has no business here
-    else readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) => next(client || address, first))
+    else
+      readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) =>
+        next(accepted, client || address, first)
+      )
   }
 
   /** Whether this client may have one more connection on the TLS port. */
-  private admit(socket: Socket, address: string): boolean {
+  private admit(accepted: Accepted, address: string): boolean {
     const { clients, edge } = this.options
     if (!clients.enter(address)) {
       edge.gate.count("client-connections")
       return false
     }
-    socket.once("close", () => clients.leave(address))
+    accepted.client = address
     return edge.gate.connect(address)
   }
 
   private onRaw(socket: Socket): void {
     const { edge, serverNames, challenges, handshakeMillis } = this.options
-    this.identify(socket, (address, first) => {
-      if (!this.admit(socket, address)) {
+    this.identify(socket, (accepted, address, first) => {
+      if (!this.admit(accepted, address)) {
         socket.destroy()
         return
       }
       new SecureAccept(socket, {
-        admit: (serverName) => this.admitHandshake(socket, serverName),
+        admit: (serverName) => this.admitHandshake(accepted, serverName),
         ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis, first },
-        onSecure: (secured, serverName) => {
-          this.unserved.delete(socket)
-          this.onSecure(secured, { address, scheme: "https", serverName, ends: socket })
-        },
+        onSecure: (secured, serverName) => this.onSecure(accepted, secured, { address, scheme: "https", serverName, ends: socket }),
         onValidated: () => this.handshakes.validation++,
         onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
       })
@@ -155,35 +177,33 @@ export class Listeners {
   }
 
   /** False: the hostname has as many connections as it may have, or its part of an overload is shed. */
-  private admitHandshake(socket: Socket, serverName: string): boolean {
+  private admitHandshake(accepted: Accepted, serverName: string): boolean {
     const { applications, gate, table } = this.options.edge
     const entry = table.find(serverName)
     if (entry === undefined) return true
-    const use = gate.handshake(entry, applications.policyOf(entry).limits)
-    if (use !== undefined) socket.once("close", () => gate.disconnected(use))
-    return use !== undefined
+    accepted.use = gate.handshake(entry, applications.policyOf(entry).limits)
+    return accepted.use !== undefined
   }
 
-  private onSecure(socket: TLSSocket, peer: ClientPeer): void {
+  private onSecure(accepted: Accepted, socket: TLSSocket, peer: ClientPeer): void {
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
     if (socket.alpnProtocol !== "h2") {
-      this.serve(socket, peer, decideTls)
+      this.serve(accepted, socket, peer, decideTls)
       return
     }
-    this.options.edge.observer.connectionOpened("h2")
-    socket.once("close", () => this.options.edge.observer.connectionClosed("h2"))
+    this.opened(accepted, "h2")
     this.http2.accept(socket, peer)
   }
 
-  private serve(socket: Socket, peer: ClientPeer, decide: Decide): void {
-    const { edge } = this.options
-    const connection = new Http1Connection(edge, socket, peer, decide)
-    this.connections.set(connection, performance.now())
-    edge.observer.connectionOpened(peer.scheme)
-    socket.once("close", () => {
-      this.connections.delete(connection)
-      edge.observer.connectionClosed(peer.scheme)
-    })
+  private serve(accepted: Accepted, socket: Socket, peer: ClientPeer, decide: Decide): void {
+    accepted.since = performance.now()
+    accepted.http1 = new Http1Connection(this.options.edge, socket, peer, decide)
+    this.opened(accepted, peer.scheme)
+  }
+
+  private opened(accepted: Accepted, protocol: Accepted["protocol"]): void {
+    accepted.protocol = protocol
+    this.options.edge.observer.connectionOpened(protocol)
   }
 
   /**
@@ -195,24 +215,27 @@ export class Listeners {
     this.secure.close()
     this.http2.drain()
     const until = performance.now() + millis
-    while (this.sockets.size > 0 && performance.now() < until) {
+    while (this.accepted.size > 0 && performance.now() < until) {
       this.closeIdle(performance.now() - youngMillis)
       await new Promise((resolve) => setTimeout(resolve, drainPollMillis))
     }
     this.http2.destroy()
-    for (const socket of this.sockets.keys()) socket.destroy()
+    for (const { socket } of this.accepted.list()) socket.destroy()
     // What was open is told before the log and the traffic are closed.
-    while (this.sockets.size > 0) await new Promise((resolve) => setImmediate(resolve))
+    while (this.accepted.size > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 
-  /** `before`: when a connection must have been accepted to count. */
+  /** `before`: since when a connection must have been as it is to count. */
   private closeIdle(before: number): void {
-    for (const [connection, since] of this.connections) if (connection.idle && since < before) connection.closeGently()
-    for (const socket of this.unserved) if (this.sockets.get(socket)! < before) socket.destroy()
+    for (const { socket, since, protocol, http1 } of this.accepted.list()) {
+      if (since >= before) continue
+      if (http1?.idle) http1.closeGently()
+      else if (protocol === "") socket.destroy()
+    }
   }
 
   get open(): number {
-    return this.sockets.size
+    return this.accepted.size
   }
 }
 

@@ -35,14 +35,19 @@ const protocols = Buffer.from("\x02h2\x08http/1.1", "latin1")
 const internalError = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 const validation = Buffer.from(`\x0a${acmeTls}`, "latin1")
 
+/** An error is told by the close behind it. */
+const ignore = (): void => {}
+
 export class SecureAccept implements Watched {
   deadline: number
+  place = 0
   private readonly raw: Socket
   private readonly options: AcceptOptions
   private held: Buffer | undefined
   private secured: TLSSocket | undefined
   private over = false
   private readonly onBytes = () => this.read()
+  private readonly onGone = () => this.fail("closed")
 
   constructor(raw: Socket, options: AcceptOptions) {
     this.raw = raw
@@ -51,7 +56,7 @@ export class SecureAccept implements Watched {
     options.deadlines.watch(this)
     raw.setNoDelay(true)
     raw.on("readable", this.onBytes)
-    raw.once("end", () => this.fail("closed")).once("close", () => this.fail("closed"))
+    raw.on("end", this.onGone).on("close", this.onGone)
     if (options.first !== undefined) this.take(options.first)
   }
 
@@ -113,13 +118,16 @@ export class SecureAccept implements Watched {
       allowHalfOpen: true
     } as never)
     this.secured = socket
-    socket.on("error", () => this.fail("error"))
-    socket.once("close", () => this.fail("alert"))
+    const onClose = () => this.fail(socket.errored === null ? "alert" : "error")
+    socket.on("error", ignore).on("close", onClose)
     // Nothing can be read before the handshake is done, but a client that leaves during it is only noticed by a socket that is being read.
-    socket.once("end", () => this.fail("closed")).resume()
-    socket.once("secure", () => {
+    socket.on("end", this.onGone).resume()
+    socket.on("secure", () => {
       if (this.over) return
       this.finish()
+      // Nothing of the handshake outlives it.
+      socket.off("close", onClose).off("end", this.onGone)
+      this.raw.off("end", this.onGone).off("close", this.onGone)
       done(socket)
     })
   }

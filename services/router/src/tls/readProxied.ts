@@ -28,7 +28,7 @@ export interface WaitOptions {
 /** Calls `next` once with the client's address ("": the balancer itself) and what came behind the header; closes the connection otherwise. */
 export const readProxied = (socket: Socket, options: WaitOptions, next: (address: string, first: Buffer | undefined) => void): void => {
   let held: Buffer = Buffer.alloc(0)
-  const watched = { deadline: options.deadlines.now + options.millis, onDeadline: () => end() }
+  const watched = { place: 0, deadline: options.deadlines.now + options.millis, onDeadline: () => end() }
   const end = () => {
     stop()
     socket.destroy()
