@@ -2,7 +2,8 @@
  * One HTTP/2 request and its answer, whichever codec carries the stream.
  *
  * Owns: the request's verdict, its body's length, the answer's fields. Leaves to the codec (`nodeHttp2.ts`): frames, flow control, HPACK.
- * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), which would desynchronise the origin's connection.
+ * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), or DATA before an upgrade is agreed on: either would be read
+ * by the origin as a second request.
  */
 import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
@@ -35,7 +36,7 @@ export interface Http2Stream {
   reset(code: number): void
   pause(): void
   resume(): void
-  /** The stream's bytes both ways, for a tunnel (RFC 8441). */
+  /** The stream's bytes both ways, for a tunnel (RFC 8441). From now on what the client sends goes there alone, and waits until it is read. */
   asDuplex(): Duplex
 }
 
@@ -53,6 +54,8 @@ export class Http2Request implements ExchangeClient, Recorded {
   head: RequestHead | undefined
   private origin: OriginExchange | undefined
   private way: ProxyDecision | undefined
+  /** Of a request to upgrade: whatever the client sends waits in there, for the tunnel or for nobody. */
+  private tunnelEnd: Duplex | undefined
   connectionId = ""
   tenantId = ""
   bytesIn = 0
@@ -96,6 +99,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     // RFC 8441 §5: HTTP/2 does without the key that an HTTP/1.1 origin wants to see.
     const key = asked.websocket ? `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` : ""
     const head = key === "" ? asked : { ...asked, kept: asked.kept + key }
+    if (head.websocket) this.tunnelEnd = this.stream.asDuplex()
     const forwarded = forwardedLines(this.peer, head.host, head.port, decision.entry.connection_id)
     const request = openOrigin(this.edge, head, decision, {
       requestId: this.requestId,
@@ -191,12 +195,12 @@ export class Http2Request implements ExchangeClient, Recorded {
     const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
     this.stream.respond(200, kept, false)
     this.over = true
-    const ends = { client: this.stream.asDuplex(), origin, fromClient: noBytes, fromOrigin: rest }
+    const ends = { client: this.tunnelEnd!, origin, fromClient: noBytes, fromOrigin: rest }
     openTunnel(this.edge, this, { peer: this.peer, protocol: "h2" }, ends)
   }
 
   drained(): void {
-    if (!this.over) this.stream.resume()
+    if (!this.over && this.tunnelEnd === undefined) this.stream.resume()
   }
 
   fail(failure: Failure): void {

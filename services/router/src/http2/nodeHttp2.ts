@@ -67,8 +67,7 @@ class NodeStream implements Http2Stream {
     this.stream.resume()
   }
   asDuplex(): ServerHttp2Stream {
-    this.stream.removeAllListeners("data")
-    return this.stream
+    return this.stream.removeAllListeners("data").pause()
   }
 }
 

@@ -2,8 +2,8 @@
  * The origin's side of one exchange: gets a connection, sends the request in the edge's own framing, tries once more where that is safe.
  *
  * Owns: framing the body towards the origin, the single retry. Leaves to `OriginPool.ts`: connections; to `ResponseReader.ts`: the answer.
- * Built against: a kept connection that the origin closed in the moment of its next use. Only a request without body whose method is idempotent
- * is sent twice, and only if not one byte of an answer was seen (RFC 9110 §9.2.2).
+ * Built against: a kept connection that the origin closed in the moment of its next use: only a request without body whose method is idempotent
+ * is sent twice, and only if not one byte of an answer was seen (RFC 9110 §9.2.2). And against bytes behind a request that has no body.
  */
 import type { BodyFraming, ExchangeClient, Failure, OriginExchange } from "../exchange/Exchange.ts"
 import type { HostUse } from "../limits/HostUse.ts"
@@ -49,7 +49,8 @@ export class OriginRequest implements OriginExchange {
     this.client = client
     this.headText = outgoing.headText
     outgoing.use.entered()
-    this.sent = outgoing.framing === "none"
+    // What follows a request to upgrade belongs to the tunnel or to nobody: a connection whose upgrade was declined is used no more.
+    this.sent = outgoing.framing === "none" && !outgoing.websocket
     this.reader = new ResponseReader(client, outgoing.method, outgoing.websocket)
   }
 
@@ -102,7 +103,8 @@ export class OriginRequest implements OriginExchange {
   }
 
   write(piece: Buffer): boolean {
-    if (this.over || piece.length === 0) return true
+    // Bytes behind a request that has no body would be the next request to the origin.
+    if (this.over || piece.length === 0 || this.outgoing.framing === "none") return true
     if (this.outgoing.framing !== "chunked") return this.put(piece)
     const socket = this.connection?.socket
     socket?.cork()
