@@ -26,16 +26,19 @@ export interface ConnectTarget {
 
 const withoutBrackets = (host: string): string => (host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host)
 
-/** Calls back once with an open socket, or with an `EgressError` and nothing left open. */
+/**
+ * Calls back once with an open socket, or with an `EgressError` and nothing left open. Returns how to give up before that: nobody is called
+ * back then, and nothing is left open either.
+ */
 export const checkedConnect = (
   policy: AddressPolicy,
   target: ConnectTarget,
   done: (error: EgressError | null, socket: Socket | TLSSocket | null) => void
-): void => {
+): (() => void) => {
   const host = withoutBrackets(target.host)
   if (isIP(host) !== 0 && !isOpen(policy, true, host)) {
     done(denied(host), null)
-    return
+    return () => {}
   }
   const lookup = makeLookup(policy, true, target.resolve)
   const onread = target.onread === undefined ? {} : { onread: target.onread }
@@ -44,12 +47,14 @@ export const checkedConnect = (
     target.tls === undefined
       ? connectTcp(options)
       : connectTls({ ...target.tls, ...options, servername: target.tls.servername ?? (isIP(host) ? "" : host) })
-  const settle = (error: unknown) => {
+  let settled = false
+  const settle = (error: unknown, tell = done) => {
+    settled = true
     clearTimeout(timer)
     socket.off("error", settle).off(target.tls === undefined ? "connect" : "secureConnect", onOpen)
-    if (error === null) return done(null, socket)
+    if (error === null) return tell(null, socket)
     socket.on("error", () => {}).destroy()
-    done(EgressError.from(error), null)
+    tell(EgressError.from(error), null)
   }
   const onOpen = () => settle(socket.remoteAddress !== undefined && isOpen(policy, true, socket.remoteAddress) ? null : denied(host))
   const timer = setTimeout(
@@ -57,4 +62,5 @@ export const checkedConnect = (
     target.timeoutMillis ?? 5000
   )
   socket.once("error", settle).once(target.tls === undefined ? "connect" : "secureConnect", onOpen)
+  return () => settled || settle("given up", () => {})
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http"
-import { type AddressInfo, createServer as createTcpServer } from "node:net"
+import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net"
 import { Effect } from "effect"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -8,6 +8,8 @@ import { checkedConnect } from "./checkedConnect.ts"
 import { makeLookup } from "./checkedLookup.ts"
 import { HttpClient, type RequestOptions } from "./HttpClient.ts"
 import type { Resolve } from "./resolveName.ts"
+
+const connectionsOf = (server: TcpServer) => new Promise<number>((done) => server.getConnections((_, count) => done(count)))
 
 const closed = makeAddressPolicy([])
 const loopback = makeAddressPolicy(["127.0.0.0/8", "::1/128"].map((text) => parseNetwork(text)!))
@@ -196,5 +198,25 @@ describe("connections", () => {
     expect(await open(closed, "127.0.0.1", port)).toBe("Denied")
     expect(await open(closed, "name.test", port, to("127.0.0.1"))).toBe("Denied")
     expect(await open(loopback, "127.0.0.1", unused)).toBe("Unreachable")
+  })
+
+  it("a connection that is given up calls nobody back and leaves nothing open, in whatever state it was", async () => {
+    const sockets: Array<Socket> = []
+    const silent = createTcpServer((socket) => sockets.push(socket.on("error", () => {}).resume())).listen(0, "127.0.0.1")
+    await new Promise((resolve) => silent.once("listening", resolve))
+    const at = (silent.address() as AddressInfo).port
+    let [called, found] = [0, () => {}]
+    const slow: Resolve = (_, done) => {
+      found = () => done(null, [{ address: "127.0.0.1", family: 4 }])
+    }
+    checkedConnect(loopback, { host: "name.test", port: at, resolve: slow }, () => called++)()
+    found()
+    checkedConnect(loopback, { host: "127.0.0.1", port: at }, () => called++)()
+    const giveUp = checkedConnect(loopback, { host: "127.0.0.1", port: at, tls: {}, timeoutMillis: 600_000 }, () => called++)
+    while (sockets.length === 0 || sockets.length < (await connectionsOf(silent))) await new Promise((resolve) => setTimeout(resolve, 5))
+    giveUp()
+    while ((await connectionsOf(silent)) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(called).toBe(0)
+    silent.close()
   })
 })

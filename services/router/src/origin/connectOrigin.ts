@@ -39,7 +39,6 @@ export const connectOrigin =
     const { resolve, timeoutMillis } = options
     const target = { host, port, timeoutMillis, ...(resolve === undefined ? {} : { resolve }), ...(secure ? { tls } : {}) }
     const connected = (error: EgressError | null, socket: Socket | null) => {
-      if (abandoned) return void socket?.on("error", () => {}).destroy()
       if (error === null && socket !== null) {
         if (preface !== undefined) input.listen(socket)
         return done(socket)
@@ -47,9 +46,12 @@ export const connectOrigin =
       const failure = toFailure(error!)
       setImmediate(() => abandoned || done(failure)) // a literal address is refused at once; nobody expects an answer that early
     }
-    if (preface === undefined) checkedConnect(policy, { ...target, onread: input.onread }, connected)
-    else connectProxied(policy, { ...target, preface }, connected)
+    const giveUp =
+      preface === undefined
+        ? checkedConnect(policy, { ...target, onread: input.onread }, connected)
+        : connectProxied(policy, { ...target, preface }, connected)
     return () => {
       abandoned = true
+      giveUp()
     }
   }

@@ -1,6 +1,6 @@
 /** E8: an origin at its cap on a real edge: requests wait for their turn over every protocol, or are told when to come back. */
-import { connect as connectHttp2 } from "node:http2"
-import type { Socket } from "node:net"
+import { connect as connectHttp2, constants } from "node:http2"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { readAll, readUntil, sendRaw, TestEdge } from "../testing/TestEdge.ts"
@@ -186,4 +186,26 @@ describe("E8: an origin that has all the connections it may have", () => {
     expect(waits()).toEqual({ served: 0, full: 0, timeout: 1, gone: 0 })
     expect([...edge.router.metrics.samples()].filter(({ name }) => name.startsWith("edge_origin_wait")).length).toBe(5)
   })
+
+  it.each([["alone", {}] as const, ["behind a PROXY header", { flags: { proxy_protocol: "v1" } }] as const])(
+    "a request that is given up while its connection is made takes it along: the cap is on what the origin sees (%s)",
+    async (_, fields) => {
+      // Accepts, and never says a word of the handshake that the edge waits for.
+      const seen: Array<Socket> = []
+      const silent = createServer((socket) => seen.push(socket.on("error", () => {}).resume()))
+      await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve))
+      edge = await TestEdge.start({ pool: { perOrigin: 1 }, connectMillis: 600_000 })
+      await edge.add(host, `https://127.0.0.1:${(silent.address() as AddressInfo).port}`, fields)
+      const connection = await edge.connect(host, { alpn: ["h2"] })
+      const session = connectHttp2(`https://${host}`, { createConnection: () => connection })
+      for (let at = 1; at <= 6; at++) {
+        const request = session.request({ ":path": `/${at}` }).on("error", () => {})
+        await until(() => seen.length === at)
+        request.close(constants.NGHTTP2_CANCEL)
+        await until(() => seen.every((socket) => socket.destroyed))
+      }
+      session.destroy()
+      silent.close()
+    }
+  )
 })

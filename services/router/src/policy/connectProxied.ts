@@ -15,30 +15,34 @@ export interface ProxiedTarget extends ConnectTarget {
 
 type Done = (error: EgressError | null, socket: Socket | null) => void
 
-const secure = (socket: Socket, host: string, tls: ConnectionOptions, millis: number, done: Done): void => {
+const secure = (socket: Socket, host: string, tls: ConnectionOptions, millis: number, done: Done): (() => void) => {
   const secured = connectTls({ ...tls, socket, servername: isIP(host) ? "" : host, host })
-  const settle = (error: unknown) => {
+  let settled = false
+  const settle = (error: unknown, tell = done) => {
+    settled = true
     clearTimeout(timer)
     secured.off("error", settle).off("secureConnect", onSecure).off("close", onClose)
-    if (error === null) return done(null, secured)
+    if (error === null) return tell(null, secured)
     secured.on("error", () => {}).destroy()
     socket.destroy()
-    done(EgressError.from(error), null)
+    tell(EgressError.from(error), null)
   }
   const onSecure = () => settle(null)
   const onClose = () => settle(new EgressError({ reason: "Unreachable", message: `${host} closed the connection during the handshake` }))
   const timer = setTimeout(() => settle(new EgressError({ reason: "Timeout", message: `no handshake with ${host}` })), millis)
   secured.once("error", settle).once("secureConnect", onSecure).once("close", onClose)
+  return () => settled || settle("given up", () => {})
 }
 
-/** Calls back as `checkedConnect` does. */
-export const connectProxied = (policy: AddressPolicy, target: ProxiedTarget, done: Done): void => {
+/** Calls back, and is given up, as `checkedConnect`. */
+export const connectProxied = (policy: AddressPolicy, target: ProxiedTarget, done: Done): (() => void) => {
   const { preface, timeoutMillis = 5000, tls, ...plain } = target
   const started = performance.now()
-  checkedConnect(policy, { ...plain, timeoutMillis }, (error, socket) => {
+  let giveUp = checkedConnect(policy, { ...plain, timeoutMillis }, (error, socket) => {
     if (error !== null || socket === null) return done(error, null)
     socket.write(preface)
     if (tls === undefined) return done(null, socket)
-    secure(socket, plain.host, tls, Math.max(1, timeoutMillis - (performance.now() - started)), done)
+    giveUp = secure(socket, plain.host, tls, Math.max(1, timeoutMillis - (performance.now() - started)), done)
   })
+  return () => giveUp()
 }
