@@ -5,10 +5,9 @@
  * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
  */
 import { Duplex } from "node:stream"
-import { ErrorCode, Flag, FrameType, frameHeader, headerFrames, maxWindow, windowFrame } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, frameHeader, maxWindow, windowFrame } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
-import { encodeLines, encodeStatus } from "./hpack/encodeFields.ts"
 import { streamWindow } from "./settings.ts"
 
 /** How much of the window is used before it is given back. */
@@ -60,12 +59,12 @@ export class OwnStream implements Http2Stream {
 
   respond(status: number, lines: string, ended: boolean): void {
     if (this.localEnded) return
-    this.connection.writer.put(headerFrames(this.id, encodeStatus(status) + encodeLines(lines), ended))
+    this.connection.writer.putHeaders(this.id, status, lines, ended)
     if (ended) this.endLocal()
   }
 
   interim(status: number, lines: string): void {
-    if (!this.localEnded) this.connection.writer.put(headerFrames(this.id, encodeStatus(status) + encodeLines(lines), false))
+    if (!this.localEnded) this.connection.writer.putHeaders(this.id, status, lines, false)
   }
 
   write(piece: Buffer): boolean {
@@ -118,7 +117,7 @@ export class OwnStream implements Http2Stream {
   private sendEnd(trailers: string): void {
     if (this.localEnded) return
     const { writer } = this.connection
-    if (trailers.length > 0) writer.put(headerFrames(this.id, encodeLines(trailers), true))
+    if (trailers.length > 0) writer.putHeaders(this.id, 0, trailers, true)
     else if (this.lastData < 0 || !writer.endStreamAt(this.lastData)) writer.put(frameHeader(0, FrameType.Data, Flag.EndStream, this.id))
     this.endLocal()
   }

@@ -5,7 +5,8 @@
  */
 import type { Socket } from "node:net"
 import { giveLarge, largeBytes, takeLarge } from "../bufferPool.ts"
-import { Flag, FrameType, headerBytes } from "./frames.ts"
+import { Flag, FrameType, frameSize, headerBytes, headerFrames, writeFrameHeader } from "./frames.ts"
+import { blockRoom, writeLines, writeStatus } from "./hpack/writeBlock.ts"
 
 /** Up to here a turn's bytes are copied, so that what waits for a slow client takes no more memory than it has bytes. */
 const copiedBytes = 32 * 1024
@@ -57,17 +58,31 @@ export class TurnWriter {
     this.at += out.write(frames, this.at, "latin1")
   }
 
+  /**
+   * A header block as HEADERS and as many CONTINUATION frames as it needs. `status` 0: trailers. `lines`: of HTTP/1, each with its CRLF.
+   */
+  putHeaders(stream: number, status: number, lines: string, ended: boolean): void {
+    const most = blockRoom(lines)
+    if (most > frameSize) {
+      const block = Buffer.allocUnsafe(most)
+      const end = writeLines(block, status === 0 ? 0 : writeStatus(block, 0, status), lines)
+      this.put(headerFrames(stream, block.toString("latin1", 0, end), ended))
+      return
+    }
+    const out = this.room(headerBytes + most)
+    const start = this.at + headerBytes
+    const end = writeLines(out, status === 0 ? start : writeStatus(out, start, status), lines)
+    const flags = ended ? Flag.EndHeaders | Flag.EndStream : Flag.EndHeaders
+    writeFrameHeader(out, this.at, end - start, FrameType.Headers, flags, stream)
+    this.at = end
+  }
+
   /** A DATA frame; returns its place, for `endStreamAt`. */
   putData(stream: number, piece: Buffer): number {
     const { length } = piece
     const out = this.room(headerBytes + length)
     const { at } = this
-    out[at] = length >>> 16
-    out[at + 1] = length >>> 8
-    out[at + 2] = length
-    out[at + 3] = FrameType.Data
-    out[at + 4] = 0
-    out.writeUInt32BE(stream, at + 5)
+    writeFrameHeader(out, at, length, FrameType.Data, 0, stream)
     out.set(piece, at + headerBytes)
     this.at = at + headerBytes + length
     return this.flushed + at

@@ -58,6 +58,18 @@ export const uint32 = (value: number): string =>
 export const frameHeader = (length: number, type: number, flags: number, stream: number): string =>
   String.fromCharCode((length >>> 16) & 255, (length >>> 8) & 255, length & 255, type, flags) + uint32(stream)
 
+export const writeFrameHeader = (out: Uint8Array, at: number, length: number, type: number, flags: number, stream: number): void => {
+  out[at] = length >>> 16
+  out[at + 1] = length >>> 8
+  out[at + 2] = length
+  out[at + 3] = type
+  out[at + 4] = flags
+  out[at + 5] = stream >>> 24
+  out[at + 6] = stream >>> 16
+  out[at + 7] = stream >>> 8
+  out[at + 8] = stream
+}
+
 export const settingsFrame = (settings: ReadonlyArray<readonly [number, number]>): string =>
   frameHeader(settings.length * 6, FrameType.Settings, 0, 0) +
   settings.map(([id, value]) => String.fromCharCode(id >> 8, id & 255) + uint32(value)).join("")

@@ -45,32 +45,3 @@ export const encodeFields = (fields: ReadonlyArray<string>): string => {
   }
   return block
 }
-
-/** `:status` alone. */
-export const encodeStatus = (status: number): string => encodeFields([":status", String(status)])
-
-const maxRemembered = 4096
-const remembered = new Map<string, string>()
-
-const encodeLine = (line: string): string => {
-  const colon = line.indexOf(":")
-  return encodeName(line.slice(0, colon).toLowerCase()) + literal(line.slice(colon + 1).trim())
-}
-
-/** HTTP/1 field lines, each with its CRLF. Origins send the same lines over and over: what a line became is remembered, within bounds. */
-export const encodeLines = (lines: string): string => {
-  let block = ""
-  for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf("\r\n", at)
-    const line = lines.slice(at, end)
-    let encoded = remembered.get(line)
-    if (encoded === undefined) {
-      encoded = encodeLine(line)
-      if (remembered.size >= maxRemembered) remembered.clear()
-      if (line.length <= 256) remembered.set(line, encoded)
-    }
-    block += encoded
-    at = end + 2
-  }
-  return block
-}

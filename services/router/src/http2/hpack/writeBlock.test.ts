@@ -1,0 +1,49 @@
+/** HPACK blocks of answers, read by the edge's own decoder. Node's decoder reads them in `properties.integration.test.ts`. */
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { HpackDecoder } from "./HpackDecoder.ts"
+import { staticNames } from "./staticTable.ts"
+import { blockRoom, writeLines, writeStatus } from "./writeBlock.ts"
+
+const encode = (status: number, lines: string): Buffer => {
+  const out = Buffer.alloc(blockRoom(lines))
+  const end = writeLines(out, writeStatus(out, 0, status), lines)
+  expect(end).toBeLessThanOrEqual(out.length)
+  return out.subarray(0, end)
+}
+const decode = (block: Buffer) => new HpackDecoder(4096).decode(block, 10_000_000, 10_000)?.fields
+
+const name = fc.oneof(
+  fc.stringMatching(/^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,200}$/),
+  fc.constantFrom(...staticNames.filter((each) => /^[a-z]/.test(each)))
+)
+/** Any byte that may stand in a value (RFC 9110 §5.5), none of those that are trimmed at either end. */
+const value = fc.stringMatching(/^[\t\x20-\x7e\x80-\xff]{0,300}$/).map((text) => text.replace(/^[\t ]+|[\t ]+$/g, ""))
+const padding = fc.constantFrom("", " ", "\t", " \t ")
+
+describe("a block", () => {
+  it("says what its lines say", () => {
+    const line = fc.record({ name, value, before: padding, after: padding })
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 30 }), fc.integer({ min: 100, max: 599 }), (lines, status) => {
+        const text = lines.map((each) => `${each.name}:${each.before}${each.value}${each.after}\r\n`).join("")
+        const fields = lines.flatMap((each) => [each.name.toLowerCase(), each.value])
+        expect(decode(encode(status, text))).toEqual([":status", String(status), ...fields])
+      })
+    )
+  })
+
+  it.each([126, 127, 128, 254, 255, 16_510, 16_511, 40_000, 100_000])("has room for a value of %i bytes", (length) => {
+    expect(decode(encode(200, `x-long: ${"v".repeat(length)}\r\n`))?.at(-1)).toHaveLength(length)
+  })
+
+  it.each([1, 64, 65, 127, 300])("has room for many names and values of %i bytes", (length) => {
+    const line = `${"n".repeat(length)}:${"v".repeat(length)}\r\n`
+    expect(decode(encode(503, line.repeat(50)))).toHaveLength(102)
+  })
+
+  it("uses the static table for names, and never indexes what is secret (RFC 7541 §6.2.3)", () => {
+    expect(encode(200, "Set-Cookie: a=b\r\n").toString("hex")).toBe(`88${"1f28"}03${Buffer.from("a=b").toString("hex")}`)
+    expect(encode(204, "date: x\r\n").toString("hex")).toBe("890f120178")
+  })
+})

@@ -1,0 +1,118 @@
+/**
+ * Writes the header blocks of answers (RFC 7541) from field lines of HTTP/1 straight into the bytes that go out.
+ *
+ * Owns: the encoding. There is no dynamic table: nothing to keep in step with the peer. Values are plain literals: Huffman would save the client
+ * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
+ */
+import { staticLength, staticNames } from "./staticTable.ts"
+
+const [tab, cr, space, colon] = [9, 13, 32, 58]
+/** §6.2.2 without indexing; §6.2.3 never indexed, for what must not end in anybody's table. */
+const neverIndexed = 0x10
+
+const lower = new Uint8Array(256).map((_, code) => (code >= 65 && code <= 90 ? code + 32 : code))
+
+const hashStep = (hash: number, code: number): number => (Math.imul(hash, 31) + code) & 0xffff
+
+/** Indices of the static table by the hash of their name, open addressing. */
+const slots = new Uint8Array(256)
+const names = staticNames.map((name) => Buffer.from(name, "latin1"))
+const secret = new Uint8Array(staticLength + 1)
+for (let index = 1; index <= staticLength; index++) {
+  if (staticNames.indexOf(staticNames[index]!) < index) continue
+  let slot = names[index]!.reduce(hashStep, 0) & 255
+  while (slots[slot] !== 0) slot = (slot + 1) & 255
+  slots[slot] = index
+  if (staticNames[index] === "set-cookie" || staticNames[index] === "authorization") secret[index] = neverIndexed
+}
+
+const isName = (index: number, text: Uint8Array, start: number, end: number): boolean => {
+  const name = names[index]!
+  if (name.length !== end - start) return false
+  for (let at = 0; at < name.length; at++) if (name[at] !== lower[text[start + at]!]) return false
+  return true
+}
+
+/** The first index of the static table with this name; 0: none has it. */
+const indexOf = (hash: number, text: Uint8Array, start: number, end: number): number => {
+  for (let slot = hash & 255; slots[slot] !== 0; slot = (slot + 1) & 255) if (isName(slots[slot]!, text, start, end)) return slots[slot]!
+  return 0
+}
+
+/** §5.1; returns the place behind it. */
+const writeInteger = (out: Uint8Array, start: number, value: number, bits: number, pattern: number): number => {
+  const mask = (1 << bits) - 1
+  if (value < mask) {
+    out[start] = pattern | value
+    return start + 1
+  }
+  out[start] = pattern | mask
+  let at = start + 1
+  let rest = value - mask
+  for (; rest >= 128; rest >>>= 7) out[at++] = 128 | (rest & 127)
+  out[at] = rest
+  return at + 1
+}
+
+const writeName = (out: Uint8Array, start: number, text: Uint8Array, from: number, to: number, hash: number): number => {
+  const index = indexOf(hash, text, from, to)
+  if (index > 0) return writeInteger(out, start, index, 4, secret[index]!)
+  out[start] = 0
+  let at = writeInteger(out, start + 1, to - from, 7, 0)
+  for (let next = from; next < to; next++) out[at++] = lower[text[next]!]!
+  return at
+}
+
+/** Above this a native copy is quicker than a loop. */
+const longValue = 64
+
+const writeValue = (out: Buffer, start: number, text: Buffer, from: number, to: number): number => {
+  let at = writeInteger(out, start, to - from, 7, 0)
+  if (to - from > longValue) return at + text.copy(out, at, from, to)
+  for (let next = from; next < to; next++) out[at++] = text[next]!
+  return at
+}
+
+const statusIndex = new Map([200, 204, 206, 304, 400, 404, 500].map((status, at) => [status, 8 + at]))
+
+/** `:status`; returns the place behind it. */
+export const writeStatus = (out: Uint8Array, start: number, status: number): number => {
+  const index = statusIndex.get(status)
+  if (index !== undefined) {
+    out[start] = 0x80 | index
+    return start + 1
+  }
+  out[start] = 8
+  out[start + 1] = 3
+  out[start + 2] = 48 + Math.floor(status / 100)
+  out[start + 3] = 48 + (Math.floor(status / 10) % 10)
+  out[start + 4] = 48 + (status % 10)
+  return start + 5
+}
+
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Room that is enough for `:status` and these lines: what a line loses of colon and CRLF is what a field needs, but for lengths above 126. */
+export const blockRoom = (lines: string): number => lines.length + (lines.length >>> 5) + 16
+
+/** HTTP/1 field lines, each with its CRLF, one code unit per byte; `out` has room for them. Returns the place behind the block. */
+export const writeLines = (out: Buffer, start: number, lines: string): number => {
+  const text = lines.length <= scratch.length ? scratch : Buffer.allocUnsafe(lines.length)
+  const length = text.write(lines, 0, "latin1")
+  let at = start
+  for (let line = 0; line < length; ) {
+    let hash = 0
+    let nameEnd = line
+    for (; nameEnd < length && text[nameEnd] !== colon; nameEnd++) hash = hashStep(hash, lower[text[nameEnd]!]!)
+    let from = nameEnd + 1
+    while (text[from] === space || text[from] === tab) from++
+    let next = from
+    while (next < length && text[next] !== cr) next++
+    let to = next
+    while (to > from && (text[to - 1] === space || text[to - 1] === tab)) to--
+    at = writeName(out, at, text, line, nameEnd, hash)
+    at = writeValue(out, at, text, from, to)
+    line = next + 2
+  }
+  return at
+}
