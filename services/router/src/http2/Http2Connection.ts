@@ -20,12 +20,11 @@ import { HpackDecoder } from "./hpack/HpackDecoder.ts"
 import { OpenStreams } from "./OpenStreams.ts"
 import { OwnStream } from "./OwnStream.ts"
 import { readHttp2Trailers } from "./readFields.ts"
-import { maxStreams, offered } from "./settings.ts"
+import { firstTable, maxStreams, offered } from "./settings.ts"
 import { TurnWriter } from "./TurnWriter.ts"
 
 const connectionWindow = 1024 * 1024
 const firstWindow = 65_535
-const tableSize = 4096
 const lookMillis = 1000
 const closingMillis = 1000
 
@@ -36,12 +35,13 @@ export class Http2Connection implements Watched, FrameSink {
   /** What the peer offered. */
   peerWindow = firstWindow
   peerFrameSize = 16_384
+  peerTable = firstTable
   sendWindow = firstWindow
   private readonly edge: Edge
   private readonly socket: Socket
   private readonly peer: ClientPeer
   private readonly reader = new FrameReader()
-  private readonly decoder = new HpackDecoder(tableSize)
+  private readonly decoder = new HpackDecoder(firstTable)
   readonly streams = new OpenStreams()
   lastStream = 0
   /** The client's settings have come. */

@@ -11,6 +11,9 @@ import { blockRoom, writeLines, writeStatus } from "./hpack/writeBlock.ts"
 /** Up to here a turn's bytes are copied, so that what waits for a slow client takes no more memory than it has bytes. */
 const copiedBytes = 32 * 1024
 
+/** RFC 7541 §4.2: "a table of size 0", of which the edge's encoder uses nothing anyway. */
+const noTable = 0x20
+
 let dirty: Array<TurnWriter> = []
 let scheduled = false
 
@@ -24,6 +27,8 @@ const flushAll = (): void => {
 export class TurnWriter {
   /** The socket has more than it can take: only control frames should follow until it drains. */
   blocked = false
+  /** The client has made its table smaller, which the next header block must agree to. */
+  tableUpdate = false
   private readonly socket: Socket
   private out: Buffer | undefined
   private at = 0
@@ -58,20 +63,28 @@ export class TurnWriter {
     this.at += out.write(frames, this.at, "latin1")
   }
 
+  /** Returns where it ends. */
+  private writeBlock(out: Buffer, at: number, status: number, lines: string): number {
+    let start = at
+    if (this.tableUpdate) out[start++] = noTable
+    this.tableUpdate = false
+    return writeLines(out, status === 0 ? start : writeStatus(out, start, status), lines)
+  }
+
   /**
    * A header block as HEADERS and as many CONTINUATION frames as it needs. `status` 0: trailers. `lines`: of HTTP/1, each with its CRLF.
    */
   putHeaders(stream: number, status: number, lines: string, ended: boolean): void {
-    const most = blockRoom(lines)
+    const most = blockRoom(lines) + 1
     if (most > frameSize) {
       const block = Buffer.allocUnsafe(most)
-      const end = writeLines(block, status === 0 ? 0 : writeStatus(block, 0, status), lines)
+      const end = this.writeBlock(block, 0, status, lines)
       this.put(headerFrames(stream, block.toString("latin1", 0, end), ended))
       return
     }
     const out = this.room(headerBytes + most)
     const start = this.at + headerBytes
-    const end = writeLines(out, status === 0 ? start : writeStatus(out, start, status), lines)
+    const end = this.writeBlock(out, start, status, lines)
     const flags = ended ? Flag.EndHeaders | Flag.EndStream : Flag.EndHeaders
     writeFrameHeader(out, this.at, end - start, FrameType.Headers, flags, stream)
     this.at = end

@@ -31,11 +31,11 @@ const onSettings: Handler = (connection, flags, id, payload) => {
   const before = connection.peerWindow
   const error = applySettings(payload, connection)
   if (error !== undefined) return connection.giveUp(error)
+  connection.writer.put(frameHeader(0, FrameType.Settings, Flag.Ack, 0)) // before a header block that goes by them
   const grown = connection.peerWindow - before
   if (grown !== 0) {
     for (const stream of connection.streams.list()) if (!stream.widen(grown)) return connection.giveUp(ErrorCode.FlowControl)
   }
-  connection.writer.put(frameHeader(0, FrameType.Settings, Flag.Ack, 0))
   return connection.spend("controls")
 }
 

@@ -8,6 +8,8 @@ import { ErrorCode, maxWindow, Setting } from "./frames.ts"
 
 /** More in one frame than there are settings, several times over, is no configuration. */
 const maxSettings = 32
+/** Of HPACK's dynamic table, as long as the client says nothing else (§6.5.2). */
+export const firstTable = 4096
 const smallestFrame = 16_384
 const largestFrame = 16_777_215
 
@@ -27,6 +29,8 @@ export const offered: ReadonlyArray<readonly [number, number]> = [
 export interface PeerSettings {
   peerWindow: number
   peerFrameSize: number
+  peerTable: number
+  readonly writer: { tableUpdate: boolean }
 }
 
 /** Returns the error code that ends the connection, or undefined. */
@@ -37,6 +41,10 @@ export const applySettings = (payload: Buffer, peer: PeerSettings): number | und
     const id = payload.readUInt16BE(at)
     const value = payload.readUInt32BE(at + 2)
     if ((id === Setting.EnablePush || id === Setting.EnableConnectProtocol) && value > 1) return ErrorCode.Protocol
+    if (id === Setting.HeaderTableSize) {
+      if (value < peer.peerTable) peer.writer.tableUpdate = true
+      peer.peerTable = value
+    }
     if (id === Setting.InitialWindowSize) {
       if (value > maxWindow) return ErrorCode.FlowControl
       peer.peerWindow = value
