@@ -40,7 +40,8 @@ const filesOf = (service: string): ReadonlySet<string> => {
 
 /** Declared in a library's file, and not read by these services. */
 const unread: Readonly<Record<string, ReadonlyArray<string>>> = {
-  gateway: ["CD_GATEWAY_HEALTH_LISTEN"]
+  gateway: ["CD_GATEWAY_HEALTH_LISTEN"],
+  router: ["CD_EDGE_HOSTNAME"]
 }
 /** One file declares the key rings of all services. */
 const rings = "libs/secrets/src/KeyRing.ts"

@@ -14,7 +14,7 @@ import { checked, listOf, setting, wrongSetting } from "./Setting.ts"
 export const EdgeHostname = Config.option(Config.String("CD_EDGE_HOSTNAME"))
 const sandboxEdge = "edge.connect.test"
 
-/** `CD_EDGE_ADDRESSES`: comma list of the edge's addresses, for names that can't have a CNAME. Default: none. */
+/** `CD_EDGE_ADDRESSES`: comma list of the edge's addresses, for names that can't have a CNAME; the edge takes none of them for an origin. Default: none. */
 export const EdgeAddresses = Config.String("CD_EDGE_ADDRESSES").pipe(Config.withDefault(""))
 
 const unreachable = new BlockList()
@@ -58,7 +58,13 @@ const reachableEdgeAddresses = Effect.flatMap(Mode, (mode) =>
   })
 )
 
+export const edgeAddressesSetting = setting(
+  "CD_EDGE_ADDRESSES",
+  reachableEdgeAddresses,
+  "the edge's public IP addresses, separated by commas"
+)
+
 export const edgeSettings = [
   setting("CD_EDGE_HOSTNAME", readEdgeHostname, "the host name that customers' CNAMEs point at, such as edge.example.com"),
-  setting("CD_EDGE_ADDRESSES", reachableEdgeAddresses, "the edge's public IP addresses, separated by commas")
+  edgeAddressesSetting
 ]

@@ -18,7 +18,7 @@ export interface Network {
 
 export interface AddressPolicy {
   /** `allowed`: a public address. `opened`: only because it is on the allow-list. `denied`: never connect. */
-  readonly check: (address: string) => "allowed" | "opened" | "denied"
+  readonly check: (address: string, port?: number) => "allowed" | "opened" | "denied"
 }
 
 const ipv4Bytes = (text: string): ReadonlyArray<number> => text.split(".").map(Number)
@@ -115,15 +115,17 @@ export const isPublicAddress = (address: string): boolean => {
   return bytes !== undefined && isPublic(bytes)
 }
 
-/** `allow` opens networks that are not public; an IPv4 entry also opens the mapped form that Node reports for dual-stack sockets. */
+/** Is it in one of these? An IPv4 network also holds the mapped form that Node reports for dual-stack sockets. */
+export const reaches = (list: ReadonlyArray<Network>, address: string): boolean => {
+  const bytes = addressBytes(address)
+  if (bytes === undefined) return false
+  const mapped = bytes.length === 16 && contains(carriers[0]!.network, bytes) ? bytes.slice(12) : bytes
+  return list.some((network) => contains(network, bytes) || contains(network, mapped))
+}
+
+/** `allow` opens networks that are not public. */
 export const makeAddressPolicy = (allow: ReadonlyArray<Network>): AddressPolicy => ({
-  check: (address) => {
-    const bytes = addressBytes(address)
-    if (bytes === undefined) return "denied"
-    const mapped = bytes.length === 16 && contains(carriers[0]!.network, bytes) ? bytes.slice(12) : bytes
-    if (allow.some((network) => contains(network, bytes) || contains(network, mapped))) return "opened"
-    return isPublic(bytes) ? "allowed" : "denied"
-  }
+  check: (address) => (reaches(allow, address) ? "opened" : isPublicAddress(address) ? "allowed" : "denied")
 })
 
 /** `CD_NETWORK_ALLOW`: comma list of networks (CIDR) open to outgoing connections, plain http included. Default: none. */

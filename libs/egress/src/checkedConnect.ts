@@ -31,11 +31,12 @@ const withoutBrackets = (host: string): string => (host.startsWith("[") && host.
  * back then, and nothing is left open either.
  */
 export const checkedConnect = (
-  policy: AddressPolicy,
+  addresses: AddressPolicy,
   target: ConnectTarget,
   done: (error: EgressError | null, socket: Socket | TLSSocket | null) => void
 ): (() => void) => {
   const host = withoutBrackets(target.host)
+  const policy: AddressPolicy = { check: (address) => addresses.check(address, target.port) }
   if (isIP(host) !== 0 && !isOpen(policy, true, host)) {
     done(denied(host), null)
     return () => {}

@@ -125,6 +125,8 @@ describe("settings at the edge", () => {
     }
     expect(await of("https://[2001:db8::1]/x")).toBe(400)
     expect(await of("https://app.example.com:0/a")).toBe(400)
+    const refused = await gateway.call("POST", "/v1/applications", { body: { name: "x", origin: "https://app.example.com:25" } })
+    expect([refused.status, refused.body]).toMatchObject([400, { error: { details: [{ field: "origin" }] } }])
     const wrong = ["/a/../b", "/a/%2e%2e/b", "/a;b", "//a", "/a b", "/ä", "/a?b", "/a#", "/a%2fb", "/a\\b", "/./a"]
     for (const path of wrong) expect([path, await of(`https://app.example.com${path}`)]).toEqual([path, 400])
   })

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
+import type { OwnPlaces } from "@connect-domain/egress/originPolicy.ts"
 import type { Resolve } from "@connect-domain/egress/resolveName.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Vault } from "@connect-domain/secrets/Vault.ts"
@@ -49,6 +50,8 @@ export interface RouterOptions {
   readonly originCa?: ReadonlyArray<string>
   /** Names of origins to addresses; default: hosts file and DNS. */
   readonly resolveOrigin?: Resolve
+  /** Addresses and ports at which clients reach the edge: no origin is there. */
+  readonly own?: OwnPlaces
   readonly connectMillis?: number
   readonly limits?: Partial<ClientLimits>
   /** For a whole handshake; default 10 s. */
@@ -107,7 +110,8 @@ export class Router {
     const connect = connectOrigin(options.policy, {
       timeoutMillis: options.connectMillis ?? 5000,
       ...(options.originCa === undefined ? {} : { ca: options.originCa }),
-      ...(options.resolveOrigin === undefined ? {} : { resolve: options.resolveOrigin })
+      ...(options.resolveOrigin === undefined ? {} : { resolve: options.resolveOrigin }),
+      ...(options.own === undefined ? {} : { own: options.own })
     })
     this.pool = new OriginPool({ deadlines, limits: { ...poolLimits, ...options.pool }, connect })
     this.gate = new Gate(options.gate)

@@ -31,6 +31,11 @@ describe("the router service", () => {
           assert.match(yield* ask(running, authority, "one.example.org"), /^HTTP\/1\.1 200 OK[\s\S]*from the origin$/)
           assert.match(yield* ask(running, authority, "unknown.example.org"), /^handshake: /)
 
+          // Its own place is no origin: it would redirect itself.
+          const self = yield* publish(authority, "self.example.org", { origin: `http://127.0.0.1:${running.http}` })
+          yield* applied(self.revision)
+          assert.match(yield* ask(running, authority, "self.example.org"), /^HTTP\/1\.1 502 /)
+
           // Renewal: a connection that stands goes on, a new one gets the new certificate.
           const { revision } = yield* publish(authority, "one.example.org", { origin: url })
           yield* applied(revision)

@@ -5,6 +5,7 @@
  * (A11, E16). Leaves to `Router.ts`: the edge; to `followRegistry.ts` and `sendHeartbeats.ts`: what is exchanged with the control plane.
  */
 import { readFileSync } from "node:fs"
+import { readEdgeAddresses } from "@connect-domain/domain/edgeSettings.ts"
 import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
@@ -117,6 +118,13 @@ const rotateTicketKeys = (ring: KeyRing, router: Router) =>
     yield* Effect.sleep(ticketPeriodMillis - (now % ticketPeriodMillis))
   }).pipe(Effect.forever)
 
+/** As clients reach this edge. Its HTTP port is 80 to them where its HTTPS port is 443, whatever stands before it. */
+const ownPlaces = Effect.gen(function* () {
+  const publicHttps = yield* settings.PublicHttpsPort
+  const listens = [yield* settings.HttpListen, yield* settings.HttpsListen].map(({ port }) => port)
+  return { addresses: yield* readEdgeAddresses, ports: [...listens, publicHttps, ...(publicHttps === 443 ? [80] : [])] }
+})
+
 const makeRouter = (registry: Registry, applications: Applications, wanted: Queue.Queue<HostnameEntry>) =>
   Effect.gen(function* () {
     const ring = yield* keyRing("EDGE_KEK")
@@ -135,6 +143,7 @@ const makeRouter = (registry: Registry, applications: Applications, wanted: Queu
       ...(traces === undefined ? {} : { traces }),
       gate: yield* readGateSettings,
       publicHttpsPort: yield* settings.PublicHttpsPort,
+      own: yield* ownPlaces,
       connectMillis: (yield* settings.OriginConnectSeconds) * 1000,
       ...(Option.isSome(caFile) ? { originCa: [readFileSync(caFile.value, "utf8")] } : {}),
       pool: {

@@ -1,4 +1,5 @@
 /** Everything that the router reads from the environment, to be checked before it starts. The declarations stand in the files of what they configure. */
+import { edgeAddressesSetting } from "@connect-domain/domain/edgeSettings.ts"
 import { modeSettings } from "@connect-domain/domain/Mode.ts"
 import { checked, numberSetting, type Setting, setting } from "@connect-domain/domain/Setting.ts"
 import { networkAllowSettings } from "@connect-domain/egress/AddressPolicy.ts"
@@ -47,6 +48,7 @@ export const settings: ReadonlyArray<Setting> = [
   ...natsSettings("router"),
   ...keyRingSettings("EDGE_KEK"),
   ...networkAllowSettings,
+  edgeAddressesSetting,
   listenSetting("CD_EDGE_HTTP_LISTEN", config.HttpListenText),
   listenSetting("CD_EDGE_HTTPS_LISTEN", config.HttpsListenText),
   setting("CD_EDGE_REUSE_PORT", config.ReusePort, "true or false"),

@@ -8,6 +8,7 @@ import type { Socket } from "node:net"
 import type { AddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import { checkedConnect } from "@connect-domain/egress/checkedConnect.ts"
 import type { EgressError } from "@connect-domain/egress/EgressError.ts"
+import { makeOriginPolicy, type OwnPlaces } from "@connect-domain/egress/originPolicy.ts"
 import type { Resolve } from "@connect-domain/egress/resolveName.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import { connectProxied } from "../policy/connectProxied.ts"
@@ -24,11 +25,13 @@ export interface ConnectOptions {
   readonly ca?: ReadonlyArray<string>
   /** Default: hosts file and DNS. What they say is asked for anew, and checked, at each connection. */
   readonly resolve?: Resolve
+  /** Where the edge itself is: never an origin. */
+  readonly own?: OwnPlaces
 }
 
-export const connectOrigin =
-  (policy: AddressPolicy, options: ConnectOptions): Connect =>
-  (origin, input, done) => {
+export const connectOrigin = (addresses: AddressPolicy, options: ConnectOptions): Connect => {
+  const policy = makeOriginPolicy(addresses, options.own)
+  return (origin, input, done) => {
     let abandoned = false
     const tls = {
       ALPNProtocols: ["http/1.1"],
@@ -55,3 +58,4 @@ export const connectOrigin =
       giveUp()
     }
   }
+}

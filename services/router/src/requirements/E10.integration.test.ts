@@ -18,6 +18,7 @@ let origin: Server
 let inside: Server
 let port: number
 const reached: Array<string> = []
+let resolveOrigin: Resolve
 let dns: ReturnType<typeof createSocket>
 let answers: (name: string, count: number) => ReadonlyArray<string>
 const asked = new Map<string, number>()
@@ -47,7 +48,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => dns.bind(0, "127.0.0.1", resolve))
   const resolver = new Resolver()
   resolver.setServers([`127.0.0.1:${dns.address().port}`])
-  const resolveOrigin: Resolve = (hostname, done) =>
+  resolveOrigin = (hostname, done) =>
     resolver.resolve4(hostname, (error, found) =>
       done(
         error,
@@ -70,7 +71,15 @@ afterAll(async () => {
   }
 })
 
-const get = (host: string, lines = "") => sendRaw(edge, host, `GET /${host} HTTP/1.1\r\nHost: ${host}\r\n${lines}Connection: close\r\n\r\n`)
+const ask = (of: TestEdge, host: string) => sendRaw(of, host, `GET /${host} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+const get = (host: string) => ask(edge, host)
+/** What the access log says of a request. */
+const codeOf = async (of: TestEdge, host: string) => {
+  const codes: Array<string> = []
+  of.router.metrics.onRecord = (record) => void codes.push(record.code)
+  expect(statusOf(await ask(of, host))).toBe(502)
+  return codes.at(-1)
+}
 const statusOf = (answer: string) => Number(/^HTTP\/1\.1 ([0-9]{3})/.exec(answer)?.[1] ?? 0)
 
 describe("E10: origins", () => {
@@ -172,5 +181,35 @@ describe("E10: origins", () => {
     back.closeAllConnections()
     back.close()
     await circle.stop()
+  })
+
+  it.each([22, 25, 53, 143, 389, 2049, 3659, 6000, 6667, 10_080])(
+    "E10: port %i is another protocol's, also where the network is open",
+    async (at) => {
+      answers = () => [outside]
+      for (const target of [`http://${outside}:${at}`, `https://${outside}:${at}`, `http://ports.attacker.test:${at}`]) {
+        await edge.add("ports.example.org", target)
+        expect([target, await codeOf(edge, "ports.example.org")]).toEqual([target, "origin-connect-denied"])
+      }
+    }
+  )
+
+  it("E10: the edge's own address and port are no origin, by whatever name and in whatever form; its other ports may be", async () => {
+    answers = () => ["127.0.0.1"]
+    const policy = makeAddressPolicy([parseNetwork("127.0.0.0/8")!])
+    const own = { addresses: ["192.0.2.1", "127.0.0.1"], ports: [port] }
+    const careful = await TestEdge.start({ policy, resolveOrigin, own })
+    for (const host of ["127.0.0.1", "[::ffff:127.0.0.1]", "edge.attacker.test"]) {
+      await careful.add("self.example.org", `http://${host}:${port}`)
+      expect([host, await codeOf(careful, "self.example.org")]).toEqual([host, "origin-connect-denied"])
+      await careful.add("self.example.org", `http://${host}:${port}`, { flags: { proxy_protocol: "v1" } })
+      expect([host, await codeOf(careful, "self.example.org")]).toEqual([host, "origin-connect-denied"])
+    }
+    expect(reached).toEqual([])
+    const beside = await RawOrigin.answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await careful.add("beside.example.org", beside.url)
+    expect(statusOf(await ask(careful, "beside.example.org"))).toBe(200)
+    await careful.stop()
+    await beside.stop()
   })
 })

@@ -41,7 +41,7 @@ export const environmentFor = (nats: NatsServer, folder: string) =>
     const environment = {
       ...{ NATS_URL: nats.url, EDGE_KEK: kek, CD_NETWORK_ALLOW: "127.0.0.0/8", CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: folder },
       ...{ CD_EDGE_HTTP_LISTEN: `127.0.0.1:${http}`, CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${https}`, CD_LOG_LEVEL: "error" },
-      ...{ CD_PUBLIC_HTTPS_PORT: String(https), CD_EDGE_DRAIN_SECONDS: "1" }
+      ...{ CD_PUBLIC_HTTPS_PORT: String(https), CD_EDGE_DRAIN_SECONDS: "1", CD_EDGE_ADDRESSES: "127.0.0.1" }
     }
     return { http, https, environment } satisfies Running
   })
