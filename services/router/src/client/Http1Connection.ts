@@ -6,26 +6,20 @@
  * always ends the connection), slow clients, and clients that leave half-way.
  */
 import type { Socket } from "node:net"
-import type { Duplex } from "node:stream"
 import type { Watched } from "../Deadlines.ts"
 import type { OriginExchange } from "../exchange/Exchange.ts"
-import { forwardedLines } from "../exchange/forwardHead.ts"
 import { isRefusal, refuse } from "../http1/Refusal.ts"
 import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
-import type { ResponseHead } from "../http1/responseHead.ts"
-import type { ClientPeer, Decision, Edge, ProxyDecision } from "./Edge.ts"
+import type { ClientPeer, Decision, Edge } from "./Edge.ts"
+import { forwardRequest } from "./forwardRequest.ts"
 import { HeadBuffer } from "./HeadBuffer.ts"
-import { Http1Exchange } from "./Http1Exchange.ts"
+import type { Http1Exchange } from "./Http1Exchange.ts"
 import { linger } from "./linger.ts"
-import { openOrigin } from "./openOrigin.ts"
-import { openTunnel } from "./openTunnel.ts"
 import { answerHere, refuseMessage } from "./ownAnswers.ts"
 import { RequestBody } from "./RequestBody.ts"
-import { recordOf } from "./recordOf.ts"
 
 /** Bytes of further requests that are read while one is being answered. */
 const maxAhead = 64 * 1024
-const continueMillis = 1000
 
 type State = "head" | "exchange" | "tunnel" | "closed"
 export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string) => Decision
@@ -67,9 +61,14 @@ export class Http1Connection implements Watched {
     return this.body === undefined || this.body.complete
   }
 
-  /** No request is being read or answered: it can be closed without anybody noticing. */
+  /** The client has closed its side, and no further request came before that. */
+  private get nothingBehind(): boolean {
+    return this.socket.readableEnded && this.heads.empty
+  }
+
+  /** No request is being read or answered, the last answer is written: it can be closed without anybody noticing. */
   get idle(): boolean {
-    return this.state === "head" && this.heads.empty
+    return this.state === "head" && this.heads.empty && this.socket.writableLength === 0
   }
 
   private onData(segment: Buffer): void {
@@ -77,7 +76,6 @@ export class Http1Connection implements Watched {
       this.onBody(segment)
       return
     }
-    if (this.state !== "head" && this.state !== "exchange") return
     this.heads.add(segment)
     if (this.state === "head" && !this.socket.writableNeedDrain) this.nextRequest()
     if (this.heads.length > maxAhead) this.socket.pause()
@@ -87,19 +85,12 @@ export class Http1Connection implements Watched {
     if (this.heads.length <= maxAhead && this.socket.isPaused()) this.socket.resume()
   }
 
-  /**
-   * Takes requests as long as they are answered at once: a loop, so that a long pipeline can't grow the stack. None is taken while answers wait for the
-   * client: who asks and doesn't read would have the edge hold them all.
-   */
+  /** A loop, so that a long pipeline can't grow the stack. While answers wait for the client no request is taken: the edge would hold them all. */
   private nextRequest(): void {
     if (this.taking) return
     this.taking = true
     while (this.state === "head") {
-      if (this.socket.writableNeedDrain) {
-        this.waitForDrain()
-        break
-      }
-      const text = this.heads.take()
+      const text = this.socket.writableNeedDrain ? undefined : this.heads.take()
       if (text === undefined) {
         this.awaitHead()
         break
@@ -113,39 +104,30 @@ export class Http1Connection implements Watched {
 
   private awaitHead(): void {
     const { deadlines, limits } = this.edge
-    if (this.heads.empty) this.deadline = deadlines.now + limits.idleMillis
+    const full = this.socket.writableNeedDrain
+    if (full) this.waitForDrain()
+    else if (this.socket.readableEnded)
+      this.closeGently() // RFC 9112 §9.6: what came whole is answered
+    else if (this.heads.empty) this.deadline = deadlines.now + limits.idleMillis
     else if (!this.heads.waiting) this.deadline = deadlines.now + limits.headMillis
-    this.heads.waiting = !this.heads.empty
+    this.heads.waiting = !full && !this.heads.empty
   }
 
   private begin(head: RequestHead): void {
     this.state = "exchange"
-    this.closeAfter = head.close
+    this.closeAfter = head.close || this.nothingBehind
     this.body = new RequestBody(head)
     this.limitExchange()
     this.edge.observer.requestStarted()
     const requestId = this.edge.newRequestId()
     const decision = this.decide(this.edge, this.peer, head, requestId)
-    if ("answer" in decision) {
-      answerHere(this, head, requestId, decision)
-      return
-    }
-    this.forward(head, requestId, decision)
-    if (this.requestComplete || this.heads.empty) return
+    if ("answer" in decision) answerHere(this, head, requestId, decision)
+    else forwardRequest(this, head, requestId, decision)
+    if (this.origin === undefined || this.requestComplete) return
     const rest = this.heads.rest()
     this.readOn()
-    this.onData(rest)
-  }
-
-  private forward(head: RequestHead, requestId: string, decision: ProxyDecision): void {
-    const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
-    const forwarded = forwardedLines(this.peer, head.host, head.port, connectionId)
-    const exchange = new Http1Exchange(this, head, requestId, { connectionId, tenantId, policy: decision.policy, way: decision })
-    this.exchange = exchange
-    const request = openOrigin(this.edge, head, decision, { requestId, forwarded, address: this.peer.address, client: exchange })
-    this.origin = request
-    if (head.expectContinue) setTimeout(() => exchange === this.exchange && exchange.proceed(), continueMillis).unref()
-    request.start()
+    if (rest.length > 0) this.onData(rest)
+    if (!this.requestComplete && this.socket.readableEnded) this.destroy()
   }
 
   /** What is waited for of the client during an exchange: its body or, of one that has half-closed, some end. `waitForDrain` stands before both. */
@@ -198,11 +180,11 @@ export class Http1Connection implements Watched {
   exchangeDone(exchange: Http1Exchange): void {
     if (this.exchange !== exchange) return
     this.exchange = undefined
-    this.record(exchange)
+    exchange.record()
     // An answer that came early leaves a request half sent: that connection is of no more use (E4). A complete one goes back to the pool.
     if (!this.requestComplete) this.origin?.abort()
     this.origin = undefined
-    const last = this.closeAfter || !this.requestComplete || this.socket.readableEnded
+    const last = this.closeAfter || !this.requestComplete
     this.body = undefined
     this.state = "head"
     this.readOn()
@@ -210,30 +192,29 @@ export class Http1Connection implements Watched {
     else this.nextRequest()
   }
 
-  tunnel(exchange: Http1Exchange, head: ResponseHead, origin: Duplex, fromOrigin: Buffer): void {
+  /** Lets go of the socket, which is a tunnel's from now on. Returns what was read of it already. */
+  becomeTunnel(): Buffer {
     this.exchange = undefined
     this.origin = undefined
     this.state = "tunnel"
     this.edge.deadlines.forget(this)
     this.socket.off("data", this.onSegment)
-    this.socket.write(Http1Exchange.switching(head), "latin1")
-    openTunnel(this.edge, exchange, exchange.asker, { client: this.socket, origin, fromClient: this.heads.rest(), fromOrigin })
+    return this.heads.rest()
   }
 
   private onEnd(): void {
-    if (this.state === "head") this.closeGently()
+    if (this.state === "head" && !this.socket.writableNeedDrain) this.closeGently()
     if (this.state !== "exchange") return
     // Nobody keeps a place in an origin's queue who will not hear the answer, as far as can be told.
     if (!this.requestComplete || this.origin?.queued) this.destroy()
-    // Half-closed after a whole request: the answer may still be wanted, but not without end.
-    this.closeAfter = true
-    if (this.deadline === 0) this.deadline = this.edge.deadlines.now + this.edge.limits.drainMillis
+    else this.limitExchange() // half-closed after whole requests: the answers may still be wanted, but not without end
+    this.closeAfter ||= this.nothingBehind
   }
 
   closeGently(): void {
     if (this.state === "closed") return
     this.release()
-    linger(this.socket, this.edge.deadlines)
+    linger(this.socket, this.edge.deadlines, this.edge.limits.drainMillis)
   }
 
   /** The connection lets go of its socket. */
@@ -246,25 +227,23 @@ export class Http1Connection implements Watched {
   }
 
   onDeadline(): void {
-    if (this.socket.writableNeedDrain) this.destroy()
+    if (this.socket.writableNeedDrain) this.destroy("client-too-slow")
     else if (this.state === "head" && !this.heads.empty) refuseMessage(this, refuse(408, "head-too-slow"))
-    else if (this.state === "exchange" && !this.requestComplete && this.exchange?.status === 0)
-      refuseMessage(this, refuse(408, "body-too-slow"))
-    else this.destroy()
+    else if (this.state === "head") this.closeGently()
+    else if (this.requestComplete) this.destroy()
+    else if (this.exchange?.status === 0) refuseMessage(this, refuse(408, "body-too-slow"))
+    else this.destroy("body-too-slow")
   }
 
-  destroy(): void {
+  /** `code`: what the record of an unfinished answer says. */
+  destroy(code = "client-gone"): void {
     if (this.state === "closed") return
     const exchange = this.exchange
     this.exchange = undefined
     if (this.state !== "tunnel") this.socket.destroy()
     this.release()
     if (exchange === undefined) return
-    exchange.code ||= "client-gone"
-    this.record(exchange)
-  }
-
-  record(exchange: Http1Exchange): void {
-    this.edge.observer.requestDone(recordOf(exchange, exchange.asker))
+    exchange.code ||= code
+    exchange.record()
   }
 }

@@ -12,7 +12,8 @@ import { policyAnswer } from "../policy/errorPage.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
-import type { Asker, Recorded } from "./recordOf.ts"
+import { openTunnel } from "./openTunnel.ts"
+import { type Asker, type Recorded, recordOf } from "./recordOf.ts"
 
 /** A piece smaller than this is copied: held, it would keep a buffer many times its size from being used again. */
 const worthHolding = 16 * 1024
@@ -136,10 +137,13 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     this.connection.exchangeDone(this)
   }
 
-  upgrade(head: ResponseHead, socket: Duplex, rest: Buffer): void {
+  upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 101
     this.uncork()
-    this.connection.tunnel(this, head, socket, rest)
+    const { edge, socket: client } = this.connection
+    const fromClient = this.connection.becomeTunnel()
+    client.write(`HTTP/1.1 101 ${reasons[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${head.kept}\r\n`, "latin1")
+    openTunnel(edge, this, this.asker, { client, origin, fromClient, fromOrigin: rest })
   }
 
   drained(): void {
@@ -162,8 +166,8 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     connection.exchangeDone(this)
   }
 
-  /** The status line of an agreed upgrade. */
-  static switching(head: ResponseHead): string {
-    return `HTTP/1.1 101 ${reasons[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${head.kept}\r\n`
+  /** Its line in the books, once. */
+  record(): void {
+    this.connection.edge.observer.requestDone(recordOf(this, this.asker))
   }
 }

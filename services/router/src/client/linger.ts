@@ -1,27 +1,39 @@
 /**
  * Ends a connection so that its last answer arrives (RFC 9112 §9.6).
  *
- * Owns: closing our side first, and listening for a moment: unread bytes at close would make the kernel send a reset, which can overtake the answer.
+ * Owns: closing our side when everything is written, and listening for a moment: unread bytes at close would make the kernel send a reset, which can
+ * overtake the answer. Built against: an answer cut off at its end because the client takes it slowly, or has closed its own side.
  */
 import type { Socket } from "node:net"
 import type { Deadlines } from "../Deadlines.ts"
 
 /** What a client may still send before it is cut off. */
 const maxBytes = 1024 * 1024
-const millis = 2000
+/** After everything was written. */
+const listenMillis = 2000
 
-/** The socket must have no other reader. */
-export const linger = (socket: Socket, deadlines: Deadlines): void => {
+/** The socket must have no other reader. `drainMillis`: for the client to take something of what is still to be written. */
+export const linger = (socket: Socket, deadlines: Deadlines, drainMillis: number): void => {
   let bytes = 0
-  const watched = { place: 0, deadline: deadlines.now + millis, onDeadline: () => socket.destroy() }
+  let unwritten = socket.writableLength
+  const watched = { place: 0, deadline: deadlines.now + drainMillis, onDeadline: () => onDeadline() }
+  const onDeadline = () => {
+    const taken = unwritten - socket.writableLength
+    if (socket.writableFinished || taken === 0) socket.destroy()
+    unwritten -= taken
+    watched.deadline = deadlines.now + drainMillis
+  }
+  const onHalf = () => {
+    if (socket.writableFinished && socket.readableEnded) socket.destroy()
+    else if (socket.writableFinished) watched.deadline = deadlines.now + listenMillis
+  }
   deadlines.watch(watched)
   socket.on("data", (segment: Buffer) => {
     bytes += segment.length
     if (bytes > maxBytes) socket.destroy()
   })
-  socket.once("end", () => socket.destroy())
+  socket.once("end", onHalf).once("finish", onHalf)
   socket.once("close", () => deadlines.forget(watched))
   socket.end()
-  if (socket.readableEnded) socket.once("finish", () => socket.destroy())
-  else socket.resume()
+  socket.resume()
 }

@@ -43,7 +43,7 @@ export const refuseMessage = (connection: Http1Connection, refusal: Refusal): vo
   connection.origin = undefined
   origin?.abort()
   if (exchange !== undefined && exchange.status !== 0) {
-    connection.record(exchange)
+    exchange.record()
     connection.destroy()
     return
   }
@@ -57,7 +57,7 @@ export const refuseMessage = (connection: Http1Connection, refusal: Refusal): vo
   } else {
     exchange.status = refusal.status
     exchange.code = refusal.code
-    connection.record(exchange)
+    exchange.record()
   }
   connection.closeGently()
 }
