@@ -34,6 +34,7 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestR
     address: peer.address,
     method: head?.method ?? "",
     host: head?.host ?? "",
+    serverName: head === undefined ? peer.serverName : "",
     path: head === undefined ? "" : withoutQuery(head.target),
     status: request.status,
     code: request.code,
@@ -46,7 +47,7 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestR
   }
 }
 
-/** Nothing of a refused head is believed, so nothing of it is recorded. */
+/** Nothing of a refused head is believed, so nothing of it is recorded: only the name that the connection was made for. */
 export const recordOfRefusal = ({ status, code }: Refusal, requestId: string, peer: ClientPeer): RequestRecord => {
   const nothing = { head: undefined, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0 }
   return recordOf({ requestId, startedAt: performance.now(), status, code, ...nothing }, { peer, protocol: "http/1.1" })

@@ -10,6 +10,8 @@ export interface RequestRecord {
   readonly address: string
   readonly method: string
   readonly host: string
+  /** Canonical SNI of a connection whose message could not be read, so that its refusal has a name all the same; "" for requests, which have a host. */
+  readonly serverName: string
   /** Path without query. */
   readonly path: string
   readonly status: number
@@ -27,6 +29,8 @@ export interface RequestRecord {
 export interface Observer {
   connectionOpened(protocol: string): void
   connectionClosed(protocol: string): void
+  /** An HTTP/2 connection was ended for its client's doing; `code` as RFC 9113 §7 names it. */
+  http2Failed(code: string): void
   requestStarted(): void
   requestDone(record: RequestRecord): void
   /** Bytes that passed inside a tunnel just now; no record holds them before the tunnel's end. */
