@@ -43,20 +43,32 @@ interface Draft {
   kept: string
 }
 
-const pseudoNames = {
-  ":method": "method",
-  ":scheme": "scheme",
-  ":authority": "authority",
-  ":path": "path",
-  ":protocol": "protocol"
-} as const
-
+/** Each field by its name: one function for all of them would be the slowest look-up that V8 has. */
 const takePseudo = (name: string, value: string, draft: Draft): Refusal | undefined => {
-  if (!Object.hasOwn(pseudoNames, name)) return refuse(400, "pseudo-unknown")
-  const key = pseudoNames[name as keyof typeof pseudoNames]
-  if (draft[key] !== undefined) return refuse(400, "pseudo-twice")
-  draft[key] = value
-  return undefined
+  switch (name) {
+    case ":method":
+      if (draft.method !== undefined) return refuse(400, "pseudo-twice")
+      draft.method = value
+      return undefined
+    case ":scheme":
+      if (draft.scheme !== undefined) return refuse(400, "pseudo-twice")
+      draft.scheme = value
+      return undefined
+    case ":authority":
+      if (draft.authority !== undefined) return refuse(400, "pseudo-twice")
+      draft.authority = value
+      return undefined
+    case ":path":
+      if (draft.path !== undefined) return refuse(400, "pseudo-twice")
+      draft.path = value
+      return undefined
+    case ":protocol":
+      if (draft.protocol !== undefined) return refuse(400, "pseudo-twice")
+      draft.protocol = value
+      return undefined
+    default:
+      return refuse(400, "pseudo-unknown")
+  }
 }
 
 /** What HTTP/2 adds to the meanings of names: those that it forbids, or writes differently. */

@@ -17,8 +17,18 @@ const sampleRate = 0.01
 const flushMillis = 100
 
 const plain = /^[ !#-[\]-~]*$/
-/** Paths were checked by the readers and need no escaping; this holds even if one were not. */
-const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
+const beyondAscii = /[^\x00-\x7f]/g
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+/** Paths were checked by the readers and need no escaping; this holds even if one were not. A line is ASCII: one byte for each code unit. */
+const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text).replace(beyondAscii, escaped))
+
+const hundredths = Array.from({ length: 100 }, (_, at) => `.${String(at).padStart(2, "0")}`)
+/** Milliseconds with two digits behind the point: a fraction as text costs V8 more than the rest of a line. */
+const milliseconds = (millis: number): string => {
+  const all = Math.round(millis * 100)
+  const whole = Math.floor(all / 100)
+  return whole + hundredths[all - whole * 100]!
+}
 
 export class AccessLog {
   lost = 0
@@ -38,14 +48,13 @@ export class AccessLog {
     if (this.mode === "off") return
     if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
     const line = this.line(record)
-    // One code unit becomes at most three bytes.
-    if (this.at + line.length * 3 > largeBytes) this.flush()
-    if (this.at + line.length * 3 > largeBytes) {
+    if (this.at + line.length > largeBytes) this.flush()
+    if (this.at + line.length > largeBytes) {
       this.lost++
       return
     }
     this.held ??= takeLarge()
-    this.at += this.held.write(line, this.at)
+    this.at += this.held.write(line, this.at, "latin1")
     this.timer ??= setTimeout(() => this.flush(), flushMillis).unref()
   }
 
@@ -55,7 +64,7 @@ export class AccessLog {
     return (
       `{"at":"${this.timestamp()}","kind":"access","request_id":"${record.requestId}","protocol":"${record.protocol}","scheme":"${record.scheme}",` +
       `"client":"${record.address}","method":"${method}","host":"${host}","path":${quoted(path)},"status":${record.status}${more},` +
-      `"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"ms":${Math.round(record.millis * 100) / 100}}\n`
+      `"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"ms":${milliseconds(record.millis)}}\n`
     )
   }
 

@@ -21,7 +21,9 @@ export interface Origin {
 }
 
 const maxRemembered = 65_536
-const remembered = new Map<string, Origin | undefined>()
+/** By tenant, then by URL: both are strings that are there already, so that a look-up makes none. */
+const remembered = new Map<string, Map<string, Origin | undefined>>()
+let size = 0
 
 const read = (tenant: string, url: string): Origin | undefined => {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
@@ -35,12 +37,22 @@ const read = (tenant: string, url: string): Origin | undefined => {
   return { secure, host, port, authority: parsed.host, prefix, poolKey: `${tenant} ${parsed.protocol}//${host} ${port}` }
 }
 
+const remember = (tenant: string, url: string): Origin | undefined => {
+  if (size >= maxRemembered) {
+    remembered.clear()
+    size = 0
+  }
+  const own = remembered.get(tenant) ?? new Map<string, Origin | undefined>()
+  remembered.set(tenant, own)
+  if (own.has(url)) return own.get(url)
+  const origin = read(tenant, url)
+  own.set(url, origin)
+  size++
+  return origin
+}
+
 /** The origin of a registry entry; undefined when it has none that can be read. */
 export const readOrigin = (tenant: string, url: string): Origin | undefined => {
-  const key = `${tenant} ${url}`
-  if (remembered.has(key)) return remembered.get(key)
-  if (remembered.size >= maxRemembered) remembered.clear()
-  const origin = read(tenant, url)
-  remembered.set(key, origin)
-  return origin
+  const known = remembered.get(tenant)?.get(url)
+  return known ?? remember(tenant, url)
 }

@@ -110,7 +110,7 @@ export class ResponseReader {
     const piece = this.remaining < 0 || bytes.length <= this.remaining ? bytes : bytes.subarray(0, this.remaining)
     if (this.remaining > 0) this.remaining -= piece.length
     if (this.remaining === 0) this.state = "done"
-    this.rest = bytes.subarray(piece.length)
+    this.rest = piece === bytes ? nothing : bytes.subarray(piece.length)
     if (!this.client.data(piece)) this.paused = true
     if (this.remaining === 0) this.client.end("")
     return undefined

@@ -13,12 +13,17 @@ type Written = (error?: Error | null) => void
 export const readAfterReset = (socket: Socket): void => {
   const write = socket._write
   const writev = socket._writev
-  const untilRead =
-    (written: Written): Written =>
-    (error) => {
+  let [known, wrapped]: [Written | undefined, Written] = [undefined, () => {}]
+  /** A stream hands out the same function for each write. */
+  const untilRead = (written: Written): Written => {
+    if (written === known) return wrapped
+    known = written
+    wrapped = (error) => {
       if (error) socket.prependOnceListener("end", () => written(error))
       else written()
     }
+    return wrapped
+  }
   socket._write = (chunk, encoding, written) => write.call(socket, chunk, encoding, untilRead(written))
   if (writev !== undefined) socket._writev = (chunks, written) => writev.call(socket, chunks, untilRead(written))
 }
