@@ -16,6 +16,8 @@ import { Deadlines } from "./Deadlines.ts"
 import { Gate, type GateSettings } from "./limits/Gate.ts"
 import { NewestConnections } from "./limits/NewestConnections.ts"
 import { EdgeMetrics } from "./observe/EdgeMetrics.ts"
+import { innerGauges } from "./observe/innerGauges.ts"
+import { LoopDelay } from "./observe/LoopDelay.ts"
 import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
 import { OriginPool, type PoolLimits } from "./origin/OriginPool.ts"
@@ -96,6 +98,7 @@ export class Router {
   readonly gate: Gate
   readonly applications: Applications
   private readonly deadlines = new Deadlines()
+  private readonly loopDelay = new LoopDelay()
   private heardAt = performance.now()
   private readonly edge: Edge & { draining: boolean }
 
@@ -107,7 +110,9 @@ export class Router {
     this.serverNames = new ServerNames({ table: registry, contexts: this.contexts, ensure: options.ensure ?? (() => {}) })
     registry.onCertificateGone = (id) => this.contexts.forget(id)
     registry.onCertificateChange = (hostname) => this.serverNames.changed(hostname)
+    const connectFailures = new Map<string, number>()
     const connect = connectOrigin(options.policy, {
+      failures: connectFailures,
       timeoutMillis: options.connectMillis ?? 5000,
       ...(options.originCa === undefined ? {} : { ca: options.originCa }),
       ...(options.resolveOrigin === undefined ? {} : { resolve: options.resolveOrigin }),
@@ -128,8 +133,9 @@ export class Router {
       },
       ...{ draining: false, newRequestId: requestIds(), traces: options.traces }
     }
+    const challenges = new AlpnChallenges(registry, options.vault)
     this.listeners = new Listeners({
-      challenges: new AlpnChallenges(registry, options.vault),
+      challenges,
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort },
       handshakeMillis: options.handshakeMillis ?? handshakeMillis,
       maxConnections,
@@ -139,6 +145,8 @@ export class Router {
       proxies: options.trustedProxies === undefined ? undefined : new TrustedProxies(options.trustedProxies)
     })
     this.addGauges(registry)
+    const { contexts, loopDelay, pool } = this
+    this.metrics.add(...innerGauges({ challenges, connectFailures, contexts, loopDelay, pool }))
   }
 
   private addGauges(registry: Registry): void {
@@ -191,6 +199,7 @@ export class Router {
   async start(http: Address, https: Address): Promise<{ readonly http: number; readonly https: number }> {
     this.deadlines.start()
     this.gate.load.start()
+    this.loopDelay.start()
     return this.listeners.listen(http, https)
   }
 
@@ -202,6 +211,7 @@ export class Router {
     this.contexts.close()
     this.pool.close()
     this.gate.load.stop()
+    this.loopDelay.stop()
     this.deadlines.stop()
   }
 }

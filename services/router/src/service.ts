@@ -21,6 +21,7 @@ import { OtlpEndpoint, Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
 import { Clock, Data, Effect, Layer, Option, Queue, Schedule, Tracer } from "effect"
 import { readGateSettings } from "./limits/LimitSettings.ts"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
+import { accessLogGauge } from "./observe/innerGauges.ts"
 import { publishMetrics } from "./observe/publishMetrics.ts"
 import { RequestTraces } from "./observe/RequestTraces.ts"
 import { tellProblems } from "./observe/tellProblems.ts"
@@ -156,6 +157,7 @@ const makeRouter = (registry: Registry, applications: Applications, wanted: Queu
     })
     yield* Effect.forkScoped(rotateTicketKeys(ring, router))
     const log = new AccessLog(yield* AccessLogMode)
+    router.metrics.add(accessLogGauge(log))
     router.metrics.onRecord = (record) => {
       if (!record.tunnel) log.write(record)
       traces?.end(record)

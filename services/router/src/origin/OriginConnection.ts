@@ -25,6 +25,8 @@ export interface OriginLimits {
 export interface ConnectionOwner {
   readonly deadlines: Deadlines
   readonly limits: OriginLimits
+  /** Answers of TLS origins that were over when the connection was, and may have been cut off. */
+  unconfirmedEnds: number
   /** The exchange is over; `reusable` connections come back to the pool. */
   released(connection: OriginConnection, reusable: boolean): void
 }
@@ -137,6 +139,10 @@ export class OriginConnection implements Watched {
     const request = this.request
     if (this.gone) return
     if (request?.reader.untilClose && !this.socket.errored) {
+      // RFC 9112 §9.8: over TLS such a body is whole only if a closure alert ended it. Node hands on the end of the TCP connection as the same
+      // `end`, whatever `secureOptions` say, and shows neither the alert nor the records, so it can't be told; origins that close without one
+      // are many. It is served as it came, and counted: who sees the count rise can give the origin a Content-Length or chunks.
+      if (this.origin.secure) this.owner.unconfirmedEnds++
       request.client.cork()
       request.reader.closed()
       this.finish(request)

@@ -68,6 +68,7 @@ export class OriginPool implements ConnectionOwner {
   private readonly connectTo: Connect
   private readonly buckets = new Map<string, Bucket>()
   private readonly inUse = new Roster<OriginConnection["seat"]>()
+  unconfirmedEnds = 0
   /** How waiting at the cap ended. */
   readonly waits = { served: 0, full: 0, timeout: 0, gone: 0 }
 

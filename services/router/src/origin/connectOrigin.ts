@@ -14,6 +14,15 @@ import type { Failure } from "../exchange/Exchange.ts"
 import { connectProxied } from "../policy/connectProxied.ts"
 import type { Connect } from "./OriginPool.ts"
 
+/** Codes are Node's and OpenSSL's own, so they are few; the bound holds whatever an origin makes them say. */
+const maxCodes = 64
+
+const count = (failures: Map<string, number>, { cause, reason }: EgressError): void => {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? reason
+  const name = failures.has(code) || failures.size < maxCodes ? code : "other"
+  failures.set(name, (failures.get(name) ?? 0) + 1)
+}
+
 const toFailure = (error: EgressError): Failure => {
   const code = `origin-connect-${error.reason.toLowerCase()}`
   return { status: error.reason === "Timeout" ? 504 : 502, code }
@@ -25,6 +34,8 @@ export interface ConnectOptions {
   readonly ca?: ReadonlyArray<string>
   /** Default: hosts file and DNS. What they say is asked for anew, and checked, at each connection. */
   readonly resolve?: Resolve
+  /** Gets counts of what failed, by Node's code where there is one. */
+  readonly failures: Map<string, number>
   /** Where the edge itself is: never an origin. */
   readonly own?: OwnPlaces
 }
@@ -46,6 +57,7 @@ export const connectOrigin = (addresses: AddressPolicy, options: ConnectOptions)
         if (preface !== undefined) input.listen(socket)
         return done(socket)
       }
+      count(options.failures, error!)
       const failure = toFailure(error!)
       setImmediate(() => abandoned || done(failure)) // a literal address is refused at once; nobody expects an answer that early
     }

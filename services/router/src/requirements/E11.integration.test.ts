@@ -2,7 +2,7 @@
 import { webcrypto } from "node:crypto"
 import { createServer, type Server } from "node:https"
 import type { AddressInfo } from "node:net"
-import { createSecureContext, type TLSSocket } from "node:tls"
+import { createSecureContext, createServer as createTlsServer, type TLSSocket } from "node:tls"
 import * as x509 from "@peculiar/x509"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { makeAuthority, sendRaw, type TestAuthority, TestEdge } from "../testing/TestEdge.ts"
@@ -127,5 +127,29 @@ describe("E11: origins over TLS", () => {
     const port = await startOrigin({ "x.origin.test": await authority.issue(["x.origin.test"]) })
     await edge.add("ip.example.org", `https://127.0.0.1:${port}`)
     expect(await get("ip.example.org")).toMatch(/^HTTP\/1\.1 502 /)
+  })
+
+  it("E11: where only the end of a TLS connection ends an answer, nobody can say that it is whole: it is served, and counted", async () => {
+    const name = "ends.origin.test"
+    const { chain, key } = await authority.issue([name])
+    const answers: Record<string, string> = {
+      "/until-close": "HTTP/1.1 200 OK\r\n\r\nas it came",
+      "/length": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole",
+      "/short": "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhalf"
+    }
+    const server = createTlsServer({ cert: chain, key }, (socket) => {
+      socket.on("error", () => {}).once("data", (head) => socket.end(answers[/ (\S+)/.exec(String(head))![1]!]!))
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    await edge.add("ends.example.org", `https://${name}:${(server.address() as AddressInfo).port}`)
+    const ends = async (path: string) => {
+      const answer = await sendRaw(edge, "ends.example.org", `GET ${path} HTTP/1.1\r\nHost: ends.example.org\r\nConnection: close\r\n\r\n`)
+      const count = edge.router.metrics.samples().find((sample) => sample.name === "edge_origin_unconfirmed_ends_total")
+      return [answer.split("\r\n\r\n")[1], count?.value]
+    }
+    expect(await ends("/length")).toEqual(["whole", 0])
+    expect(await ends("/until-close")).toEqual(["a\r\nas it came\r\n0", 1])
+    expect(await ends("/short")).toEqual(["half", 1]) // shorter than its length: the client sees that by itself
+    server.close()
   })
 })
