@@ -1,7 +1,7 @@
 /** What the parts count is what an operator reads. */
 import { Writable } from "node:stream"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { sendRaw, TestEdge } from "../testing/TestEdge.ts"
+import { certificateEntry, sendRaw, TestEdge } from "../testing/TestEdge.ts"
 import { AccessLog } from "./AccessLog.ts"
 import { accessLogGauge } from "./innerGauges.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
@@ -17,15 +17,16 @@ const value = (name: string, code?: string) =>
 
 it("tells of contexts, connections to origins by their error, and the loop's delay", async () => {
   const host = "shop.example.org"
-  const entry = await edge.add(host, "http://127.0.0.1:2")
+  await edge.add(host, "http://127.0.0.1:2")
   expect(await sendRaw(edge, host, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(/ 502 /)
   expect(value("edge_origin_connect_failed_total", "ECONNREFUSED")).toBe(1)
-  await edge.add(host, "http://10.0.0.1")
+  const entry = await edge.add(host, "http://10.0.0.1")
   await sendRaw(edge, host, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
   expect(value("edge_origin_connect_failed_total", "Denied")).toBe(1)
   expect(value("edge_contexts_made_total")).toBe(2)
   expect(value("edge_contexts_failed_total")).toBe(0)
-  edge.registry.putCertificate({ ...edge.registry.certificateOf(entry)!, certificate_id: "broken", sealed_key: "nonsense" })
+  const broken = await certificateEntry(edge.authority, [host], { certificate_id: "broken", claim_id: entry.claim_id })
+  edge.registry.putCertificate({ ...broken, sealed_key: "nonsense" })
   edge.registry.putHostname({ ...entry, certificate_id: "broken", version: entry.version + 1000 }, entry.version + 1000)
   await expect(edge.connect(host)).rejects.toThrow()
   expect(value("edge_contexts_failed_total")).toBe(1)
