@@ -24,6 +24,12 @@ export interface ConnectTarget {
   readonly onread?: OnReadOpts
 }
 
+/**
+ * How long one of several addresses is tried. Node gives up each but the last for good after this time, by default 250 ms: an origin on the other
+ * side of the world, or one that lost a SYN (sent anew after a second), would never be reached if another of its addresses were dead.
+ */
+const attemptMillis = (millis: number): number => Math.max(1500, Math.floor(millis / 3))
+
 const withoutBrackets = (host: string): string => (host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host)
 
 /**
@@ -43,7 +49,9 @@ export const checkedConnect = (
   }
   const lookup = makeLookup(policy, true, target.resolve)
   const onread = target.onread === undefined ? {} : { onread: target.onread }
-  const options = { host, port: target.port, lookup, autoSelectFamily: true, ...onread }
+  const millis = target.timeoutMillis ?? 5000
+  const attempts = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attemptMillis(millis) }
+  const options = { host, port: target.port, lookup, ...attempts, ...onread }
   const socket: Socket | TLSSocket =
     target.tls === undefined
       ? connectTcp(options)
@@ -58,10 +66,7 @@ export const checkedConnect = (
     tell(EgressError.from(error), null)
   }
   const onOpen = () => settle(socket.remoteAddress !== undefined && isOpen(policy, true, socket.remoteAddress) ? null : denied(host))
-  const timer = setTimeout(
-    () => settle(new EgressError({ reason: "Timeout", message: `no connection to ${host}` })),
-    target.timeoutMillis ?? 5000
-  )
+  const timer = setTimeout(() => settle(new EgressError({ reason: "Timeout", message: `no connection to ${host}` })), millis)
   socket.once("error", settle).once(target.tls === undefined ? "connect" : "secureConnect", onOpen)
   return () => settled || settle("given up", () => {})
 }
