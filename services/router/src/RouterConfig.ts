@@ -78,3 +78,5 @@ export const OriginConnectSeconds = Config.Finite("CD_EDGE_ORIGIN_CONNECT_SECOND
 export const OriginResponseSeconds = Config.Finite("CD_EDGE_ORIGIN_RESPONSE_SECONDS").pipe(Config.withDefault(60))
 /** `CD_EDGE_ORIGIN_IDLE_SECONDS` (300): between two pieces of an answer; event streams that are silent longer are cut. */
 export const OriginIdleSeconds = Config.Finite("CD_EDGE_ORIGIN_IDLE_SECONDS").pipe(Config.withDefault(300))
+/** `CD_EDGE_TRACE_RATIO` (1): part of the proxied requests whose spans are exported where a collector is configured, whatever clients ask for. */
+export const TraceRatio = Config.Finite("CD_EDGE_TRACE_RATIO").pipe(Config.withDefault(1))

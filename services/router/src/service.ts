@@ -133,7 +133,7 @@ const makeRouter = (registry: Registry, applications: Applications, wanted: Queu
     const trustedProxies = yield* settings.TrustedNetworks
     const policy = yield* addressPolicy
     const caFile = yield* settings.OriginCaFile
-    const traces = Option.isSome(yield* OtlpEndpoint) ? new RequestTraces(yield* Tracer.Tracer) : undefined
+    const traces = Option.isSome(yield* OtlpEndpoint) ? new RequestTraces(yield* Tracer.Tracer, yield* settings.TraceRatio) : undefined
     const router = new Router({
       ...{ registry, applications, vault, policy, ensure: (entry: HostnameEntry) => void Queue.offerUnsafe(wanted, entry) },
       contextBytes: (yield* settings.ContextMebibytes) * 1024 * 1024,

@@ -76,6 +76,7 @@ export const settings: ReadonlyArray<Setting> = [
   numberSetting("CD_EDGE_ORIGIN_CONNECT_SECONDS", config.OriginConnectSeconds, { least: 0.01, most: day, unit: "seconds" }),
   numberSetting("CD_EDGE_ORIGIN_RESPONSE_SECONDS", config.OriginResponseSeconds, { least: 0.01, most: day, unit: "seconds" }),
   numberSetting("CD_EDGE_ORIGIN_IDLE_SECONDS", config.OriginIdleSeconds, { least: 0.01, most: day, unit: "seconds" }),
+  numberSetting("CD_EDGE_TRACE_RATIO", config.TraceRatio, { least: 0, most: 1, unit: "of all requests, such as 0.01" }),
   setting("CD_EDGE_ACCESS_LOG", AccessLogMode, "off, sampled or full"),
   ...telemetrySettings("router")
 ]

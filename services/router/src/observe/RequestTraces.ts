@@ -2,19 +2,20 @@
  * One span per proxied request, where a collector is configured; its id goes to the origin as `traceparent`.
  *
  * Owns: the spans under way, and taking the client's trace on (W3C Trace Context, https://www.w3.org/TR/trace-context/). Leaves exporting to
- * libs/telemetry. Without a collector nobody makes one of these, and a client's `traceparent` passes as it came.
+ * libs/telemetry. Without a collector nobody makes one of these, and a client's `traceparent` passes as it came. Built against: a stranger who
+ * decides what the operator stores (§7.2 there). Of a client's `traceparent` only the ids are taken, to find a request again; whether it is
+ * sampled is drawn here, not from the trace's id, which the client chooses too.
  */
 import { Context, Exit, Option, Tracer } from "effect"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 const line = /^traceparent:[ \t]*([^\r\n]*)\r\n/im
-const field = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})/
+const field = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/
 
 const parentIn = (kept: string): Tracer.ExternalSpan | undefined => {
-  const [, traceId, spanId, flags] = field.exec(line.exec(kept)?.[1] ?? "") ?? []
-  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined
-  return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
+  const [, traceId, spanId] = field.exec(line.exec(kept)?.[1] ?? "") ?? []
+  return traceId === undefined || spanId === undefined ? undefined : Tracer.externalSpan({ traceId, spanId })
 }
 
 const now = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1_000)) * 1_000n
@@ -22,9 +23,11 @@ const now = (): bigint => BigInt(Math.round((performance.timeOrigin + performanc
 export class RequestTraces {
   private readonly open = new Map<string, Tracer.Span>()
   private readonly tracer: Tracer.Tracer
+  private readonly ratio: number
 
-  constructor(tracer: Tracer.Tracer) {
+  constructor(tracer: Tracer.Tracer, ratio: number) {
     this.tracer = tracer
+    this.ratio = ratio
   }
 
   /** Begins the span of a request; gives back its head with the span in the place of the client's. */
@@ -32,7 +35,7 @@ export class RequestTraces {
     const parent = parentIn(head.kept)
     const span = this.tracer.span({
       ...{ name: `edge ${head.method}`, kind: "server", startTime: now() },
-      ...{ parent: Option.fromUndefinedOr(parent), root: false, sampled: parent?.sampled ?? true },
+      ...{ parent: Option.fromUndefinedOr(parent), root: false, sampled: Math.random() < this.ratio },
       ...{ annotations: Context.empty(), links: [] }
     })
     this.open.set(requestId, span)
