@@ -7,6 +7,7 @@
 import type { Socket } from "node:net"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import type { Failure } from "../exchange/Exchange.ts"
+import { forgetListeners } from "../forgetListeners.ts"
 import type { Origin } from "./Origin.ts"
 import { type OriginInput, sharedBytes } from "./OriginInput.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
@@ -64,7 +65,10 @@ export class OriginConnection implements Watched {
     socket.on("error", (error: NodeJS.ErrnoException) =>
       this.fail({ status: isTimeout(error.code ?? "") ? 504 : 502, code: "origin-reset" })
     )
-    socket.on("close", () => this.onEnd())
+    socket.on("close", () => {
+      this.onEnd()
+      forgetListeners(socket)
+    })
     socket.on("drain", () => this.request?.client.drained())
   }
 

@@ -9,6 +9,7 @@ import type { AlpnChallenges } from "../challenge/AlpnChallenges.ts"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
+import { forgetListeners } from "../forgetListeners.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
 import type { HostUse } from "../limits/HostUse.ts"
@@ -58,6 +59,8 @@ class Accepted implements Member {
   /** The address that it counts for in `ClientCounts`; "" for none. */
   client = ""
   use: HostUse | undefined
+  /** What speaks TLS on it; its close follows that of the socket. */
+  secured: TLSSocket | undefined
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -119,6 +122,9 @@ export class Listeners {
     if (accepted.use !== undefined) edge.gate.disconnected(accepted.use)
     if (accepted.protocol !== "") edge.observer.connectionClosed(accepted.protocol)
     if (accepted.protocol === "http") plainSockets.leave(accepted.socket)
+    forgetListeners(accepted.socket)
+    const { secured } = accepted
+    secured?.on("close", () => forgetListeners(secured))
   }
 
   private onPlain(socket: Socket): void {
@@ -186,6 +192,7 @@ export class Listeners {
   }
 
   private onSecure(accepted: Accepted, socket: TLSSocket, peer: ClientPeer): void {
+    accepted.secured = socket
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
     if (socket.alpnProtocol !== "h2") {
       this.serve(accepted, socket, peer, decideTls)
