@@ -12,9 +12,9 @@ import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
 import { forgetListeners } from "../forgetListeners.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
-import type { HostUse } from "../limits/HostUse.ts"
 import type { NewestConnections } from "../limits/NewestConnections.ts"
-import { type Member, Roster } from "../Roster.ts"
+import { Roster } from "../Roster.ts"
+import { Accepted } from "./Accepted.ts"
 import type { ClientCounts } from "./ClientCounts.ts"
 import { readProxied, type TrustedProxies } from "./readProxied.ts"
 import { SecureAccept } from "./SecureAccept.ts"
@@ -45,26 +45,6 @@ export interface ListenersOptions {
   readonly proxies: TrustedProxies | undefined
   /** Connections of all clients together on the TLS port. */
   readonly maxConnections: number
-}
-
-/** One client's socket, and what it holds until it is closed. */
-class Accepted implements Member {
-  place = 0
-  readonly socket: Socket
-  /** When it was accepted, or, over HTTP/1.1, was ready for its first request. */
-  since = performance.now()
-  /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
-  protocol: "" | "http" | "https" | "h2" = ""
-  http1: Http1Connection | undefined
-  /** The address that it counts for in `ClientCounts`; "" for none. */
-  client = ""
-  use: HostUse | undefined
-  /** What speaks TLS on it; its close follows that of the socket. */
-  secured: TLSSocket | undefined
-
-  constructor(socket: Socket) {
-    this.socket = socket
-  }
 }
 
 const ignore = (): void => {}

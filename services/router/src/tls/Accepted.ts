@@ -1,0 +1,29 @@
+/**
+ * One client's socket on either port, and what it holds until it is closed.
+ *
+ * Owns: the facts. Leaves to `Listeners.ts`: setting them, and giving back what is held.
+ */
+import type { Socket } from "node:net"
+import type { TLSSocket } from "node:tls"
+import type { Http1Connection } from "../client/Http1Connection.ts"
+import type { HostUse } from "../limits/HostUse.ts"
+import type { Member } from "../Roster.ts"
+
+export class Accepted implements Member {
+  place = 0
+  readonly socket: Socket
+  /** When it was accepted, or, over HTTP/1.1, was ready for its first request. */
+  since = performance.now()
+  /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
+  protocol: "" | "http" | "https" | "h2" = ""
+  http1: Http1Connection | undefined
+  /** The address that it counts for in `ClientCounts`; "" for none. */
+  client = ""
+  use: HostUse | undefined
+  /** What speaks TLS on it; its close follows that of the socket. */
+  secured: TLSSocket | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+}
