@@ -113,4 +113,20 @@ describe("names", () => {
     expect(await reasonOf("four.test", makeResolve({ servers: ["127.0.0.1:1"], hostsFile }))).toBe("Unresolved")
     expect(await reasonOf("four.test", resolve)).toBe("Denied")
   })
+
+  it("ends after some seconds, however many dead name servers there are", async () => {
+    const { port } = dns.address()
+    const servers = Array.from({ length: 8 }, (_, at) => `127.0.0.${at + 1}:${port}`)
+    const others = await Promise.all(
+      servers.slice(1).map(async (server) => {
+        const deaf = createSocket("udp4")
+        await new Promise<void>((done) => deaf.bind(port, server.split(":")[0]!, done))
+        return deaf
+      })
+    )
+    asked.length = 0
+    expect(await lookUp("dead.test", makeResolve({ servers, hostsFile }))).toBe("ETIMEOUT")
+    expect(asked.sort()).toEqual(["dead.test A", "dead.test AAAA"]) // no second round
+    for (const deaf of others) deaf.close()
+  })
 })

@@ -6,8 +6,8 @@
  * has timed out, so that the dead servers of one tenant's origin end new connections to everybody's.
  *
  * Each look-up has a `Resolver` of its own: no server's failures, measured delays or source port pass from one tenant's name to another's. A
- * look-up is some memory and a socket for seven seconds at most, and there is one per name; who may have how many connections under way is
- * limited by the caller (E8), so there is no further cap on look-ups. Nothing is remembered: each new connection asks anew (E10).
+ * look-up is some memory and a socket for seven seconds at most, and there is one per name; who may have how many requests under way is the
+ * caller's to limit (E8), and a cap on look-ups of all would be the very thing that one tenant could fill. Nothing is remembered: each new connection asks anew (E10).
  *
  * Names of origins are absolute: `search` and `ndots` are not applied. Sources of the system's besides files and DNS (mDNS, LDAP, NIS) are not
  * asked; a resolver that knows them, such as systemd-resolved or Docker's, is reached by its entry in `/etc/resolv.conf`.
@@ -31,32 +31,38 @@ export interface ResolveOptions {
   readonly hostsFile?: string
 }
 
-/** Three rounds over the servers, of one, two and four seconds: a lost datagram costs a second, and a connection has five. */
-const patience = { timeout: 1000, tries: 3 }
+/** Rounds over the servers, of one, two and four seconds: a lost datagram costs a second, and a connection has five. */
+const rounds = { timeout: 1000, tries: 3 }
+const longestMillis = 7000
 /** How long addresses of one family wait for the other (RFC 8305 §3): there are servers that never answer for AAAA. */
 const otherFamilyMillis = 500
 
+const failed = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code })
+
 const lookUp = (name: string, servers: ReadonlyArray<string> | undefined, done: Done): void => {
-  const resolver = new Resolver(patience)
+  const resolver = new Resolver(rounds)
   if (servers !== undefined) resolver.setServers(servers)
   const found: { 4?: ReadonlyArray<Found>; 6?: ReadonlyArray<Found> } = {}
-  let failure: NodeJS.ErrnoException | undefined
-  let timer: NodeJS.Timeout | undefined
+  let failure = failed("ENODATA")
   const finish = () => {
-    if (timer !== undefined) clearTimeout(timer)
+    clearTimeout(timer)
     const all = [...(found[6] ?? []), ...(found[4] ?? [])]
-    done(all.length > 0 ? null : (failure ?? Object.assign(new Error(`no address for ${name}`), { code: "ENODATA" })), all)
+    done(all.length > 0 ? null : failure, all)
   }
+  const stop = () => {
+    resolver.cancel()
+    if (failure.code === "ENODATA") failure = failed("ETIMEOUT")
+    finish()
+  }
+  let timer = setTimeout(stop, longestMillis)
   const take = (family: 4 | 6) => (error: NodeJS.ErrnoException | null, addresses: ReadonlyArray<string> | undefined) => {
     if (error?.code === "ECANCELLED") return
-    if (error !== null && (failure === undefined || failure.code === "ENODATA")) failure = error
+    if (error !== null && failure.code === "ENODATA") failure = error
     found[family] = (addresses ?? []).map((address) => ({ address, family }))
     if (found[4] !== undefined && found[6] !== undefined) return finish()
     if (found[family].length === 0) return
-    timer = setTimeout(() => {
-      resolver.cancel()
-      finish()
-    }, otherFamilyMillis)
+    clearTimeout(timer)
+    timer = setTimeout(stop, otherFamilyMillis)
   }
   resolver.resolve6(name, take(6))
   resolver.resolve4(name, take(4))

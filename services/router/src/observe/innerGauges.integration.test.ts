@@ -19,10 +19,10 @@ it("tells of contexts, connections to origins by their error, and the loop's del
   const host = "shop.example.org"
   await edge.add(host, "http://127.0.0.1:2")
   expect(await sendRaw(edge, host, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(/ 502 /)
-  expect(value("edge_origin_connect_failed_total", "ECONNREFUSED")).toBe(1)
+  expect(value("edge_origin_connect_failed_total", "unreachable-ECONNREFUSED")).toBe(1)
   const entry = await edge.add(host, "http://10.0.0.1")
   await sendRaw(edge, host, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-  expect(value("edge_origin_connect_failed_total", "Denied")).toBe(1)
+  expect(value("edge_origin_connect_failed_total", "denied")).toBe(1)
   expect(value("edge_contexts_made_total")).toBe(2)
   expect(value("edge_contexts_failed_total")).toBe(0)
   const broken = await certificateEntry(edge.authority, [host], { certificate_id: "broken", claim_id: entry.claim_id })

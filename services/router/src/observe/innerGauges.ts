@@ -15,7 +15,7 @@ export interface InnerParts {
   readonly contexts: Contexts
   readonly loopDelay: LoopDelay
   readonly pool: OriginPool
-  /** Connections to origins that failed, by Node's code. */
+  /** Connections to origins that failed, by reason and error code. */
   readonly connectFailures: ReadonlyMap<string, number>
 }
 
@@ -34,7 +34,7 @@ export const innerGauges = ({ challenges, connectFailures, contexts, loopDelay, 
     () => pool.unconfirmedEnds
   ),
   {
-    ...counter("edge_origin_connect_failed_total", "Connections to origins that failed, by the error's code.", () => connectFailures),
+    ...counter("edge_origin_connect_failed_total", "Connections to origins that failed, by reason and error code.", () => connectFailures),
     label: "code"
   }
 ]

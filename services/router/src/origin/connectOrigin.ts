@@ -18,7 +18,8 @@ import type { Connect } from "./OriginPool.ts"
 const maxCodes = 64
 
 const count = (failures: Map<string, number>, { cause, reason }: EgressError): void => {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? reason
+  const why = (cause as NodeJS.ErrnoException | undefined)?.code
+  const code = why === undefined ? reason.toLowerCase() : `${reason.toLowerCase()}-${why}`
   const name = failures.has(code) || failures.size < maxCodes ? code : "other"
   failures.set(name, (failures.get(name) ?? 0) + 1)
 }
@@ -34,7 +35,7 @@ export interface ConnectOptions {
   readonly ca?: ReadonlyArray<string>
   /** Default: hosts file and DNS. What they say is asked for anew, and checked, at each connection. */
   readonly resolve?: Resolve
-  /** Gets counts of what failed, by Node's code where there is one. */
+  /** Gets counts of what failed: `unreachable-ECONNREFUSED`, `unresolved-ENOTFOUND`, `tls-CERT_HAS_EXPIRED`, `denied`, … */
   readonly failures: Map<string, number>
   /** Where the edge itself is: never an origin. */
   readonly own?: OwnPlaces
