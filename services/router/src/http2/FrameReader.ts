@@ -3,6 +3,7 @@
  *
  * Owns: frame boundaries and the size limit, before anything is believed. Leaves to `Http2Connection.ts`: what a frame does.
  */
+import { Gathered } from "../Gathered.ts"
 import { frameSize, headerBytes, preface } from "./frames.ts"
 
 export interface FrameSink {
@@ -12,26 +13,25 @@ export interface FrameSink {
   onBroken(what: "preface" | "frame-size"): void
 }
 
-const nothing = Buffer.alloc(0)
-
 export class FrameReader {
-  private held: Buffer = nothing
+  private readonly held = new Gathered()
   private begun = false
 
   read(segment: Buffer, sink: FrameSink): void {
-    let bytes = this.held.length === 0 ? segment : Buffer.concat([this.held, segment])
-    this.held = nothing
+    this.held.add(segment)
+    this.held.drop(this.cut(this.held.bytes, sink))
+  }
+
+  /** How many bytes are done with: all when reading must end. */
+  private cut(bytes: Buffer, sink: FrameSink): number {
     let at = 0
     if (!this.begun) {
       const length = Math.min(bytes.length, preface.length)
       if (bytes.compare(preface, 0, length, 0, length) !== 0) {
         sink.onBroken("preface")
-        return
+        return bytes.length
       }
-      if (length < preface.length) {
-        this.held = bytes
-        return
-      }
+      if (length < preface.length) return 0
       this.begun = true
       at = length
     }
@@ -39,17 +39,14 @@ export class FrameReader {
       const length = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!
       if (length > frameSize) {
         sink.onBroken("frame-size")
-        return
+        return bytes.length
       }
       const end = at + headerBytes + length
       if (end > bytes.length) break
       const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff
-      if (!sink.onFrame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes.subarray(at + headerBytes, end))) return
+      if (!sink.onFrame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes.subarray(at + headerBytes, end))) return bytes.length
       at = end
     }
-    if (at < bytes.length) {
-      bytes = bytes.subarray(at)
-      this.held = bytes
-    }
+    return at
   }
 }

@@ -5,18 +5,18 @@
  * Leaves to `OriginConnection.ts`: the socket; to `ExchangeClient`: the answer. Built against: early, doubled, endless and ambiguous responses (E4).
  */
 import type { ExchangeClient, ResponseBody } from "../exchange/Exchange.ts"
+import { Gathered } from "../Gathered.ts"
 import { ChunkedReader } from "../http1/ChunkedReader.ts"
 import { maxHeadBytes } from "../http1/fields.ts"
+import { HeadSearch } from "../http1/HeadSearch.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
 import { type ResponseHead, readResponseHead } from "../http1/responseHead.ts"
-import { HeadScan } from "../http1/scanHead.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
 /** More interim responses than this are a flood. */
 const maxInterim = 16
-const endOfHead = Buffer.from("\r\n\r\n")
 const nothing = Buffer.alloc(0)
-const scan = new HeadScan()
+const search = new HeadSearch()
 
 export type ReadState = "head" | "body" | "done" | "upgraded"
 
@@ -29,7 +29,9 @@ export class ResponseReader {
   rest: Buffer = nothing
   /** Reading went on after a pause was asked for, which is harmless: it is what `paused` is for. */
   paused = false
-  private held: Buffer = nothing
+  /** An unfinished head, `looked` bytes of which were looked at. */
+  private held: Gathered | undefined
+  private looked = 0
   private interim = 0
   private remaining = 0
   private chunked: ChunkedReader | undefined
@@ -53,20 +55,28 @@ export class ResponseReader {
     this.started = true
     let bytes = segment
     while (this.state === "head") {
-      const joined = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes])
-      const plain = scan.read(joined)
-      const end = plain ? scan.length : joined.indexOf(endOfHead) + 4
+      this.held?.add(bytes)
+      const joined = this.held?.bytes ?? bytes
+      const end = search.find(joined, this.looked)
       if (end < 4 || end > maxHeadBytes) {
         if (joined.length >= maxHeadBytes) return refuse(502, "origin-head-too-large")
-        this.held = joined === bytes ? Buffer.from(bytes) : joined // what came is valid in this turn only
+        this.hold(joined)
         return undefined
       }
-      this.held = nothing
+      this.held = undefined
+      this.looked = 0
       bytes = joined.subarray(end)
-      const refusal = this.takeHead(joined.toString("latin1", 0, end), plain ? scan.found : -1)
+      const refusal = this.takeHead(joined.toString("latin1", 0, end), search.scanned)
       if (refusal !== undefined) return refusal
     }
     return this.takeBody(bytes)
+  }
+
+  private hold(unfinished: Buffer): void {
+    this.looked = unfinished.length
+    if (this.held !== undefined || unfinished.length === 0) return
+    this.held = new Gathered()
+    this.held.add(Buffer.from(unfinished)) // what came is valid in this turn only
   }
 
   private takeHead(text: string, scanned: number): Refusal | undefined {
