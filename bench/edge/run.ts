@@ -44,7 +44,7 @@ const chosen =
 
 const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName): Promise<ReadonlyMap<string, ReadonlyArray<Round>>> => {
   const load = loads[name]
-  for (const subject of subjects) await measure(subject, load, 3) // warms caches and the JIT
+  for (const subject of subjects) await measure(subject, load, load.warmSeconds ?? 3) // caches and the JIT
   const results = new Map(subjects.map((subject) => [subject.name, [] as Array<Round>]))
   for (let round = 0; round < rounds; round++)
     for (const subject of subjects) results.get(subject.name)!.push(await measure(subject, load, 1))
