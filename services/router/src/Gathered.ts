@@ -10,7 +10,7 @@ const leastRoom = 256
 export class Gathered {
   /** All that is held. A piece that came to nothing held is itself, uncopied. */
   bytes: Buffer = nothing
-  /** Has room behind `bytes`, which end at `end`. */
+  /** Where `bytes` are once a second piece has come, with room behind `end`. */
   private space: Buffer = nothing
   private end = 0
 
@@ -18,7 +18,6 @@ export class Gathered {
     const { length } = this.bytes
     if (length === 0) {
       this.bytes = piece
-      this.space = nothing
       return
     }
     const total = length + piece.length
@@ -37,5 +36,6 @@ export class Gathered {
   /** The first `count` bytes are done with. */
   drop(count: number): void {
     this.bytes = count === this.bytes.length ? nothing : this.bytes.subarray(count)
+    if (this.bytes.length === 0) this.space = nothing
   }
 }

@@ -4,6 +4,7 @@
  * Owns: which fields end here, which are written anew, which pass. Leaves to `requestHead.ts` and `responseHead.ts`: doing it.
  * Built against: a framing or trust field that survives under a spelling (`Content_Length`, `X_Forwarded_For`) that the origin maps back.
  */
+import { Spellings } from "./Spellings.ts"
 
 /** What a name means to the edge. `Pass`: an ordinary field, forwarded untouched. */
 export const Field = {
@@ -80,18 +81,12 @@ const classify = (lower: string): Field => {
   return named.get(plain) === Field.Drop || isOurs(plain) ? Field.Drop : Field.Pass
 }
 
-const maxRemembered = 4096
-const remembered = new Map<string, Field>()
+/** Of each kind: clients and origins use few. */
+const spellings = 4096
+const ofRequests = new Spellings<Field>(spellings, (name) => classify(name.toLowerCase()))
 
-/** What a request field of this name means. Spellings are remembered, since clients use few of them; the memory is bounded. */
-export const requestField = (name: string): Field => {
-  const known = remembered.get(name)
-  if (known !== undefined) return known
-  const field = classify(name.toLowerCase())
-  if (remembered.size >= maxRemembered) remembered.clear()
-  remembered.set(name, field)
-  return field
-}
+/** What a request field of this name means. */
+export const requestField = (name: string): Field => ofRequests.meaningOf(name)
 
 const requestLetters = firstLetters(named.keys(), prefixes)
 
@@ -113,17 +108,10 @@ const responseNames = new Map<string, Field>([
   ["http2-settings", Field.Drop]
 ])
 
-const rememberedResponse = new Map<string, Field>()
+const ofResponses = new Spellings<Field>(spellings, (name) => responseNames.get(name.toLowerCase()) ?? Field.Pass)
 
-/** What a response field of this name means; spellings are remembered as above. */
-export const responseField = (name: string): Field => {
-  const known = rememberedResponse.get(name)
-  if (known !== undefined) return known
-  const field = responseNames.get(name.toLowerCase()) ?? Field.Pass
-  if (rememberedResponse.size >= maxRemembered) rememberedResponse.clear()
-  rememberedResponse.set(name, field)
-  return field
-}
+/** What a response field of this name means. */
+export const responseField = (name: string): Field => ofResponses.meaningOf(name)
 
 const responseLetters = firstLetters(responseNames.keys(), [])
 

@@ -9,6 +9,7 @@ import { isToken, parseContentLength } from "../http1/fields.ts"
 import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
 import { type Refusal, refuse } from "../http1/Refusal.ts"
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import { Spellings } from "../http1/Spellings.ts"
 import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
@@ -25,6 +26,8 @@ export const isMalformed = (refusal: Refusal): boolean => malformed.has(refusal.
 
 const method = /^[A-Z][A-Z_-]{0,31}$/
 const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
+/** Not what `trim` takes: in latin1 the last byte of a UTF-8 letter may be its no-break space. */
+const isSpace = (code: number): boolean => code === 32 || code === 9
 const upperCase = /[A-Z]/
 const connectionSpecific = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"])
 
@@ -81,21 +84,11 @@ const classify = (name: string): number => {
   return name === "te" ? Name.Te : name === "cookie" ? Name.Cookie : requestField(name)
 }
 
-const maxRemembered = 4096
-const remembered = new Map<string, number>()
-
-/** Clients use few names, and HPACK gives the same strings again; the memory is bounded. */
-const meaningOf = (name: string): number => {
-  const known = remembered.get(name)
-  if (known !== undefined) return known
-  const meaning = classify(name)
-  if (remembered.size >= maxRemembered) remembered.clear()
-  remembered.set(name, meaning)
-  return meaning
-}
+/** Clients use few names, and HPACK gives the same strings again. */
+const names = new Spellings<number>(4096, classify)
 
 const takeField = (name: string, value: string, draft: Draft): Refusal | undefined => {
-  switch (meaningOf(name)) {
+  switch (names.meaningOf(name)) {
     case Name.Pass:
       break
     case Name.UpperCase:
@@ -141,7 +134,8 @@ const takeFields = (fields: ReadonlyArray<string>, draft: Draft): Refusal | unde
     const name = fields[at]!
     const value = fields[at + 1]!
     // RFC 9113 §8.2.1: no NUL, CR, LF, and no white space around it.
-    if (foreignInValue.test(value) || value !== value.trim()) return refuse(400, "field-value")
+    if (foreignInValue.test(value) || isSpace(value.charCodeAt(0)) || isSpace(value.charCodeAt(value.length - 1)))
+      return refuse(400, "field-value")
     if (name.charCodeAt(0) === 58) {
       if (regular) return refuse(400, "pseudo-after-field")
       const refusal = takePseudo(name, value, draft)
@@ -232,7 +226,7 @@ export const linesToFields = (lines: string): Array<string> => {
   while (at < lines.length) {
     const end = lines.indexOf("\r\n", at)
     const colon = lines.indexOf(":", at)
-    fields.push(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).trim())
+    fields.push(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).replace(/^[ \t]+|[ \t]+$/g, ""))
     at = end + 2
   }
   return fields
