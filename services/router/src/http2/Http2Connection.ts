@@ -1,32 +1,35 @@
 /**
  * One HTTP/2 connection of a client, by the edge's own codec (RFC 9113, RFC 8441).
  *
- * Owns: the protocol's state: settings, streams, windows, errors, going away. Leaves to `FrameReader.ts`: boundaries; to `OwnStream.ts`: one
- * stream; to `Http2Request.ts`: requests. Built against (E9): rapid reset and its relative that makes the server reset, CONTINUATION, PING,
- * SETTINGS and empty-frame floods, window overflow and zero windows. Whoever overdoes it gets GOAWAY.
+ * Owns: the protocol's state, errors, going away. Leaves to `messageFrames.ts` and `controlFrames.ts`: what frames do; to `OwnStream.ts`: one stream;
+ * to `Patience.ts`: who is too slow. Built against (E9): rapid reset and its relative that makes the server reset, CONTINUATION, PING, SETTINGS and
+ * empty-frame floods, window overflow (whoever overdoes it gets GOAWAY), and clients that ask and don't read.
  */
 import type { Socket } from "node:net"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
 import type { Watched } from "../Deadlines.ts"
-import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
 import { Budget } from "./Budget.ts"
 import { CutOff } from "./CutOff.ts"
 import { onControlFrame } from "./controlFrames.ts"
 import { FrameReader, type FrameSink } from "./FrameReader.ts"
-import { ErrorCode, Flag, FrameType, goawayFrame, resetFrame, settingsFrame, windowFrame } from "./frames.ts"
-import { type HeaderBlock, HeaderBlocks, unpad } from "./HeaderBlocks.ts"
-import { Http2Request } from "./Http2Request.ts"
+import { ErrorCode, errorName, FrameType, goawayFrame, maxStreamId, pingFrame, resetFrame, settingsFrame, windowFrame } from "./frames.ts"
+import { HeaderBlocks } from "./HeaderBlocks.ts"
 import { HpackDecoder } from "./hpack/HpackDecoder.ts"
+import { onBlock, onData } from "./messageFrames.ts"
 import { OpenStreams } from "./OpenStreams.ts"
-import { OwnStream } from "./OwnStream.ts"
-import { readHttp2Trailers } from "./readFields.ts"
-import { firstTable, maxStreams, offered } from "./settings.ts"
+import type { OwnStream } from "./OwnStream.ts"
+import { Patience } from "./Patience.ts"
+import { ReceiveWindow } from "./ReceiveWindow.ts"
+import { firstTable, offered } from "./settings.ts"
+import { Turns } from "./Turns.ts"
 import { TurnWriter } from "./TurnWriter.ts"
 
 const connectionWindow = 1024 * 1024
 const firstWindow = 65_535
 const lookMillis = 1000
 const closingMillis = 1000
+/** With so much written that the client has not taken, nothing more is read from it: answers without a body have no window that would bound them. */
+const maxUnread = 1024 * 1024
 
 export class Http2Connection implements Watched, FrameSink {
   deadline = 0
@@ -37,21 +40,27 @@ export class Http2Connection implements Watched, FrameSink {
   peerFrameSize = 16_384
   peerTable = firstTable
   sendWindow = firstWindow
-  private readonly edge: Edge
+  readonly edge: Edge
+  readonly peer: ClientPeer
   private readonly socket: Socket
-  private readonly peer: ClientPeer
   private readonly reader = new FrameReader()
-  private readonly decoder = new HpackDecoder(firstTable)
+  readonly decoder = new HpackDecoder(firstTable)
   readonly streams = new OpenStreams()
   lastStream = 0
   /** The client's settings have come. */
   settled = false
-  private receiveWindow = connectionWindow
-  private unacknowledged = 0
+  readonly patience: Patience
+  readonly window = new ReceiveWindow(connectionWindow)
+  readonly turns = new Turns()
+  /** Until when the client's settings, or the rest of a header block, must have come; and until when nothing may be asked. */
+  private headUntil: number
+  private idleUntil: number
+  /** When the last GOAWAY follows the first; 0: none was sent. */
+  private farewellAt = 0
   private readonly blocks = new HeaderBlocks()
-  private readonly cutOff = new CutOff()
-  private goingAway = false
-  private closed = false
+  readonly cutOff = new CutOff()
+  goingAway = false
+  closed = false
   /** What costs the client little and the edge more; sizes are generous (see `Budget.ts`). */
   private readonly budgets = { resets: new Budget(500, 50), controls: new Budget(200, 20), updates: new Budget(20_000, 10_000) }
 
@@ -60,12 +69,18 @@ export class Http2Connection implements Watched, FrameSink {
     this.socket = socket
     this.peer = peer
     this.writer = new TurnWriter(socket)
-    this.deadline = edge.deadlines.now + edge.limits.headMillis
+    this.patience = new Patience(socket, edge.limits, this.window)
+    this.headUntil = this.now + edge.limits.headMillis
+    this.idleUntil = this.headUntil
+    this.deadline = this.headUntil
     edge.deadlines.watch(this)
     this.writer.put(settingsFrame(offered) + windowFrame(0, connectionWindow - firstWindow))
     socket.setNoDelay(true)
-    socket.on("data", (segment: Buffer) => this.closed || this.reader.read(segment, this))
+    socket.on("data", (segment: Buffer) => this.onSegment(segment))
     socket.on("drain", () => this.onDrain())
+    socket.on("finish", () => {
+      this.deadline = this.now + closingMillis
+    })
     for (const event of ["end", "error", "close"]) socket.on(event, () => this.destroy())
   }
 
@@ -73,17 +88,29 @@ export class Http2Connection implements Watched, FrameSink {
     return this.edge.deadlines.now
   }
 
+  private onSegment(segment: Buffer): void {
+    if (this.closed) return
+    this.reader.read(segment, this)
+    if (this.socket.writableLength <= maxUnread) return
+    this.socket.pause()
+    this.lookSoon()
+  }
+
   onBroken(what: "preface" | "frame-size"): void {
     this.giveUp(what === "preface" ? ErrorCode.Protocol : ErrorCode.FrameSize)
   }
 
   onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean {
-    const { blocks } = this
-    if (blocks.stream !== 0 && (type !== FrameType.Continuation || stream !== blocks.stream)) return this.giveUp(ErrorCode.Protocol)
+    const { stream: begun } = this.blocks
+    if (begun !== 0 && (type !== FrameType.Continuation || stream !== begun)) return this.giveUp(ErrorCode.Protocol)
     if (!this.settled && type !== FrameType.Settings) return this.giveUp(ErrorCode.Protocol)
-    if (type === FrameType.Data) return this.onData(flags, stream, payload)
-    if (type === FrameType.Headers) return this.onBlock(blocks.begin(flags, stream, payload))
-    if (type === FrameType.Continuation) return this.onBlock(blocks.continue(flags, payload))
+    if (type === FrameType.Data) return onData(this, flags, stream, payload)
+    if (type === FrameType.Continuation) return onBlock(this, this.blocks.continue(flags, payload))
+    if (type === FrameType.Headers) {
+      this.headUntil = this.now + this.edge.limits.headMillis
+      this.lookSoon()
+      return onBlock(this, this.blocks.begin(flags, stream, payload))
+    }
     return onControlFrame(this, type, flags, stream, payload)
   }
 
@@ -92,72 +119,16 @@ export class Http2Connection implements Watched, FrameSink {
     return this.budgets[kind].spend(this.now) || this.giveUp(ErrorCode.EnhanceYourCalm)
   }
 
-  private onData(flags: number, id: number, payload: Buffer): boolean {
-    const data = id === 0 || id > this.lastStream ? undefined : unpad(flags, payload)
-    if (data === undefined) return this.giveUp(ErrorCode.Protocol)
-    this.receiveWindow -= payload.length
-    if (this.receiveWindow < 0) return this.giveUp(ErrorCode.FlowControl)
-    const stream = this.streams.find(id)
-    if (stream === undefined || stream.remoteEnded) {
-      this.credit(payload.length)
-      // Frames that were under way when the edge reset the stream (§5.1); a peer that goes on and on is spent. On any other: §6.1.
-      return this.cutOff.has(id) ? this.spend("resets") : this.failStream(id, ErrorCode.StreamClosed)
-    }
-    const ended = (flags & Flag.EndStream) !== 0
-    if (data.length === 0 && !ended && !this.spend("controls")) return false
-    if (!stream.receive(data, payload.length)) return this.failStream(id, ErrorCode.FlowControl)
-    if (ended) stream.endRemote("")
-    return !this.closed
-  }
-
-  private onBlock(block: HeaderBlock | number | undefined): boolean {
-    if (block === undefined) this.deadline = this.now + this.edge.limits.headMillis
-    if (typeof block !== "object") return block === undefined || this.giveUp(block)
-    const { stream: id, ended } = block
-    const list = this.decoder.decode(block.bytes, maxHeadBytes, maxFieldLines)
-    if (list === undefined) return this.giveUp(ErrorCode.Compression)
-    const known = id > this.lastStream ? undefined : this.streams.find(id)
-    if (known !== undefined) return this.onTrailers(known, list.tooLarge ? undefined : list.fields, ended)
-    if (id <= this.lastStream) return this.cutOff.has(id) ? this.spend("resets") : this.giveUp(ErrorCode.StreamClosed)
-    this.lastStream = id
-    if (this.goingAway || this.streams.size >= maxStreams) {
-      this.cutOff.reset(this.writer, id, ErrorCode.RefusedStream, ended)
-      return this.spend("resets")
-    }
-    const stream = new OwnStream(this, id, ended)
-    this.streams.add(stream)
-    if (this.deadline === 0 || this.streams.size === 1) this.deadline = this.now + lookMillis
-    if (list.tooLarge) {
-      stream.respond(431, "content-length: 0\r\n", true)
-      stream.reset(ErrorCode.NoError)
-      return this.spend("resets")
-    }
-    const request = new Http2Request(this.edge, this.peer, stream, ended)
-    stream.request = request
-    request.start(list.fields)
-    return !this.closed
-  }
-
-  private onTrailers(stream: OwnStream, fields: ReadonlyArray<string> | undefined, ended: boolean): boolean {
-    if (stream.remoteEnded) return this.failStream(stream.id, ErrorCode.StreamClosed)
-    const kept = fields === undefined || !ended ? undefined : readHttp2Trailers(fields)
-    if (kept === undefined) return this.failStream(stream.id, ErrorCode.Protocol) // §8.1: malformed
-    stream.endRemote(kept)
-    return true
-  }
-
   private onDrain(): void {
     this.writer.blocked = false
-    for (const stream of this.streams.list()) stream.roomAgain()
+    if (this.socket.isPaused()) this.socket.resume()
+    this.turns.serve(this.streams.list())
   }
 
   /** The edge is done with these bytes: the peer may send as many again. */
   credit(length: number): void {
-    this.unacknowledged += length
-    if (this.unacknowledged < connectionWindow / 2 || this.closed) return
-    this.receiveWindow += this.unacknowledged
-    this.writer.put(windowFrame(0, this.unacknowledged))
-    this.unacknowledged = 0
+    const increment = this.window.done(length, this.now)
+    if (increment > 0 && !this.closed) this.writer.put(windowFrame(0, increment))
   }
 
   /** A stream error: the stream ends, the connection goes on, unless it happens too often (also when the client provokes it). */
@@ -168,10 +139,17 @@ export class Http2Connection implements Watched, FrameSink {
     return this.spend("resets")
   }
 
-  resetStream(stream: OwnStream, code: number): void {
-    if (!this.streams.remove(stream)) return
+  /** `why`: for the record of its request, if that is not over. */
+  resetStream(stream: OwnStream, code: number, why = "client-gone"): void {
+    if (!this.streams.has(stream)) return
     this.cutOff.reset(this.writer, stream.id, code, stream.remoteEnded)
-    stream.abandoned()
+    this.abandon(stream, why)
+  }
+
+  /** Without a word: the client reset it itself, which is not answered by a reset (§5.4.2). */
+  abandon(stream: OwnStream, why: string): void {
+    if (!this.streams.remove(stream)) return
+    stream.abandoned(why)
     this.afterStream()
   }
 
@@ -182,7 +160,7 @@ export class Http2Connection implements Watched, FrameSink {
 
   private afterStream(): void {
     if (this.streams.size > 0) return
-    this.deadline = this.now + this.edge.limits.idleMillis
+    this.idleUntil = this.now + this.edge.limits.idleMillis
     this.closeWhenDone()
   }
 
@@ -194,15 +172,23 @@ export class Http2Connection implements Watched, FrameSink {
 
   private closeWhenDone(): true {
     if (!this.goingAway || this.streams.size > 0 || this.closed) return true
-    this.deadline = this.now + closingMillis
+    this.lookSoon()
     this.writer.flush()
     this.socket.end()
     return true
   }
 
-  /** GOAWAY without an error: streams that run finish, new ones are refused and may be repeated elsewhere (§6.8). */
+  /** GOAWAY without an error (§6.8): the first one only warns, so that what is on its way is served; a round trip later none should be. */
   drain(): void {
-    if (this.goingAway || this.closed) return
+    if (this.goingAway || this.closed || this.farewellAt > 0) return
+    this.writer.put(goawayFrame(maxStreamId, ErrorCode.NoError) + pingFrame("farewell"))
+    this.farewellAt = this.now + closingMillis
+    this.lookSoon()
+  }
+
+  /** The round trip is over: streams that run finish, new ones are refused and may be repeated elsewhere. */
+  farewell(): void {
+    if (this.farewellAt === 0 || this.goingAway || this.closed) return
     this.writer.put(goawayFrame(this.lastStream, ErrorCode.NoError))
     this.leave()
   }
@@ -210,40 +196,52 @@ export class Http2Connection implements Watched, FrameSink {
   /** A connection error (§5.4.1). */
   giveUp(code: number): false {
     if (this.closed) return false
+    this.edge.observer.http2Failed(errorName(code))
     this.writer.put(goawayFrame(this.lastStream, code))
     this.writer.flush()
     this.socket.end()
     const { socket } = this
     setTimeout(() => socket.destroy(), closingMillis).unref()
-    this.release()
+    this.release("client-gone")
     return false
   }
 
   onDeadline(): void {
-    if (this.blocks.stream !== 0 || !this.settled) {
-      this.giveUp(ErrorCode.EnhanceYourCalm)
-      return
+    const { now, patience } = this
+    const unfinished = this.blocks.stream !== 0 || !this.settled
+    if (unfinished && now >= this.headUntil) return void this.giveUp(ErrorCode.EnhanceYourCalm)
+    if (patience.tookNothing(now)) {
+      this.edge.observer.http2Failed(errorName(ErrorCode.EnhanceYourCalm))
+      return void this.destroy("client-too-slow")
     }
-    if (this.streams.size === 0) return void (this.goingAway ? this.destroy() : this.drain())
-    const { bodyMillis, drainMillis } = this.edge.limits
     for (const stream of this.streams.list()) {
-      const limit = stream.waiting ? drainMillis : stream.stalled ? bodyMillis : Number.POSITIVE_INFINITY
-      if (this.now - stream.movedAt > limit) this.resetStream(stream, ErrorCode.Cancel)
+      const why = patience.inVain(stream, now)
+      if (why !== undefined) this.resetStream(stream, ErrorCode.Cancel, why)
     }
-    this.deadline = this.now + lookMillis
+    if (now >= this.farewellAt) this.farewell()
+    const idle = this.streams.size === 0 && !unfinished && !patience.unsent
+    if (idle && this.goingAway) return void this.destroy()
+    if (idle && now >= this.idleUntil) this.drain()
+    this.deadline = idle && now < this.idleUntil ? this.idleUntil : now + lookMillis
   }
 
-  private release(): void {
+  /** Within a second, whatever else is waited for. */
+  private lookSoon(): void {
+    const soon = this.now + lookMillis
+    if (this.deadline > soon || this.deadline === 0) this.deadline = soon
+  }
+
+  private release(why: string): void {
     this.closed = true
     this.edge.deadlines.forget(this)
     const streams = this.streams.list()
     this.streams.clear()
-    for (const stream of streams) stream.abandoned()
+    for (const stream of streams) stream.abandoned(why)
   }
 
-  destroy(): void {
+  destroy(why = "client-gone"): void {
     if (this.closed) return
-    this.release()
+    this.release(why)
     this.socket.destroy()
   }
 }

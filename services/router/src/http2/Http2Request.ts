@@ -34,6 +34,8 @@ export interface Http2Stream {
   end(trailers: string): void
   /** RFC 9113 §7 error code. */
   reset(code: number): void
+  /** Asking for this over and over ends the connection (E9). */
+  charge(): void
   pause(): void
   resume(): void
   /** The stream's bytes both ways, for a tunnel (RFC 8441). From now on what the client sends goes there alone, and waits until it is read. */
@@ -89,6 +91,8 @@ export class Http2Request implements ExchangeClient, Recorded {
       this.code = decision.code
       if (decision.afterMillis) setTimeout(() => this.over || this.answer(decision.answer, head.method), decision.afterMillis)
       else this.answer(decision.answer, head.method)
+      // HTTP/1.1 would close: what was asked for is not to be had on this connection.
+      if (decision.close) this.stream.charge()
       return
     }
     this.forward(head, decision)
@@ -143,10 +147,10 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.stream.reset(protocolError)
   }
 
-  /** The client gave the stream up, or its connection is gone. */
-  onReset(): void {
+  /** The stream was given up, by the client, with its connection, or by a limit. */
+  onReset(why = "client-gone"): void {
     if (this.over) return
-    this.code ||= "client-gone"
+    this.code ||= why
     this.finish()
     this.origin?.abort()
   }

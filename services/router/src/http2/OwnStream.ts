@@ -10,8 +10,6 @@ import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { streamWindow } from "./settings.ts"
 
-/** How much of the window is used before it is given back. */
-const giveBack = streamWindow / 2
 const maxQueued = 64 * 1024
 
 export class OwnStream implements Http2Stream {
@@ -20,8 +18,9 @@ export class OwnStream implements Http2Stream {
   place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
-  /** When something moved last; of the clock of `Deadlines`. */
-  movedAt: number
+  /** When DATA left last, and when the client could send or did; of the clock of `Deadlines`. */
+  sentAt: number
+  receivedAt: number
   sendWindow: number
   private readonly connection: Http2Connection
   private receiveWindow = streamWindow
@@ -30,6 +29,8 @@ export class OwnStream implements Http2Stream {
   private paused = false
   private queue: Array<Buffer> = []
   private queued = 0
+  /** `write` has asked for a pause. */
+  private full = false
   private ending: string | undefined
   private localEnded = false
   private resetAfter = false
@@ -44,7 +45,8 @@ export class OwnStream implements Http2Stream {
     this.id = id
     this.remoteEnded = ended
     this.sendWindow = connection.peerWindow
-    this.movedAt = connection.now
+    this.sentAt = connection.now
+    this.receivedAt = connection.now
   }
 
   /** The peer is slow in taking what waits for it. */
@@ -53,7 +55,7 @@ export class OwnStream implements Http2Stream {
   }
 
   /** The peer owes the rest of a body, and nothing keeps it from sending. */
-  get stalled(): boolean {
+  get owesBody(): boolean {
     return !this.remoteEnded && !this.paused && this.duplex === undefined
   }
 
@@ -69,48 +71,55 @@ export class OwnStream implements Http2Stream {
 
   write(piece: Buffer): boolean {
     if (this.localEnded) return true
-    const sent = this.queued === 0 ? this.send(piece) : 0
+    const sent = this.queued === 0 ? this.send(piece, piece.length) : 0
     if (sent < piece.length) {
       this.queue.push(Buffer.from(sent === 0 ? piece : piece.subarray(sent))) // `piece` is valid in this turn only
       this.queued += piece.length - sent
     }
-    return this.queued < maxQueued && !this.connection.writer.blocked
+    this.full = this.queued >= maxQueued || this.connection.writer.blocked
+    return !this.full
   }
 
   end(trailers: string): void {
     if (this.localEnded || this.ending !== undefined) return
     this.ending = trailers
-    this.pump()
+    this.pump(Number.POSITIVE_INFINITY)
   }
 
-  /** Sends what waits. */
-  pump(): void {
+  /** Sends of what waits at most `most` bytes; returns how many. */
+  pump(most: number): number {
+    let total = 0
     while (this.queue.length > 0) {
       const first = this.queue[0]!
-      const sent = this.send(first)
+      const sent = this.send(first, Math.min(first.length, most - total))
       this.queued -= sent
+      total += sent
       if (sent < first.length) {
-        this.queue[0] = first.subarray(sent)
-        return
+        if (sent > 0) this.queue[0] = first.subarray(sent)
+        return total
       }
       this.queue.shift()
     }
     if (this.ending !== undefined) this.sendEnd(this.ending)
+    return total
   }
 
-  /** Sends as much as both windows and the socket allow; returns how much that was. */
-  private send(bytes: Buffer): number {
+  /** Sends of the first `end` bytes as much as both windows and the socket allow; returns how much that was. */
+  private send(bytes: Buffer, end: number): number {
     const { connection, id } = this
     let at = 0
-    while (at < bytes.length && !connection.writer.blocked) {
-      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize, bytes.length - at)
+    while (at < end && !connection.writer.blocked) {
+      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize, end - at)
       if (room <= 0) break
       this.sendWindow -= room
       connection.sendWindow -= room
       this.lastData = connection.writer.putData(id, room === bytes.length ? bytes : bytes.subarray(at, at + room))
       at += room
     }
-    if (at > 0) this.movedAt = connection.now
+    if (at > 0) {
+      this.sentAt = connection.now
+      connection.patience.sentAt = connection.now
+    }
     return at
   }
 
@@ -139,14 +148,18 @@ export class OwnStream implements Http2Stream {
     else this.connection.resetStream(this, code)
   }
 
-  /** Called by the connection when the stream is over from its side. */
-  abandoned(): void {
+  charge(): void {
+    this.connection.spend("resets")
+  }
+
+  /** Called by the connection when the stream is over from its side, and no longer among the open ones. */
+  abandoned(why: string): void {
     this.localEnded = true
     this.queue = []
     this.queued = 0
     this.connection.credit(this.heldBack)
     this.heldBack = 0
-    this.request?.onReset()
+    this.request?.onReset(why)
     this.duplex?.destroy()
   }
 
@@ -154,15 +167,15 @@ export class OwnStream implements Http2Stream {
   widen(increment: number): boolean {
     this.sendWindow += increment
     if (this.sendWindow > maxWindow) return false
-    this.movedAt = this.connection.now
+    this.pump(Number.POSITIVE_INFINITY)
     this.roomAgain()
     return true
   }
 
-  /** The window grew or the socket drained. */
+  /** The window grew or the socket drained: if `write` has asked for a pause, and for as long as there is room, it is over. */
   roomAgain(): void {
-    this.pump()
-    if (this.queued >= maxQueued || this.connection.writer.blocked || this.localEnded) return
+    if (!this.full || this.queued >= maxQueued || this.connection.writer.blocked || this.localEnded) return
+    this.full = false
     const { onRoom } = this
     this.onRoom = undefined
     if (onRoom !== undefined) onRoom()
@@ -173,7 +186,7 @@ export class OwnStream implements Http2Stream {
   receive(piece: Buffer, length: number): boolean {
     this.receiveWindow -= length
     if (this.receiveWindow < 0) return false
-    this.movedAt = this.connection.now
+    this.receivedAt = this.connection.now
     if (piece.length > 0) {
       if (this.duplex !== undefined) {
         if (!this.duplex.push(Buffer.from(piece))) this.paused = true
@@ -184,13 +197,14 @@ export class OwnStream implements Http2Stream {
   }
 
   private consumed(length: number): void {
-    if (this.paused) {
+    const open = this.connection.streams.has(this) // the same frame may have been its end
+    if (this.paused && open) {
       this.heldBack += length
       return
     }
     this.connection.credit(length)
     this.unacknowledged += length
-    if (this.unacknowledged < giveBack || this.remoteEnded) return
+    if (this.unacknowledged < streamWindow / 2 || this.remoteEnded || !open) return
     this.receiveWindow += this.unacknowledged
     this.connection.writer.put(windowFrame(this.id, this.unacknowledged))
     this.unacknowledged = 0
@@ -208,6 +222,7 @@ export class OwnStream implements Http2Stream {
   }
 
   resume(): void {
+    if (this.paused) this.receivedAt = this.connection.now // its time goes on from here
     this.paused = false
     const { heldBack } = this
     this.heldBack = 0

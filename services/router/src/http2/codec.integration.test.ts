@@ -35,7 +35,7 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve))
   const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`
-  const limits = { headMillis: 1000, bodyMillis: 1000, drainMillis: 1000, idleMillis: 2000 }
+  const limits = { headMillis: 1000, bodyMillis: 1000, drainMillis: 500, idleMillis: 2000 }
   own = await TestEdge.start({ http2: "own", limits })
   node = await TestEdge.start({ http2: "node" })
   await own.add(host, url)

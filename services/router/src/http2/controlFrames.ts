@@ -14,10 +14,7 @@ const onRstStream: Handler = (connection, _, id, payload) => {
   if (id === 0 || id > connection.lastStream) return connection.giveUp(ErrorCode.Protocol)
   if (payload.length !== 4) return connection.giveUp(ErrorCode.FrameSize)
   const stream = connection.streams.find(id)
-  if (stream !== undefined) {
-    stream.abandoned()
-    connection.forget(stream)
-  }
+  if (stream !== undefined) connection.abandon(stream, "client-gone")
   return connection.spend("resets")
 }
 
@@ -42,7 +39,9 @@ const onSettings: Handler = (connection, flags, id, payload) => {
 const onPing: Handler = (connection, flags, id, payload) => {
   if (id !== 0) return connection.giveUp(ErrorCode.Protocol)
   if (payload.length !== 8) return connection.giveUp(ErrorCode.FrameSize)
-  if ((flags & Flag.Ack) === 0) connection.writer.put(frameHeader(8, FrameType.Ping, Flag.Ack, 0) + payload.toString("latin1"))
+  if ((flags & Flag.Ack) !== 0)
+    connection.farewell() // of the only PING that the edge sends
+  else connection.writer.put(frameHeader(8, FrameType.Ping, Flag.Ack, 0) + payload.toString("latin1"))
   return connection.spend("controls")
 }
 
@@ -58,7 +57,7 @@ const onWindowUpdate: Handler = (connection, _, id, payload) => {
   }
   connection.sendWindow += increment
   if (connection.sendWindow > maxWindow) return connection.giveUp(ErrorCode.FlowControl)
-  for (const stream of connection.streams.list()) if (stream.waiting) stream.roomAgain()
+  connection.turns.serve(connection.streams.list())
   return connection.spend("updates")
 }
 

@@ -40,6 +40,13 @@ export const fieldCorpus: ReadonlyArray<FieldCase> = [
     400,
     "RFC 9113 §8.3: pseudo-fields are those defined, once each, before all fields; a request has :method, :scheme and :path (§8.3.1); otherwise it is malformed"
   ),
+  {
+    name: "a value whose last byte is A0, as of a letter in UTF-8",
+    fields: plus("x-city", "Citt\xc3\xa0"),
+    expect: "served",
+    why: "RFC 9113 §8.2.1: white space is SP and HTAB, whatever a latin1 string calls so",
+    forwarded: ["x-city: Citt\xc3\xa0"]
+  },
   ...all(
     { "another scheme": pseudo(":scheme", "http"), "a scheme that is none": pseudo(":scheme", "https://x") },
     400,

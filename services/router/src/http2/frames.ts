@@ -33,6 +33,13 @@ export const ErrorCode = {
   EnhanceYourCalm: 11
 } as const
 
+/** As RFC 9113 §7 writes it. */
+export const errorName = (code: number): string => errorNames[code] ?? "UNKNOWN"
+const errorNames = [
+  ...["NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR"],
+  ...["REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM"]
+]
+
 export const Setting = {
   HeaderTableSize: 1,
   EnablePush: 2,
@@ -77,6 +84,7 @@ export const settingsFrame = (settings: ReadonlyArray<readonly [number, number]>
 export const resetFrame = (stream: number, code: number): string => frameHeader(4, FrameType.RstStream, 0, stream) + uint32(code)
 export const windowFrame = (stream: number, increment: number): string =>
   frameHeader(4, FrameType.WindowUpdate, 0, stream) + uint32(increment)
+export const pingFrame = (content: string): string => frameHeader(8, FrameType.Ping, 0, 0) + content
 export const goawayFrame = (last: number, code: number): string => frameHeader(8, FrameType.Goaway, 0, 0) + uint32(last) + uint32(code)
 
 /** A header block as HEADERS and as many CONTINUATION frames as it needs. */

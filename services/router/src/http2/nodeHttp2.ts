@@ -60,6 +60,7 @@ class NodeStream implements Http2Stream {
     else if (this.usable) this.stream.close(code)
     if (code === 0) this.stream.resume()
   }
+  charge(): void {} // node:http2 has limits of its own
   pause(): void {
     this.stream.pause()
   }

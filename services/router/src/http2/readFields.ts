@@ -219,6 +219,13 @@ export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): 
   }
 }
 
+const withoutSpace = (value: string): string => {
+  let [at, end] = [0, value.length]
+  while (at < end && isSpace(value.charCodeAt(at))) at++
+  while (end > at && isSpace(value.charCodeAt(end - 1))) end--
+  return value.slice(at, end)
+}
+
 /** HTTP/1 field lines to lower-case names and values, flat. */
 export const linesToFields = (lines: string): Array<string> => {
   const fields: Array<string> = []
@@ -226,7 +233,7 @@ export const linesToFields = (lines: string): Array<string> => {
   while (at < lines.length) {
     const end = lines.indexOf("\r\n", at)
     const colon = lines.indexOf(":", at)
-    fields.push(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).replace(/^[ \t]+|[ \t]+$/g, ""))
+    fields.push(lines.slice(at, colon).toLowerCase(), withoutSpace(lines.slice(colon + 1, end)))
     at = end + 2
   }
   return fields

@@ -78,3 +78,45 @@ describe("SETTINGS_INITIAL_WINDOW_SIZE in the middle of an answer", () => {
     client.close()
   })
 })
+
+describe("a client that gives no window back", () => {
+  const slow = "slow.example.org"
+  let patient: TestEdge
+  let large: RawOrigin
+  beforeAll(async () => {
+    patient = await TestEdge.start({ limits: { drainMillis: 1000 } })
+    large = await RawOrigin.answering(ok("b".repeat(300_000)))
+    await patient.add(slow, large.url)
+  })
+  afterAll(async () => {
+    await patient.stop()
+    await large.stop()
+  })
+
+  it("may be silent for a while: it reads what it has, and gives back half of a large window at a time", async () => {
+    const client = await RawHttp2.open(patient, slow, [[Setting.InitialWindowSize, 30_000]])
+    client.send(get(1, slow))
+    await client.until(() => client.received.get(1) === 30_000)
+    await new Promise((resolve) => setTimeout(resolve, 2500)) // longer than it may take for what lies in the socket
+    client.send(windowFrame(1, 300_000) + windowFrame(0, 300_000))
+    await client.until(() => client.ended.has(1) || client.resets.length > 0)
+    expect([client.received.get(1), client.resets]).toEqual([300_000, []])
+    client.close()
+  })
+
+  it("E9: is cut off in the end, though it nudges a stream's window, while the connection's is shut", async () => {
+    const client = await RawHttp2.open(patient, slow, [[Setting.InitialWindowSize, 40_000]])
+    const codes: Array<string> = []
+    patient.router.metrics.onRecord = ({ code }) => codes.push(code)
+    client.send(get(1, slow) + get(3, slow))
+    await client.until(() => (client.received.get(1) ?? 0) + (client.received.get(3) ?? 0) === 65_535)
+    while (client.resets.length < 2) {
+      client.send(windowFrame(1, 1) + windowFrame(3, 1))
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    expect(client.resets.map(([, code]) => code)).toEqual([ErrorCode.Cancel, ErrorCode.Cancel])
+    expect(codes).toEqual(["client-too-slow", "client-too-slow"])
+    while (patient.router.pool.size.busy > 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    client.close()
+  })
+})

@@ -40,6 +40,7 @@ export class EdgeMetrics implements Observer {
   private readonly requests = new Map<string, Float64Array>()
   private readonly codes = new Map<string, number>()
   private readonly connections = new Map<string, number>()
+  private readonly http2Errors = new Map<string, number>()
   private readonly buckets = new Float64Array(latencyBounds.length + 1)
   private latencySum = 0
   private latencyCount = 0
@@ -57,6 +58,10 @@ export class EdgeMetrics implements Observer {
 
   connectionClosed(protocol: string): void {
     this.connections.set(protocol, (this.connections.get(protocol) ?? 0) - 1)
+  }
+
+  http2Failed(code: string): void {
+    this.http2Errors.set(code, (this.http2Errors.get(code) ?? 0) + 1)
   }
 
   requestStarted(): void {
@@ -127,6 +132,7 @@ export class EdgeMetrics implements Observer {
       ...requests,
       ...each(family.answers, "code", this.codes),
       ...each(family.connections, "protocol", this.connections),
+      ...each(family.http2Errors, "code", this.http2Errors),
       { ...family.inFlight, labels: {}, value: this.inFlight },
       { ...family.tunnels, labels: {}, value: this.tunnels },
       { ...family.bytes, labels: { direction: "in" }, value: this.bytesIn },
@@ -144,6 +150,7 @@ const family = {
   requests: { name: "edge_requests_total", help: "Requests by protocol and class of status.", type: "counter" },
   answers: { name: "edge_answers_total", help: "Answers of the edge's own, by reason.", type: "counter" },
   connections: { name: "edge_connections", help: "Open client connections.", type: "gauge" },
+  http2Errors: { name: "edge_http2_errors_total", help: "HTTP/2 connections ended by an error, by its code.", type: "counter" },
   inFlight: { name: "edge_requests_in_flight", help: "Requests being answered.", type: "gauge" },
   tunnels: { name: "edge_tunnels", help: "Open tunnels (WebSocket).", type: "gauge" },
   bytes: { name: "edge_body_bytes_total", help: "Bytes of bodies and inside tunnels.", type: "counter" },

@@ -21,8 +21,12 @@ export class RawHttp2 implements FrameSink {
   /** Header blocks by stream, as they came. */
   readonly blocks = new Map<number, Array<string>>()
   readonly ended = new Set<number>()
+  /** Codes of GOAWAY, and the last streams that they named. */
   readonly goaways: Array<number> = []
+  readonly lastStreams: Array<number> = []
   readonly resets: Array<readonly [stream: number, code: number]> = []
+  /** Type and stream of every frame, as they came. */
+  readonly log: Array<readonly [type: number, stream: number]> = []
   /** Body bytes of all streams, latin1. */
   text = ""
   closed = false
@@ -48,6 +52,7 @@ export class RawHttp2 implements FrameSink {
   }
 
   onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean {
+    this.log.push([type, stream])
     if (type === FrameType.Data) {
       this.received.set(stream, (this.received.get(stream) ?? 0) + payload.length)
       this.text += payload.toString("latin1")
@@ -55,7 +60,10 @@ export class RawHttp2 implements FrameSink {
     if (type === FrameType.Headers) this.blocks.set(stream, [...(this.blocks.get(stream) ?? []), payload.toString("latin1")])
     if ((type === FrameType.Data || type === FrameType.Headers) && (flags & Flag.EndStream) !== 0) this.ended.add(stream)
     if (type === FrameType.Ping && (flags & Flag.Ack) !== 0) this.pongs++
-    if (type === FrameType.Goaway) this.goaways.push(payload.readUInt32BE(4))
+    if (type === FrameType.Goaway) {
+      this.lastStreams.push(payload.readUInt32BE(0))
+      this.goaways.push(payload.readUInt32BE(4))
+    }
     if (type === FrameType.RstStream) this.resets.push([stream, payload.readUInt32BE(0)])
     return true
   }

@@ -1,0 +1,58 @@
+/** What the operator sees of clients that the edge's own limits cut off, and of connections that it ends. */
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest"
+import { frame, headers, RawHttp2 } from "../testing/RawHttp2.ts"
+import { RawOrigin } from "../testing/RawOrigin.ts"
+import { TestEdge } from "../testing/TestEdge.ts"
+import { ErrorCode, Flag, FrameType, uint32 } from "./frames.ts"
+
+const host = "shop.example.org"
+let edge: TestEdge
+let origin: RawOrigin
+let codes: Array<string>
+
+beforeAll(async () => {
+  edge = await TestEdge.start({ limits: { bodyMillis: 500 } })
+  origin = await RawOrigin.start(() => {})
+  await edge.add(host, origin.url)
+})
+beforeEach(() => {
+  codes = []
+  edge.router.metrics.onRecord = ({ code, status }) => codes.push(`${status} ${code}`)
+})
+afterAll(async () => {
+  await edge.stop(0)
+  await origin.stop()
+})
+
+const request = (stream: number, method: string, authority: string, flags: number) =>
+  headers(stream, [":method", method, ":scheme", "https", ":authority", authority, ":path", "/"], flags)
+const whole = Flag.EndHeaders | Flag.EndStream
+const errors = () =>
+  Object.fromEntries(
+    edge.router.metrics
+      .samples()
+      .filter(({ name }) => name === "edge_http2_errors_total")
+      .map(({ labels, value }) => [labels.code, value])
+  )
+
+it("a body that stops is told from a request that the client gave up", async () => {
+  const client = await RawHttp2.open(edge, host)
+  client.send(request(1, "POST", host, Flag.EndHeaders) + request(3, "GET", host, whole))
+  await client.until(() => client.resets.length === 1)
+  client.send(frame(FrameType.RstStream, 0, 3, uint32(ErrorCode.Cancel)))
+  await client.settled()
+  expect([client.resets, codes]).toEqual([[[1, ErrorCode.Cancel]], ["0 body-too-slow", "0 client-gone"]])
+  client.close()
+})
+
+it("E9: a flood of requests for names that are not served there ends the connection, and each ended one is counted", async () => {
+  const client = await RawHttp2.open(edge, host)
+  for (let at = 0; at < 600; at++) client.send(request(2 * at + 1, "HEAD", "other.example.org", whole))
+  await client.until(() => client.closed)
+  expect(client.goaways).toEqual([ErrorCode.EnhanceYourCalm])
+  expect(new Set(codes)).toEqual(new Set(["421 unknown-host"]))
+  const confused = await RawHttp2.open(edge, host)
+  confused.send(frame(FrameType.Data, 0, 1, "x"))
+  await confused.until(() => confused.closed)
+  expect(errors()).toEqual({ ENHANCE_YOUR_CALM: 1, PROTOCOL_ERROR: 1 })
+})
