@@ -1,8 +1,8 @@
 /**
- * The servers and clients of others that integration tests run against (DNS, a PROXY sender, TLS clients): taken from Debian's stable
+ * The servers and clients of others that integration tests run against (DNS, proxies, TLS clients): taken from Debian's stable
  * packages when they are missing and this is root.
  *
- * Owns: installing them without starting a service (they would take port 53). Leaves to the tests: starting them on free ports, and
+ * Owns: installing them without starting a service (they would take ports 53 and 80). Leaves to the tests: starting them on free ports, and
  * failing with a sentence when one is missing.
  */
 import { execFile } from "node:child_process"
@@ -16,6 +16,7 @@ const wanted = [
   { program: "pdns_server", packages: ["pdns-server", "pdns-backend-sqlite3"] },
   { program: "named", packages: ["bind9", "bind9-dnsutils"] },
   { program: "haproxy", packages: ["haproxy"] },
+  { program: "nginx", packages: ["nginx"] },
   { program: "openssl", packages: ["openssl"] },
   { program: "gnutls-cli", packages: ["gnutls-bin"] }
 ]

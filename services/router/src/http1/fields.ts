@@ -104,7 +104,17 @@ export const readOptions = (value: string): ReadonlyArray<string> => {
   return value
     .toLowerCase()
     .split(",")
-    .map((option) => option.trim())
+    .map((option) => option.replace(/^[ \t]+|[ \t]+$/g, "")) // OWS; trim() takes A0 along
+}
+
+/** RFC 9110 §7.6.1: fields named in Connection belong to this hop. `kept`: lines, each with its CRLF. */
+export const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
+  const named = new Set(options)
+  const isNamed = (line: string) => named.has(line.slice(0, line.indexOf(":")).toLowerCase())
+  return kept
+    .split(/(?<=\n)/)
+    .filter((line) => line !== "" && !isNamed(line))
+    .join("")
 }
 
 const lengthDigits = /^[0-9]{1,16}$/

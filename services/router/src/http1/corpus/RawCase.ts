@@ -2,7 +2,7 @@
  * One raw HTTP/1 message and what must happen to it.
  *
  * Owns: the form of a case. The cases are data; `corpus.test.ts` judges them with the pure reader, `corpus.integration.test.ts` sends each over TLS
- * through a running edge and looks at what the origin got.
+ * through a running edge and looks at what the origin got, `readAlike.integration.test.ts` with nginx and haproxy between the two.
  */
 export interface RawCase {
   readonly name: string
@@ -18,6 +18,10 @@ export interface RawCase {
   readonly forwarded?: ReadonlyArray<string>
   /** For `served`: what the origin must not see. */
   readonly absent?: ReadonlyArray<string>
+  /** For a pipeline: method, target and body of each request that the origin must read. One request otherwise. */
+  readonly requests?: ReadonlyArray<readonly [method: string, target: string, body: string]>
+  /** For a pipeline that ends in a refused message: its status. The requests before it are served. */
+  readonly refusedBehind?: number
 }
 
 /** The name that the cases are sent for. */

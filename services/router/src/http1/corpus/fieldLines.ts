@@ -129,7 +129,8 @@ export const fieldLines: ReadonlyArray<RawCase> = [
       "a port above 65535": ` ${host}:65536`,
       "a negative port": ` ${host}:-1`,
       "two ports": ` ${host}:443:443`,
-      "a NUL in Host": ` ${host}\0.evil`
+      "a NUL in Host": ` ${host}\0.evil`,
+      "a byte A0 behind Host": ` ${host}\xa0`
     },
     400,
     "RFC 9112 §3.2: a request with an invalid Host value MUST be answered 400; E1: Host is canon(host)[:port], by the same canonicaliser as everywhere (D6)",
@@ -182,7 +183,19 @@ export const fieldLines: ReadonlyArray<RawCase> = [
     why: "E6: overwritten, under every spelling that an origin could read so",
     absent: ["6.6.6.6", "evil", "X_", "X.R", "X-CD-Connection: a"]
   },
-  { name: "an invalid connection option", bytes: get("Connection: a b"), expect: 400, why: "RFC 9110 §7.6.1: connection-option = token" },
+  ...each(
+    { "an invalid connection option": "Connection: a b", "a connection option and a byte A0": "Connection: close, X-Hop\xa0" },
+    400,
+    "RFC 9110 §7.6.1: connection-option = token",
+    get
+  ),
+  {
+    name: "values whose first and last bytes are A0 or 85, as of letters in UTF-8",
+    bytes: get("X-City: Citt\xc3\xa0", "X-Other: \x85a\x85", "X-Both: \xa0 \xa0\t"),
+    expect: "served",
+    why: "RFC 9110 §5.6.3: OWS is SP and HTAB; whatever a latin1 string calls white space besides is obs-text (§5.5), part of the value",
+    forwarded: ["X-City: Citt\xc3\xa0", "X-Other: \x85a\x85", "X-Both: \xa0 \xa0\t"]
+  },
   {
     name: "an unknown expectation",
     bytes: get("Expect: the unexpected"),

@@ -19,7 +19,8 @@ export const framing: ReadonlyArray<RawCase> = [
       "a length beyond 2^53": "9007199254740993",
       "a length of 20 digits": "18446744073709551621",
       "a length with an underscore": "1_0",
-      "a quoted length": '"5"'
+      "a quoted length": '"5"',
+      "a length and a byte A0": "5\xa0"
     },
     400,
     "RFC 9110 §8.6: Content-Length = 1*DIGIT; RFC 9112 §6.3: an invalid one MUST be treated as an unrecoverable error, 400 and close; a list of equal values may be repaired: refused",
@@ -71,6 +72,7 @@ export const framing: ReadonlyArray<RawCase> = [
       "chunked and more": "chunked x",
       "an empty Transfer-Encoding": "",
       "chunked behind a vertical tab": "\x0bchunked",
+      "chunked and a byte A0": "chunked\xa0",
       "chun with a space": "chun ked"
     },
     400,
