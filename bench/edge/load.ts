@@ -22,15 +22,15 @@ export interface Load {
   readonly warmSeconds?: number
 }
 
-export const loads = {
+export const loadNames = ["h1", "h2", "handshake", "megabyte"] as const
+export type LoadName = (typeof loadNames)[number]
+
+export const loads: Readonly<Record<LoadName, Load>> = {
   h1: { title: "HTTP/1.1, 64 connections, 1 kB", path: "kilobyte", arguments: ["--h1", "-c", "64"] },
   h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", path: "kilobyte", arguments: ["-c", "16", "-m", "16"] },
   handshake: { title: "full TLS 1.3 handshake and one request", path: "kilobyte", arguments: ["--h1"], burst: 150, warmSeconds: 12 },
   megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] }
-} as const satisfies Record<string, Load>
-
-export type LoadName = keyof typeof loads
-export const loadNames = Object.keys(loads) as ReadonlyArray<LoadName>
+}
 
 /** Microseconds of edge CPU per request, requests a second, the share of the core that the edge was busy. */
 export interface Round {
