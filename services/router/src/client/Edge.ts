@@ -21,7 +21,7 @@ import { leavesPrefix } from "../policy/originPath.ts"
 import { noPolicy, type Policy } from "../policy/Policy.ts"
 import { type Ends, proxyPreface } from "../policy/proxyPreface.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
-import type { Answer } from "./answers.ts"
+import { type Answer, allowedAnswer } from "./answers.ts"
 
 /** Milliseconds that a client may take (E8). */
 export interface ClientLimits {
@@ -107,6 +107,7 @@ export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, reque
   if (refused !== undefined) return limited({ entry, policy }, head, requestId, refused)
   const answered = policy === noPolicy ? undefined : decidePolicy(edge, entry, policy, head, requestId)
   if (answered !== undefined) return answered
+  if (head.lastHop) return { answer: allowedAnswer, code: "max-forwards", close: false, entry }
   if (origin === undefined) return { answer: policyAnswer(policy, head, 503, requestId), code: "no-origin", close: false, entry }
   if (origin.prefix !== "" && leavesPrefix(head.target))
     return { answer: policyAnswer(policy, head, 400, requestId), code: "path-above-origin", close: false, entry }

@@ -119,7 +119,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    const kept = answerLines(head.kept, this.way!, this.head)
+    const kept = answerLines(head, this.way!, this.head)
     this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${kept}${framing}${close}\r\n`)
   }
 

@@ -4,6 +4,8 @@
  * Owns: their text, as HTML for people and JSON for programs. Leaves to the connections: writing them. Built against: an answer that tells an
  * attacker more than the status does.
  */
+import { dateLine } from "../http1/dateLine.ts"
+
 /** An answer of the edge's own. `headers`: further lines, each with CRLF. */
 export interface Answer {
   readonly status: number
@@ -79,6 +81,12 @@ export const errorAnswer = (status: number, accept: string, requestId: string, s
 
 export const textAnswer = (status: number, body: string): Answer => ({ status, contentType: "text/plain", body, headers: "" })
 
+/** To an OPTIONS that goes no further (RFC 9110 §9.3.7): what the edge passes on. */
+export const allowedAnswer: Answer = {
+  ...{ status: 200, contentType: "text/plain", body: "" },
+  headers: "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+}
+
 export const redirectAnswer = (location: string, status = 308): Answer => ({
   status,
   contentType: "text/plain",
@@ -91,7 +99,7 @@ export const writeAnswer = (answer: Answer, options: { readonly head: boolean; r
   const body = Buffer.from(answer.body, "utf8")
   return (
     `HTTP/1.1 ${answer.status} ${reasons[answer.status] ?? ""}\r\n${answer.headers}Content-Type: ${answer.contentType}\r\n` +
-    `Content-Length: ${body.length}\r\nDate: ${new Date().toUTCString()}\r\n${options.close ? "Connection: close\r\n" : ""}\r\n` +
+    `Content-Length: ${body.length}\r\n${dateLine()}${options.close ? "Connection: close\r\n" : ""}\r\n` +
     (options.head ? "" : body.toString("latin1"))
   )
 }

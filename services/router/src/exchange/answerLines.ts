@@ -1,5 +1,7 @@
 /** The field lines of an origin's answer that are not the same for the visitor: the counterpart of `forwardHead.ts`. */
+import { dateLine } from "../http1/dateLine.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
+import type { ResponseHead } from "../http1/responseHead.ts"
 import type { Origin } from "../origin/Origin.ts"
 import { withHsts } from "../policy/hsts.ts"
 import { withLocation } from "../policy/originLocation.ts"
@@ -11,9 +13,10 @@ export interface AnswerWay {
   readonly policy: Policy
 }
 
-/** `kept`: as the origin sent them, each with CRLF. */
-export const answerLines = (kept: string, { origin, policy }: AnswerWay, asked: RequestHead): string => {
+/** Each with CRLF, without framing. RFC 9110 §6.6.1: an answer that has no Date gets that of its arrival. */
+export const answerLines = ({ kept, dated }: ResponseHead, { origin, policy }: AnswerWay, asked: RequestHead): string => {
   const { hostOfOrigin, hsts } = policy
   const located = origin.prefix === "" && !hostOfOrigin ? kept : withLocation(kept, { origin, hostOfOrigin, asked })
-  return withHsts(located, hsts)
+  const lines = withHsts(located, hsts)
+  return dated ? lines : lines + dateLine()
 }

@@ -6,9 +6,10 @@
  * the same way by nginx and haproxy.
  */
 import { Field, requestFieldAt } from "./fieldNames.ts"
-import { findForeignByte, isToken, lines, parseContentLength, readOptions, scanFields, stride } from "./fields.ts"
+import { findForeignByte, isToken, lines, parseContentLength, readOptions, scanFields, stride, withoutNamed } from "./fields.ts"
 import { type HostAndPort, readHostAndPort } from "./HostNames.ts"
-import { type Refusal, refuse } from "./Refusal.ts"
+import { lowerMaxForwards } from "./maxForwards.ts"
+import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
 import { readTarget } from "./target.ts"
 
 export interface RequestHead {
@@ -34,6 +35,8 @@ export interface RequestHead {
   readonly accept: string
   /** How often this kind of edge already stands in CDN-Loop (RFC 8586). */
   readonly hops: number
+  /** An OPTIONS that may go no further. */
+  readonly lastHop: boolean
 }
 
 /** Our name in CDN-Loop. */
@@ -42,7 +45,7 @@ export const loopName = "connect-domain"
 const noScan = { trimBeforeColon: false }
 const requestLine = /^([^ ]+) ([^ ]+) HTTP\/([0-9])\.([0-9])$/
 /** nginx reads no other methods than these; what only one of two readers understands is not forwarded. */
-const method = /^[A-Z][A-Z_-]{0,31}$/
+export const methodForm = /^[A-Z][A-Z_-]{0,31}$/
 
 interface Draft {
   host: string | undefined
@@ -111,16 +114,6 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
   return undefined
 }
 
-/** RFC 9110 §7.6.1: fields named in Connection belong to this hop. */
-const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
-  const named = new Set(options)
-  const isNamed = (line: string) => named.has(line.slice(0, line.indexOf(":")).toLowerCase())
-  return kept
-    .split(/(?<=\n)/)
-    .filter((line) => line !== "" && !isNamed(line))
-    .join("")
-}
-
 const hopOptions = new Set(["close", "keep-alive", "upgrade", "te", ""])
 
 /** RFC 9112 §6.3: what delimits the body. */
@@ -156,7 +149,7 @@ const readRequestLine = (text: string, end: number): RequestLine | Refusal => {
   const line = splitLine(text, end)
   if ("refused" in line) return line
   if (!isToken(line.method, 0, line.method.length)) return refuse(400, "method")
-  if (!method.test(line.method)) return refuse(501, "method-unknown")
+  if (!methodForm.test(line.method)) return refuse(501, "method-unknown")
   if (line.method === "CONNECT" || line.method === "TRACE") return refuse(405, "method-refused")
   return line
 }
@@ -182,6 +175,8 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
   const options = readOptions(draft.connection)
   if (options.some((option) => !hopOptions.has(option) && !isToken(option, 0, option.length))) return refuse(400, "connection-option")
   const kept = options.some((option) => !hopOptions.has(option)) ? withoutNamed(draft.kept, options) : draft.kept
+  const limited = line.method === "OPTIONS" ? lowerMaxForwards(kept) : undefined
+  if (isRefusal(limited)) return limited
   const hasBody = framing.chunked || framing.length > 0
   return {
     method: line.method,
@@ -189,7 +184,7 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
     minor,
     host: host.host,
     port: host.port,
-    kept,
+    kept: limited?.kept ?? kept,
     chunked: framing.chunked,
     length: framing.length,
     close: minor === 0 || options.includes("close"),
@@ -197,7 +192,8 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
     websocket:
       minor === 1 && line.method === "GET" && !hasBody && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     accept: draft.accept,
-    hops: draft.hops
+    hops: draft.hops,
+    lastHop: limited?.lastHop === true
   }
 }
 

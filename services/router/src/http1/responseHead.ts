@@ -5,7 +5,7 @@
  * Built against: an origin whose framing is ambiguous, which could slip a second response into another client's hands.
  */
 import { Field, responseFieldAt } from "./fieldNames.ts"
-import { findForeignByte, lines, parseContentLength, readOptions, scanFields, stride } from "./fields.ts"
+import { findForeignByte, lines, parseContentLength, readOptions, scanFields, stride, withoutNamed } from "./fields.ts"
 import { type Refusal, refuse } from "./Refusal.ts"
 
 export interface ResponseHead {
@@ -13,6 +13,8 @@ export interface ResponseHead {
   readonly reason: string
   /** Field lines that pass untouched, each with its CRLF; without framing and hop-by-hop fields. */
   readonly kept: string
+  /** A Date is among them. */
+  readonly dated: boolean
   readonly chunked: boolean
   /** Content-Length; -1 when the head has none. */
   readonly length: number
@@ -34,6 +36,7 @@ interface Draft {
   connection: string
   upgrade: string
   keepAlive: string
+  dated: boolean
   kept: string
 }
 
@@ -61,6 +64,9 @@ const takeField = (field: Field, value: string, draft: Draft): Refusal | undefin
   }
 }
 
+const isDate = (text: string, start: number, end: number): boolean =>
+  end - start === 4 && (text.startsWith("Date", start) || text.slice(start, end).toLowerCase() === "date")
+
 const takeLines = (text: string, found: number, draft: Draft): Refusal | undefined => {
   let run = found === 0 ? 0 : lines[0]!
   const cut = (until: number, next: number) => {
@@ -72,6 +78,7 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
     const nameEnd = lines[slot + 1]!
     const field = responseFieldAt(text, start, nameEnd, lines[slot + 5]!)
     if (field === Field.Pass) {
+      draft.dated ||= isDate(text, start, nameEnd)
       if (text.charCodeAt(nameEnd) === 58) continue
       cut(nameEnd, text.indexOf(":", nameEnd))
       continue
@@ -85,14 +92,6 @@ const takeLines = (text: string, found: number, draft: Draft): Refusal | undefin
 }
 
 const ordinary = new Set(["close", "keep-alive", "upgrade", ""])
-
-const withoutNamed = (kept: string, options: ReadonlyArray<string>): string => {
-  const isNamed = (line: string) => options.includes(line.slice(0, line.indexOf(":")).toLowerCase())
-  return kept
-    .split(/(?<=\n)/)
-    .filter((line) => line !== "" && !isNamed(line))
-    .join("")
-}
 
 /** A response that has both, an unknown coding, or an encoding in HTTP/1.0 is not repaired (RFC 9112 §6.1, §6.3). */
 const readFraming = (draft: Draft, minor: string): { chunked: boolean; length: number } | Refusal => {
@@ -119,7 +118,7 @@ export const readResponseHead = (text: string, scanned = -1): ResponseHead | Ref
   if (line === null) return refuse(502, "origin-status-line")
   const found = scanned < 0 ? scanFields(text, end + 2, trimming) : scanned
   if (typeof found !== "number") return refuse(502, `origin-${found.code}`)
-  const draft: Draft = { length: undefined, encoding: undefined, connection: "", upgrade: "", keepAlive: "", kept: "" }
+  const draft: Draft = { length: undefined, encoding: undefined, connection: "", upgrade: "", keepAlive: "", dated: false, kept: "" }
   const refusal = takeLines(text, found, draft)
   if (refusal !== undefined) return refusal
   const framing = readFraming(draft, line[1]!)
@@ -130,6 +129,7 @@ export const readResponseHead = (text: string, scanned = -1): ResponseHead | Ref
     status: Number(line[2]),
     reason: line[3] ?? "",
     kept: options.some((option) => !ordinary.has(option)) ? withoutNamed(draft.kept, options) : draft.kept,
+    dated: draft.dated && !options.includes("date"),
     chunked: framing.chunked,
     length: framing.length,
     close: line[1] === "0" ? !options.includes("keep-alive") : options.includes("close"),

@@ -178,7 +178,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.status = head.status
     const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
     const bare = body === "none" || (body === "length" && head.length === 0)
-    this.stream.respond(head.status, answerLines(head.kept, this.way!, this.head!) + length, bare)
+    this.stream.respond(head.status, answerLines(head, this.way!, this.head!) + length, bare)
   }
 
   data(piece: Buffer): boolean {

@@ -7,8 +7,9 @@
 import { Field, requestField } from "../http1/fieldNames.ts"
 import { isToken, parseContentLength } from "../http1/fields.ts"
 import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
-import { type Refusal, refuse } from "../http1/Refusal.ts"
-import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import { lowerMaxForwards } from "../http1/maxForwards.ts"
+import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
+import { loopName, methodForm, type RequestHead } from "../http1/requestHead.ts"
 import { Spellings } from "../http1/Spellings.ts"
 import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
@@ -24,7 +25,6 @@ const malformed: ReadonlySet<string> = new Set([
 ])
 export const isMalformed = (refusal: Refusal): boolean => malformed.has(refusal.code)
 
-const method = /^[A-Z][A-Z_-]{0,31}$/
 const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
 /** Not what `trim` takes: in latin1 the last byte of a UTF-8 letter may be its no-break space. */
 const isSpace = (code: number): boolean => code === 32 || code === 9
@@ -173,7 +173,7 @@ const checkPseudo = (draft: Draft): Refusal | undefined => {
   if (protocol !== undefined && !extended) return refuse(400, "pseudo-unknown")
   if (extended && protocol !== "websocket") return refuse(501, "protocol-unknown")
   if ((verb === "CONNECT" && !extended) || verb === "TRACE") return refuse(405, "method-refused")
-  if (!method.test(verb)) return refuse(501, "method-unknown")
+  if (!methodForm.test(verb)) return refuse(501, "method-unknown")
   if (path === undefined || scheme === undefined) return refuse(400, "pseudo-missing")
   return scheme === "https" ? readPath(path, verb) : refuse(400, "scheme")
 }
@@ -201,6 +201,9 @@ export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): 
   const length = draft.length === undefined ? -1 : parseContentLength(draft.length)
   if (length === undefined) return refuse(400, "content-length")
   if (ended && length > 0) return refuse(400, "length-without-body") // RFC 9113 §8.1.1: malformed
+  const limited = draft.method === "OPTIONS" ? lowerMaxForwards(draft.kept) : undefined
+  if (isRefusal(limited)) return limited
+  const kept = limited?.kept ?? draft.kept
   const websocket = draft.protocol !== undefined
   return {
     method: websocket ? "GET" : draft.method!,
@@ -208,14 +211,15 @@ export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): 
     minor: 1,
     host: host.host,
     port: host.port,
-    kept: draft.cookie === "" ? draft.kept : `${draft.kept}cookie: ${draft.cookie}\r\n`,
+    kept: draft.cookie === "" ? kept : `${kept}cookie: ${draft.cookie}\r\n`,
     chunked: !ended && length < 0 && !websocket,
     length: websocket ? -1 : length,
     close: false,
     expectContinue: draft.expect !== "" && !ended && length !== 0,
     websocket,
     accept: draft.accept,
-    hops: draft.hops
+    hops: draft.hops,
+    lastHop: limited?.lastHop === true
   }
 }
 
