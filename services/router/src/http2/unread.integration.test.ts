@@ -1,7 +1,7 @@
 /** Clients that ask and don't read, or read slowly: what the edge keeps for them is bounded, and what it has promised comes. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import type { RequestRecord } from "../observe/RequestRecord.ts"
-import { headers, RawHttp2 } from "../testing/RawHttp2.ts"
+import { headers, RawHttp2, unreadBytes } from "../testing/RawHttp2.ts"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
 import { Setting, windowFrame } from "./frames.ts"
@@ -26,13 +26,6 @@ const begin = async (drainMillis: number): Promise<void> => {
 }
 afterEach(() => edge.stop(0))
 
-/** What waits in the process for its HTTP/2 clients to take it. */
-const unread = (): number => {
-  const { http2 } = edge.router.listeners as unknown as {
-    http2: { connections: { list(): ReadonlyArray<{ connection: { socket: { writableLength: number } } }> } }
-  }
-  return http2.connections.list().reduce((sum, { connection }) => sum + connection.socket.writableLength, 0)
-}
 const head = (stream: number, method = "HEAD") => headers(stream, [":method", method, ":scheme", "https", ":authority", host, ":path", "/"])
 const perRound = 100
 
@@ -44,7 +37,7 @@ const flood = async (client: RawHttp2, rounds: number): Promise<{ readonly sent:
     for (let at = 0; at < perRound; at++) client.send(head(2 * sent++ + 1))
     const before = records.length
     for (let waited = 0; waited < 3000 && records.length < before + perRound; waited += 10) await sleep(10)
-    peak = Math.max(peak, unread())
+    peak = Math.max(peak, unreadBytes(edge))
   }
   return { sent, peak }
 }
@@ -83,7 +76,7 @@ describe("answers without a body to a client that doesn't read", () => {
     await client.settled()
     client.socket.pause()
     let sent = 0
-    while (unread() < 300_000) {
+    while (unreadBytes(edge) < 300_000) {
       client.send(head(2 * sent++ + 1))
       while (records.length < sent) await sleep(1)
     }

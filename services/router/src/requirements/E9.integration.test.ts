@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Flag, FrameType, frameHeader, preface, settingsFrame, uint32, windowFrame } from "../http2/frames.ts"
 import { encodeFields } from "../http2/hpack/encodeFields.ts"
+import { RawHttp2, unreadBytes } from "../testing/RawHttp2.ts"
 import { RawOrigin } from "../testing/RawOrigin.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
 
@@ -15,8 +16,10 @@ const collect = runInNewContext("gc") as () => void
 
 beforeAll(async () => {
   const large = Buffer.alloc(300_000, 120)
-  origin = await RawOrigin.start((socket, _, connection) => {
+  const bare = `HTTP/1.1 200 OK\r\nX-Large: ${"x".repeat(28_000)}\r\nContent-Length: 5\r\n\r\n`
+  origin = await RawOrigin.start((socket, piece, connection) => {
     origin.received[connection] = ""
+    if (piece.startsWith("HEAD")) return void socket.write(bare)
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n`)
     socket.write(large)
   })
@@ -32,8 +35,10 @@ afterAll(async () => {
 
 const fields = [":method", "GET", ":scheme", "https", ":authority", host, ":path", "/"]
 const frame = (type: number, flags: number, stream: number, payload = "") => frameHeader(payload.length, type, flags, stream) + payload
-const request = (stream: number, flags: number = Flag.EndStream | Flag.EndHeaders) =>
-  frame(FrameType.Headers, flags, stream, encodeFields(fields))
+const whole = Flag.EndStream | Flag.EndHeaders
+const request = (stream: number, flags: number = whole) => frame(FrameType.Headers, flags, stream, encodeFields(fields))
+const bare = (stream: number, authority = host) =>
+  frame(FrameType.Headers, whole, stream, encodeFields([":method", "HEAD", ":scheme", "https", ":authority", authority, ":path", "/"]))
 const many = (count: number, each: (at: number) => string) => Array.from({ length: count }, (_, at) => each(at)).join("")
 const odd = (at: number) => at * 2 + 1
 
@@ -60,6 +65,29 @@ const attack = async ({ settings = [], bytes }: (typeof attacks)[string]): Promi
   socket.on("data", () => {}).on("error", () => {})
   socket.write(preface.toString("latin1") + settingsFrame(settings) + bytes, "latin1")
   await closed
+}
+
+/** Of attackers that read nothing: sent one after the other, while the edge takes it. */
+const unread: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "answers without a body": Array.from({ length: 20 }, (_, round) => many(100, (at) => bare(odd(round * 100 + at)))),
+  "answers of the edge's own": Array.from({ length: 20 }, (_, round) =>
+    many(100, (at) => bare(odd(round * 100 + at), "other.example.org"))
+  ),
+  "large answers, windows wide open": [many(100, (at) => request(odd(at)))],
+  acknowledgements: Array.from({ length: 20 }, () => many(150, () => frame(FrameType.Ping, 0, 0, "12345678")))
+}
+/** What each may make the edge keep: one MiB, and the answers to what it had asked for before that was reached. */
+const keptMost = 6 * 1024 * 1024
+
+const attackUnread = async (pieces: ReadonlyArray<string>): Promise<RawHttp2> => {
+  const client = await RawHttp2.open(edge, host, [[4, 0x7fffffff]])
+  client.socket.pause()
+  client.send(windowFrame(0, 0x7fff0000))
+  for (const piece of pieces) {
+    client.send(piece)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return client
 }
 
 const settled = async () => {
@@ -93,5 +121,26 @@ describe("E9: HTTP/2 abuse", () => {
     expect(after / before).toBeLessThan(1.1)
     const visitor = await edge.connect(host)
     visitor.destroy()
+  })
+
+  it("E9: clients that ask and read nothing make the edge keep little, for a while, and are cut off", async () => {
+    const sample = () => {
+      peak = Math.max(peak, unreadBytes(edge))
+    }
+    let peak = 0
+    const sampling = setInterval(sample, 10)
+    const round = async (): Promise<number> => {
+      const attackers = await Promise.all(Object.values(unread).flatMap((pieces) => [attackUnread(pieces), attackUnread(pieces)]))
+      await settled()
+      for (const attacker of attackers) attacker.close()
+      return attackers.length
+    }
+    const count = await round()
+    const before = await memory()
+    await round()
+    clearInterval(sampling)
+    expect(peak).toBeGreaterThan(0)
+    expect(peak).toBeLessThan(count * keptMost)
+    expect((await memory()) / before).toBeLessThan(1.1)
   })
 })

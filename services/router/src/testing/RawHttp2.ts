@@ -15,6 +15,14 @@ export const frame = (type: number, flags: number, stream: number, payload = "")
 export const headers = (stream: number, fields: ReadonlyArray<string>, flags: number = Flag.EndStream | Flag.EndHeaders): string =>
   frame(FrameType.Headers, flags, stream, encodeFields(fields))
 
+/** What waits in the edge for its HTTP/2 clients to take it. */
+export const unreadBytes = (edge: TestEdge): number => {
+  const { http2 } = edge.router.listeners as unknown as {
+    http2: { connections: { list(): ReadonlyArray<{ connection: { socket: { writableLength: number } } }> } }
+  }
+  return http2.connections.list().reduce((sum, { connection }) => sum + connection.socket.writableLength, 0)
+}
+
 export class RawHttp2 implements FrameSink {
   /** Bytes of bodies by stream. */
   readonly received = new Map<number, number>()
