@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { HeadBuffer } from "./client/HeadBuffer.ts"
 import type { ExchangeClient } from "./exchange/Exchange.ts"
+import { ChunkedReader } from "./http1/ChunkedReader.ts"
 import { maxHeadBytes } from "./http1/fields.ts"
 import { HeadScan } from "./http1/scanHead.ts"
 import { FrameReader } from "./http2/FrameReader.ts"
@@ -41,7 +42,17 @@ const workOf = (act: () => void): number => {
     work += joined.length
     return joined
   })
+  const looks = ["indexOf", "includes", "endsWith"] as const
+  const originals = looks.map((look) => String.prototype[look])
+  for (const [place, look] of looks.entries()) {
+    const original = originals[place] as (what: string) => boolean
+    String.prototype[look] = function (this: string, what: string) {
+      work += this.length
+      return original.call(this, what)
+    } as never
+  }
   act()
+  for (const [place, look] of looks.entries()) String.prototype[look] = originals[place] as never
   return work
 }
 
@@ -115,6 +126,21 @@ describe("E8: bytes that come one by one", () => {
     expect(status).toBe(200)
     expect(reader.state).toBe("done")
     expect(work).toBeLessThan(few * response.length)
+  })
+
+  it.each([
+    ["a trailer", `X: ${"y".repeat(30_000)}\r\n`],
+    ["many trailers", "a: b\r\n".repeat(900)]
+  ])("E8: a chunked body's end with %s", (_, trailers) => {
+    const reader = new ChunkedReader()
+    const body = Buffer.from(`2;a=b\r\nhi\r\n0\r\n${trailers}\r\n`)
+    const verdicts = new Set<unknown>()
+    const work = workOf(() => {
+      for (const byte of bytesOf(body)) verdicts.add(reader.read(byte, 0, { onData: () => {} }))
+    })
+    expect([...verdicts]).toEqual([1])
+    expect(reader.trailers).toBe(`${trailers}\r\n`)
+    expect(work).toBeLessThan(few * body.length)
   })
 
   it("E9: a frame", () => {

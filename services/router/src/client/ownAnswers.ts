@@ -33,6 +33,7 @@ export const answerHere = (connection: Http1Connection, head: RequestHead, reque
     return
   }
   connection.socket.pause()
+  connection.deadline = 0 // nothing is read meanwhile
   setTimeout(answer, decision.afterMillis)
 }
 

@@ -30,10 +30,16 @@ export interface ChunkSink {
 export class ChunkedReader {
   private state: State = "size"
   private line = ""
+  /** The line ends with a CR so far, which only an LF may follow. */
+  private afterCr = false
   private remaining = 0
   private extensionBytes = 0
-  /** The trailer section with its final empty line, latin1; set when done. */
-  trailers = "\r\n"
+  private section = ""
+
+  /** The trailer section with its final empty line, latin1; complete when done. */
+  get trailers(): string {
+    return `${this.section}\r\n`
+  }
 
   get done(): boolean {
     return this.state === "done"
@@ -56,26 +62,29 @@ export class ChunkedReader {
       const next = this.readLine(segment, at)
       if (typeof next !== "number") return next
       at = next
-      if (!this.line.endsWith("\n")) return at
+      if (segment[at - 1] !== 10) return at
       const refusal = this.endLine()
       if (refusal !== undefined) return refusal
     }
     return at
   }
 
-  /** Adds bytes to the line up to and with its LF, refusing what can't be part of a proper line. */
+  /** Adds bytes to the line up to and with its LF, refusing what can't be part of a proper line. Only what came is looked at. */
   private readLine(segment: Buffer, at: number): number | Refusal {
     const lf = segment.indexOf(10, at)
     const end = lf < 0 ? segment.length : lf + 1
     const limit = this.state === "trailers" ? maxHeadBytes : this.state === "after-data" ? 2 : maxLineBytes
-    const kept = this.state === "trailers" ? this.trailers.length - 2 : 0
+    const kept = this.state === "trailers" ? this.section.length : 0
     if (this.line.length + kept + end - at > limit) return refuse(this.state === "trailers" ? 431 : 400, "chunk-line-too-long")
-    this.line += segment.toString("latin1", at, end)
-    const cr = this.line.indexOf("\r")
-    if (cr >= 0 && cr < this.line.length - 1 && this.line.charCodeAt(cr + 1) !== 10) return refuse(400, "chunk-bare-cr")
-    if (lf >= 0 && !this.line.endsWith("\r\n")) return refuse(400, "chunk-bare-lf")
-    if (this.line.includes("\0")) return refuse(400, "chunk-nul")
+    const came = segment.toString("latin1", at, end)
+    const piece = this.afterCr ? `\r${came}` : came
+    const cr = piece.indexOf("\r")
+    if (cr >= 0 && cr < piece.length - 1 && piece.charCodeAt(cr + 1) !== 10) return refuse(400, "chunk-bare-cr")
+    if (lf >= 0 && !piece.endsWith("\r\n")) return refuse(400, "chunk-bare-lf")
+    if (piece.includes("\0")) return refuse(400, "chunk-nul")
     if (this.state === "after-data" && cr !== 0) return refuse(400, "chunk-data-too-long")
+    this.line += came
+    this.afterCr = lf < 0 && cr >= 0
     return end
   }
 
@@ -88,7 +97,7 @@ export class ChunkedReader {
     }
     if (this.state === "size") return this.takeSize(line)
     if (line === "") this.state = "done"
-    else this.trailers = `${this.trailers.slice(0, -2)}${line}\r\n\r\n`
+    else this.section += `${line}\r\n`
     return undefined
   }
 
