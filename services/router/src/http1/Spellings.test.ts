@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "vitest"
+import { fieldsOf } from "../http2/HeaderField.ts"
 import { readHttp2Fields } from "../http2/readFields.ts"
 import { canonicalHost, readHostAndPort } from "./HostNames.ts"
 import { isRefusal } from "./Refusal.ts"
@@ -51,7 +52,7 @@ describe("E8: spellings that are remembered hold no heads in memory", () => {
       (at: number) => {
         const block = asRead(`x.odd-field-name-${at} ${pad}${at}`)
         const fields = [":method", "GET", ":scheme", "https", ":authority", "shop.example.org", ":path", "/"]
-        return readHttp2Fields([...fields, block.slice(0, block.indexOf(" ")), "1"], true)
+        return readHttp2Fields(fieldsOf([...fields, block.slice(0, block.indexOf(" ")), "1"]), true)
       }
     ]
   ])("%s", (_, read) => {

@@ -1,5 +1,6 @@
 /** RFC 9110 §7.6.2: how far an OPTIONS may still go, over either version of HTTP. */
 import { describe, expect, it } from "vitest"
+import { fieldsOf } from "../http2/HeaderField.ts"
 import { readHttp2Fields } from "../http2/readFields.ts"
 import { readRequestHead } from "./requestHead.ts"
 
@@ -7,7 +8,8 @@ const http1 = (method: string, ...lines: ReadonlyArray<string>) =>
   readRequestHead(`${method} / HTTP/1.1\r\nHost: a.example.org\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n`)
 const http2 = (method: string, ...lines: ReadonlyArray<string>) => {
   const pseudo = [":method", method, ":scheme", "https", ":authority", "a.example.org", ":path", "/"]
-  return readHttp2Fields([...pseudo, ...lines.flatMap((line) => [line.split(": ")[0]!.toLowerCase(), line.split(": ")[1]!])], true)
+  const fields = lines.flatMap((line) => [line.split(": ")[0]!.toLowerCase(), line.split(": ")[1]!])
+  return readHttp2Fields(fieldsOf([...pseudo, ...fields]), true)
 }
 
 describe.each([

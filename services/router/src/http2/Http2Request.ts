@@ -20,6 +20,7 @@ import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
+import type { HeaderField } from "./HeaderField.ts"
 import { isMalformed, readHttp2Fields } from "./readFields.ts"
 
 /** What a codec offers for one stream. */
@@ -75,7 +76,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.requestId = edge.newRequestId()
   }
 
-  start(fields: ReadonlyArray<string>): void {
+  start(fields: ReadonlyArray<HeaderField>): void {
     this.edge.observer.requestStarted()
     const head = readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {

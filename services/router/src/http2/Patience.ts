@@ -22,7 +22,7 @@ export class Patience {
   private readonly limits: ClientLimits
   private readonly window: ReceiveWindow
   private taken = 0
-  private takenAt = 0
+  private takenAt = -1
 
   constructor(socket: Socket, limits: ClientLimits, window: ReceiveWindow) {
     this.socket = socket
@@ -39,7 +39,7 @@ export class Patience {
   /** The client has taken nothing of what waits for it, for too long. To be asked again and again. */
   tookNothing(now: number): boolean {
     const taken = this.socket.bytesWritten - this.socket.writableLength
-    if (taken !== this.taken || !this.unsent || this.takenAt === 0) {
+    if (taken !== this.taken || !this.unsent || this.takenAt < 0) {
       this.taken = taken
       this.takenAt = now
     }

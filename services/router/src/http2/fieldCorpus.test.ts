@@ -4,11 +4,12 @@ import { forwardHead } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { noPolicy } from "../policy/Policy.ts"
 import { fieldCorpus } from "./fieldCorpus.ts"
+import { fieldsOf } from "./HeaderField.ts"
 import { readHttp2Fields } from "./readFields.ts"
 
 describe("E3: field lists", () => {
   it.each(fieldCorpus.map((each) => [each.name, each] as const))("%s", (_, { fields, expect: wanted, forwarded }) => {
-    const verdict = readHttp2Fields(fields, true)
+    const verdict = readHttp2Fields(fieldsOf(fields), true)
     if (isRefusal(verdict)) return expect(verdict.status).toBe(wanted)
     expect(wanted).toBe("served")
     const head = forwardHead(verdict, { origin: { authority: "origin.test", prefix: "" }, policy: noPolicy }, "", "id")

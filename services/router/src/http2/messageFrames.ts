@@ -7,6 +7,7 @@
 import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
 import { ErrorCode, Flag } from "./frames.ts"
 import { type HeaderBlock, unpad } from "./HeaderBlocks.ts"
+import type { HeaderField } from "./HeaderField.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import { Http2Request } from "./Http2Request.ts"
 import { OwnStream } from "./OwnStream.ts"
@@ -30,7 +31,12 @@ export const onData = (connection: Http2Connection, flags: number, id: number, p
   return !connection.closed
 }
 
-const onTrailers = (connection: Http2Connection, stream: OwnStream, fields: ReadonlyArray<string> | undefined, ended: boolean): boolean => {
+const onTrailers = (
+  connection: Http2Connection,
+  stream: OwnStream,
+  fields: ReadonlyArray<HeaderField> | undefined,
+  ended: boolean
+): boolean => {
   if (stream.remoteEnded) return connection.failStream(stream.id, ErrorCode.StreamClosed)
   const kept = fields === undefined || !ended ? undefined : readHttp2Trailers(fields)
   if (kept === undefined) return connection.failStream(stream.id, ErrorCode.Protocol) // §8.1: malformed

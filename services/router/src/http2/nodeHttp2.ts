@@ -7,6 +7,7 @@ import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Sessi
 import type { Socket } from "node:net"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
 import { readTrailers } from "../http1/trailers.ts"
+import { fieldsOf } from "./HeaderField.ts"
 import { Http2Request, type Http2Stream } from "./Http2Request.ts"
 import { linesToFields } from "./readFields.ts"
 
@@ -92,7 +93,7 @@ const onStream = (edge: Edge, peer: ClientPeer, stream: ServerHttp2Stream, flags
   stream.on("drain", () => request.onDrain())
   stream.on("aborted", () => request.onReset())
   stream.on("close", () => request.onReset())
-  request.start(raw)
+  request.start(fieldsOf(raw))
 }
 
 /** What a codec offers the listener. */

@@ -110,7 +110,7 @@ const exchange = async (edge: TestEdge, requests: ReadonlyArray<Request>, window
     const answer = answers[(stream - 1) / 2]
     if (type === FrameType.Headers) {
       const fields = decoder.decode(payload, 65_536, 1000)?.fields ?? []
-      if (answer !== undefined && answer.status === "") answer.status = fields[fields.indexOf(":status") + 1] ?? "none"
+      if (answer !== undefined && answer.status === "") answer.status = fields.find(({ name }) => name === ":status")?.value ?? "none"
     }
     if (type === FrameType.Data) {
       answer!.body += payload.toString("latin1")

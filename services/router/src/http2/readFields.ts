@@ -4,15 +4,14 @@
  * Owns: the verdict on a list of fields, and writing them as HTTP/1 lines. Leaves to the codec: frames and HPACK. Built against: an HTTP/2 request
  * that becomes two HTTP/1 requests at the origin (CR, LF or colon smuggled in a field), and two hosts in one request.
  */
-import { Field, requestField } from "../http1/fieldNames.ts"
 import { isToken, parseContentLength } from "../http1/fields.ts"
 import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
 import { lowerMaxForwards } from "../http1/maxForwards.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
 import { loopName, methodForm, type RequestHead } from "../http1/requestHead.ts"
-import { Spellings } from "../http1/Spellings.ts"
 import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
+import { type HeaderField, isSpace, Kind } from "./HeaderField.ts"
 
 /**
  * What makes a request malformed by RFC 9113 §8.1.1, a stream error. Other refusals are about a URL, a host or a method, which a visitor of a
@@ -24,12 +23,6 @@ const malformed: ReadonlySet<string> = new Set([
   ...["length-without-body", "content-length", "length-twice"] // §8.1.1
 ])
 export const isMalformed = (refusal: Refusal): boolean => malformed.has(refusal.code)
-
-const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
-/** Not what `trim` takes: in latin1 the last byte of a UTF-8 letter may be its no-break space. */
-const isSpace = (code: number): boolean => code === 32 || code === 9
-const upperCase = /[A-Z]/
-const connectionSpecific = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"])
 
 interface Draft {
   method: string | undefined
@@ -47,7 +40,7 @@ interface Draft {
 }
 
 /** Each field by its name: one function for all of them would be the slowest look-up that V8 has. */
-const takePseudo = (name: string, value: string, draft: Draft): Refusal | undefined => {
+const takePseudo = ({ name, value }: HeaderField, draft: Draft): Refusal | undefined => {
   switch (name) {
     case ":method":
       if (draft.method !== undefined) return refuse(400, "pseudo-twice")
@@ -74,76 +67,56 @@ const takePseudo = (name: string, value: string, draft: Draft): Refusal | undefi
   }
 }
 
-/** What HTTP/2 adds to the meanings of names: those that it forbids, or writes differently. */
-const Name = { ...Field, UpperCase: 100, NoToken: 101, ConnectionSpecific: 102, Te: 103, Cookie: 104 } as const
-
-const classify = (name: string): number => {
-  if (upperCase.test(name)) return Name.UpperCase
-  if (!isToken(name, 0, name.length)) return Name.NoToken
-  if (connectionSpecific.has(name)) return Name.ConnectionSpecific
-  return name === "te" ? Name.Te : name === "cookie" ? Name.Cookie : requestField(name)
-}
-
-/** Clients use few names, and HPACK gives the same strings again. */
-const names = new Spellings<number>(4096, classify)
-
-const takeField = (name: string, value: string, draft: Draft): Refusal | undefined => {
-  switch (names.meaningOf(name)) {
-    case Name.Pass:
+const takeField = (field: HeaderField, draft: Draft): Refusal | undefined => {
+  const { value } = field
+  switch (field.kind) {
+    case Kind.Pass:
       break
-    case Name.UpperCase:
+    case Kind.UpperCase:
       return refuse(400, "field-upper-case") // RFC 9113 §8.2.1
-    case Name.NoToken:
+    case Kind.NoToken:
       return refuse(400, "field-name")
-    case Name.ConnectionSpecific:
+    case Kind.ConnectionSpecific:
       return refuse(400, "connection-specific") // RFC 9113 §8.2.2
-    case Name.Te:
+    case Kind.Te:
       return value === "trailers" ? undefined : refuse(400, "te")
-    case Name.Cookie:
+    case Kind.Cookie:
       draft.cookie += draft.cookie === "" ? value : `; ${value}` // RFC 9113 §8.2.3
       return undefined
-    case Field.Host:
+    case Kind.Host:
       if (draft.host !== undefined) return refuse(400, "host-twice")
       draft.host = value
       return undefined
-    case Field.ContentLength:
+    case Kind.ContentLength:
       if (draft.length !== undefined) return refuse(400, "length-twice")
       draft.length = value
       return undefined
-    case Field.Expect:
+    case Kind.Expect:
       draft.expect = value.toLowerCase()
       return value.toLowerCase() === "100-continue" ? undefined : refuse(417, "expectation")
-    case Field.Twin:
+    case Kind.Twin:
       return refuse(400, "framing-twin")
-    case Field.Accept:
+    case Kind.Accept:
       draft.accept = value
       break
-    case Field.Loop:
+    case Kind.Loop:
       draft.hops += value.toLowerCase().split(loopName).length - 1
       break
     default:
       return undefined
   }
-  draft.kept += `${name}: ${value}\r\n`
+  draft.kept += field.line
   return undefined
 }
 
-const takeFields = (fields: ReadonlyArray<string>, draft: Draft): Refusal | undefined => {
+const takeFields = (fields: ReadonlyArray<HeaderField>, draft: Draft): Refusal | undefined => {
   let regular = false
-  for (let at = 0; at < fields.length; at += 2) {
-    const name = fields[at]!
-    const value = fields[at + 1]!
-    // RFC 9113 §8.2.1: no NUL, CR, LF, and no white space around it.
-    if (foreignInValue.test(value) || isSpace(value.charCodeAt(0)) || isSpace(value.charCodeAt(value.length - 1)))
-      return refuse(400, "field-value")
-    if (name.charCodeAt(0) === 58) {
-      if (regular) return refuse(400, "pseudo-after-field")
-      const refusal = takePseudo(name, value, draft)
-      if (refusal !== undefined) return refusal
-      continue
-    }
-    regular = true
-    const refusal = takeField(name, value, draft)
+  for (const field of fields) {
+    if (field.kind === Kind.BadValue) return refuse(400, "field-value")
+    const pseudo = field.kind === Kind.Pseudo
+    if (pseudo && regular) return refuse(400, "pseudo-after-field")
+    if (!pseudo) regular = true
+    const refusal = pseudo ? takePseudo(field, draft) : takeField(field, draft)
     if (refusal !== undefined) return refusal
   }
   return undefined
@@ -178,8 +151,8 @@ const checkPseudo = (draft: Draft): Refusal | undefined => {
   return scheme === "https" ? readPath(path, verb) : refuse(400, "scheme")
 }
 
-/** `fields`: name, value, name, value … as the codec decoded them. `ended`: no body follows. */
-export const readHttp2Fields = (fields: ReadonlyArray<string>, ended: boolean): RequestHead | Refusal => {
+/** `fields`: as the codec decoded them. `ended`: no body follows. */
+export const readHttp2Fields = (fields: ReadonlyArray<HeaderField>, ended: boolean): RequestHead | Refusal => {
   const draft: Draft = {
     method: undefined,
     scheme: undefined,
@@ -244,11 +217,11 @@ export const linesToFields = (lines: string): Array<string> => {
 }
 
 /** Trailer fields as lines that may be passed on; undefined when they are malformed (RFC 9113 §8.1). */
-export const readHttp2Trailers = (fields: ReadonlyArray<string>): string | undefined => {
+export const readHttp2Trailers = (fields: ReadonlyArray<HeaderField>): string | undefined => {
   let lines = ""
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at]!.startsWith(":") || foreignInValue.test(fields[at + 1]!)) return undefined
-    lines += `${fields[at]}: ${fields[at + 1]}\r\n`
+  for (const field of fields) {
+    if (field.kind === Kind.Pseudo || field.kind === Kind.BadValue) return undefined
+    lines += field.line
   }
   const kept = readTrailers(`${lines}\r\n`)
   return typeof kept === "string" ? kept : undefined

@@ -5,8 +5,12 @@
  * that overflows, an index that is nowhere, a table size above what was offered, and a small block that unfolds into megabytes: what is too
  * large is still decoded, to keep the tables in step, but no longer kept.
  */
+import { HeaderField } from "../HeaderField.ts"
 import { decodeHuffman } from "./huffman.ts"
 import { staticLength, staticNames, staticValues } from "./staticTable.ts"
+
+/** By index; none has index 0. */
+const staticFields = staticNames.map((name, index) => (index === 0 ? undefined : new HeaderField(name, staticValues[index]!)))
 
 /** RFC 7541 §4.1: each entry costs its bytes and 32. */
 const entryOverhead = 32
@@ -14,21 +18,17 @@ const entryOverhead = 32
 const lineOverhead = 4
 
 export interface DecodedBlock {
-  /** Flat: name, value, name, value … */
-  readonly fields: Array<string>
+  readonly fields: Array<HeaderField>
   /** The list was larger than allowed; `fields` is cut short and must not be used. */
   readonly tooLarge: boolean
 }
 
 export class HpackDecoder {
-  /** Counts insertions: two equal blocks in between which it did not change mean the same. */
-  generation = 0
   private readonly limit: number
   private capacity: number
   private size = 0
   /** Newest last. */
-  private names: Array<string> = []
-  private values: Array<string> = []
+  private entries: Array<HeaderField> = []
   private bytes: Buffer = Buffer.alloc(0)
   private at = 0
   private end = 0
@@ -47,7 +47,7 @@ export class HpackDecoder {
     this.bytes = bytes
     this.at = 0
     this.end = bytes.length
-    const fields: Array<string> = []
+    const fields: Array<HeaderField> = []
     let total = 0
     let count = 0
     let begun = false
@@ -58,74 +58,50 @@ export class HpackDecoder {
         continue
       }
       begun = true
-      const found = first & 0x80 ? this.indexed() : this.literal(first)
-      if (!found) return undefined
-      total += this.name.length + this.value.length + lineOverhead
-      if (total <= maxBytes && ++count <= maxFields) fields.push(this.name, this.value)
+      const field = first & 0x80 ? this.look(this.integer(7)) : this.literal(first)
+      if (field === undefined) return undefined
+      total += field.name.length + field.value.length + lineOverhead
+      if (total <= maxBytes && ++count <= maxFields) fields.push(field)
     }
     return { fields, tooLarge: total > maxBytes || count > maxFields }
   }
 
-  private name = ""
-  private value = ""
-
-  private indexed(): boolean {
-    const index = this.integer(7)
-    return index > 0 && this.look(index)
-  }
-
-  private literal(first: number): boolean {
+  private literal(first: number): HeaderField | undefined {
     const indexing = (first & 0xc0) === 0x40
     const index = this.integer(indexing ? 6 : 4)
-    if (index < 0) return false
-    if (index === 0) {
-      const name = this.text()
-      if (name === undefined) return false
-      this.name = name
-    } else if (!this.look(index)) return false
-    const value = this.text()
-    if (value === undefined) return false
-    this.value = value
-    if (indexing) this.insert(this.name, value)
-    return true
+    const name = index === 0 ? this.text() : this.look(index)?.name
+    const value = name === undefined ? undefined : this.text()
+    if (name === undefined || value === undefined) return undefined
+    const field = new HeaderField(name, value)
+    if (indexing) this.insert(field)
+    return field
   }
 
-  private look(index: number): boolean {
-    if (index <= staticLength) {
-      this.name = staticNames[index]!
-      this.value = staticValues[index]!
-      return true
-    }
-    const at = this.names.length - (index - staticLength)
-    if (at < 0) return false
-    this.name = this.names[at]!
-    this.value = this.values[at]!
-    return true
+  /** Undefined for an index that is nowhere. */
+  private look(index: number): HeaderField | undefined {
+    if (index <= staticLength) return staticFields[index]
+    const at = this.entries.length - (index - staticLength)
+    return at < 0 ? undefined : this.entries[at]
   }
 
-  private insert(name: string, value: string): void {
-    this.generation++
-    this.size += name.length + value.length + entryOverhead
-    this.names.push(name)
-    this.values.push(value)
+  private insert(field: HeaderField): void {
+    this.size += field.name.length + field.value.length + entryOverhead
+    this.entries.push(field)
     this.evict()
   }
 
   private evict(): void {
     let gone = 0
-    while (this.size > this.capacity) {
-      this.size -= this.names[gone]!.length + this.values[gone]!.length + entryOverhead
-      gone++
+    for (; this.size > this.capacity; gone++) {
+      const { name, value } = this.entries[gone]!
+      this.size -= name.length + value.length + entryOverhead
     }
-    if (gone === 0) return
-    this.names.splice(0, gone)
-    this.values.splice(0, gone)
+    if (gone > 0) this.entries.splice(0, gone)
   }
 
   private resize(): boolean {
     const size = this.integer(5)
     if (size < 0 || size > this.limit) return false
-    this.generation++
     this.capacity = size
     this.evict()
     return true
