@@ -73,11 +73,15 @@ export class LlhttpOrigin {
     })
   }
 
-  /** Forgets what came, and ends the connections that it came on. */
-  clear(): void {
+  forget(): void {
     this.requests.length = 0
     this.refused.length = 0
     this.bytes = ""
+  }
+
+  /** Forgets what came, and ends the connections that it came on. */
+  clear(): void {
+    this.forget()
     for (const socket of this.sockets) socket.destroy()
   }
 

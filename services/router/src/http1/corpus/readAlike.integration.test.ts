@@ -65,7 +65,7 @@ const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 ([2-5][0-9]
 const compare = async (name: string, requests: number, send: (edge: TestEdge) => Promise<ReadonlyArray<number>>): Promise<void> => {
   const direct = ways[0]!
   for (const way of ways) {
-    way.origin.clear()
+    way.origin.forget()
     const refusal = way.peer?.refuses[name]
     const answered = await send(way.edge)
     expect(await sendRaw(way.edge, host, follower)).toMatch(/^HTTP\/1\.1 200 [\s\S]*served \/follower/)
