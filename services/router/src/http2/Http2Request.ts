@@ -15,6 +15,7 @@ import { type Recorded, recordOf } from "../client/recordOf.ts"
 import { answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines } from "../exchange/forwardHead.ts"
+import { dateLine } from "../http1/dateLine.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
@@ -223,7 +224,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   private answer(answer: Answer, method: string, malformed = false): void {
     this.status = answer.status
     const body = Buffer.from(answer.body, "utf8")
-    const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\ndate: ${new Date().toUTCString()}\r\n`
+    const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\n${dateLine()}`
     const bare = !malformed && (method === "HEAD" || body.length === 0)
     this.stream.respond(answer.status, answer.headers + about, bare)
     if (!bare) this.stream.write(body)

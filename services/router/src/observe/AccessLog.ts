@@ -59,8 +59,9 @@ export class AccessLog {
   }
 
   private line(record: RequestRecord): string {
-    const { code, connectionId, method, host, path } = record
-    const more = `${code === "" ? "" : `,"code":"${code}"`}${connectionId === "" ? "" : `,"connection_id":${quoted(connectionId)}`}`
+    const { code, connectionId, method, host, path, serverName } = record
+    const named = serverName === "" ? "" : `,"server_name":"${serverName}"`
+    const more = `${code === "" ? "" : `,"code":"${code}"`}${connectionId === "" ? "" : `,"connection_id":${quoted(connectionId)}`}${named}`
     return (
       `{"at":"${this.timestamp()}","kind":"access","request_id":"${record.requestId}","protocol":"${record.protocol}","scheme":"${record.scheme}",` +
       `"client":"${record.address}","method":"${method}","host":"${host}","path":${quoted(path)},"status":${record.status}${more},` +

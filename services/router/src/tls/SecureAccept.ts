@@ -9,8 +9,9 @@ import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
 import { type AlpnChallenges, acmeTls, isValidation, noApplicationProtocol } from "../challenge/AlpnChallenges.ts"
 import type { Deadlines, Watched } from "../Deadlines.ts"
+import { Gathered } from "../Gathered.ts"
 import { canonicalHost } from "../http1/HostNames.ts"
-import { maxHelloBytes, readClientHello, unrecognizedName } from "./readClientHello.ts"
+import { helloWants, maxHelloBytes, readClientHello, unrecognizedName } from "./readClientHello.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
 export interface AcceptOptions {
@@ -30,10 +31,14 @@ export interface AcceptOptions {
 }
 
 /** `h2`, `http/1.1` in the wire form that the constructor wants (RFC 7301 §3.1). */
-const protocols = Buffer.from("\x02h2\x08http/1.1", "latin1")
+/** Node copies these for each connection: a DataView into memory of its own, a Buffer into a slab that 64 KiB of others' bytes would be kept with. */
+const protocolList = (text: string) => new DataView(Uint8Array.from(Buffer.from(text, "latin1")).buffer)
+const protocols = protocolList("\x02h2\x08http/1.1")
+/** A hello is one record or a few; who sends it in more pieces than this wants it to be read again and again. */
+const maxLooks = 256
 /** Fatal alert internal_error (RFC 8446 §6.2): nothing is wrong with the client's hello. */
 const internalError = Buffer.from([21, 3, 3, 0, 2, 2, 80])
-const validation = Buffer.from(`\x0a${acmeTls}`, "latin1")
+const validation = protocolList(`\x0a${acmeTls}`)
 
 /** An error is told by the close behind it. */
 const ignore = (): void => {}
@@ -43,7 +48,10 @@ export class SecureAccept implements Watched {
   place = 0
   private readonly raw: Socket
   private readonly options: AcceptOptions
-  private held: Buffer | undefined
+  private readonly held = new Gathered()
+  /** Before so many bytes have come there is no hello to look at. */
+  private wanted = 5
+  private looks = 0
   private secured: TLSSocket | undefined
   private over = false
   private readonly onBytes = () => this.read()
@@ -66,9 +74,14 @@ export class SecureAccept implements Watched {
   }
 
   private take(bytes: Buffer): void {
-    this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes])
-    const hello = readClientHello(this.held)
-    if (hello === "more" && this.held.length <= maxHelloBytes) return
+    const { held } = this
+    held.add(bytes)
+    if (held.bytes.length < this.wanted) return
+    const hello = readClientHello(held.bytes)
+    if (hello === "more" && held.bytes.length <= maxHelloBytes && ++this.looks < maxLooks) {
+      this.wanted = helloWants(held.bytes)
+      return
+    }
     this.raw.off("readable", this.onBytes)
     if (typeof hello === "string") {
       this.fail("not-tls")
@@ -108,14 +121,15 @@ export class SecureAccept implements Watched {
     this.fail(reason)
   }
 
-  private secure(context: SecureContext, alpn: Buffer, done: (socket: TLSSocket) => void): void {
-    this.raw.unshift(this.held!)
-    this.held = undefined
+  private secure(context: SecureContext, alpn: DataView, done: (socket: TLSSocket) => void): void {
+    this.raw.unshift(this.held.bytes)
+    this.held.drop(this.held.bytes.length)
     const socket = new TLSSocket(this.raw, {
       isServer: true,
       secureContext: context,
       ALPNProtocols: alpn,
-      allowHalfOpen: true
+      allowHalfOpen: true,
+      highWaterMark: 32 * 1024
     } as never)
     this.secured = socket
     const onClose = () => this.fail(socket.errored === null ? "alert" : "error")

@@ -53,6 +53,15 @@ const joinRecords = (bytes: Buffer): Buffer | "more" | "not-tls" => {
   return pieces.length === 1 ? pieces[0]!.subarray(4, wanted) : Buffer.concat(pieces).subarray(4, wanted)
 }
 
+/** How many bytes there must be before it is worth looking again: to the end of the record, or of its head, that is not complete yet. */
+export const helloWants = (bytes: Buffer): number => {
+  for (let at = 0; ; ) {
+    if (bytes.length < at + 5) return at + 5
+    at += 5 + bytes.readUInt16BE(at + 3)
+    if (bytes.length < at) return at
+  }
+}
+
 const readServerName = (data: Buffer): string => {
   // RFC 6066 §3: a list with at most one name of type host_name.
   if (data.length < 5 || data[2] !== 0) return ""

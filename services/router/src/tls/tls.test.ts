@@ -2,7 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { readProxyHeader } from "./proxyProtocol.ts"
-import { readClientHello } from "./readClientHello.ts"
+import { helloWants, readClientHello } from "./readClientHello.ts"
 
 const u16 = (value: number) => Buffer.from([value >> 8, value & 255])
 const withLength = (bytes: Buffer) => Buffer.concat([u16(bytes.length), bytes])
@@ -34,6 +34,19 @@ describe("E5: ClientHello", () => {
     expect(readClientHello(split)).toEqual(wanted)
     for (const bytes of [record(whole), split])
       for (let at = 0; at < bytes.length; at += 13) expect(readClientHello(bytes.subarray(0, at))).toBe("more")
+  })
+
+  it("E8: is looked at once for each record, not for each byte that comes", () => {
+    const split = Buffer.concat([record(whole.subarray(0, 3)), record(whole.subarray(3, 700)), record(whole.subarray(700))])
+    let [looks, wants] = [0, 5]
+    for (let at = 1; at <= split.length; at++) {
+      if (at < wants) continue
+      looks++
+      const found = readClientHello(split.subarray(0, at))
+      expect(found).toEqual(at === split.length ? wanted : "more")
+      wants = helloWants(split.subarray(0, at))
+    }
+    expect(looks).toBe(6)
   })
 
   it("has no name where none was sent", () => {
