@@ -109,6 +109,42 @@ layer(provisioned.pipe(Layer.provideMerge(Server.layer)), { excludeTestServices:
     })
   )
 
+  it.effect("a watch of thousands of keys, many of them written again, lets others have their turn", () =>
+    Effect.gen(function* () {
+      const bucket = (yield* Kv).bucket(challenges)
+      const numbers = Array.from({ length: 2_500 }, (_, at) => at)
+      const again = numbers.filter((at) => at < 40 || (at > 900 && at < 1_700))
+      for (const written of [numbers, again]) {
+        yield* Effect.forEach(written, (at) => bucket.put(`many-${at}`, token(`many-${at}`)), { concurrency: 100, discard: true })
+      }
+      let turn = 0
+      const ticker = yield* Effect.forkChild(
+        Effect.forever(
+          Effect.andThen(
+            Effect.yieldNow,
+            Effect.sync(() => turn++)
+          )
+        )
+      )
+      const perTurn = new Map<number, number>()
+      const seen = new Set<string>()
+      yield* bucket.watch.pipe(
+        Stream.takeUntil((event) => event.type === "complete"),
+        Stream.runForEach((event) =>
+          Effect.sync(() => {
+            if (event.type !== "entry") return
+            if (event.key.startsWith("many-")) seen.add(event.key)
+            perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1)
+          })
+        )
+      )
+      yield* Fiber.interrupt(ticker)
+      assert.strictEqual(seen.size, numbers.length)
+      assert.isAtMost(Math.max(...perTurn.values()), 200)
+      yield* Effect.forEach(numbers, (at) => bucket.delete(`many-${at}`), { concurrency: 100, discard: true })
+    })
+  )
+
   it.effect("a watch equals the bucket after kills and restarts under writes, and starts anew after a wipe", () =>
     Effect.gen(function* () {
       const server = yield* Server

@@ -16,6 +16,8 @@ const hotCertificates = 512
 /** Between two pages that are emptied. */
 const emptyMillis = 10
 
+const tagOf = ({ status }: HostnameEntry): number => (status === "held" ? heldTag : releasedTag)
+
 /** Keys of a bucket are ASCII; nothing else is ever asked for. */
 const isKey = (key: string): boolean => key.length > 0 && key.length <= 1024 && /^[\x21-\x7e]+$/.test(key)
 
@@ -63,12 +65,18 @@ export class Holdings {
     return entry
   }
 
+  /** Where exactly this entry stands; 0: it does not. Nothing is decoded. */
+  sameName(entry: HostnameEntry): number {
+    const ref = this.names.find(entry.hostname)
+    return ref !== 0 && this.names.equals(ref, packHostname(entry), tagOf(entry)) ? ref : 0
+  }
+
   /** False: it stood there already, just so, or its name is none. */
   putName(entry: HostnameEntry): boolean {
     const { hostname } = entry
     if (!isKey(hostname)) return false
     const value = packHostname(entry)
-    const tag = entry.status === "held" ? heldTag : releasedTag
+    const tag = tagOf(entry)
     const ref = this.names.find(hostname)
     if (ref !== 0 && this.names.equals(ref, value, tag)) return false
     this.names.put(hostname, value, tag)

@@ -16,13 +16,50 @@ import { syncFolder } from "./syncFolder.ts"
 
 const headBytes = 8
 
-export const frameOf = (change: RegistryChange): Buffer => {
-  const text = Buffer.from(JSON.stringify(change))
-  const frame = Buffer.allocUnsafe(headBytes + text.length)
-  frame.writeUInt32LE(text.length, 0)
-  frame.writeUInt32LE(crc32(text), 4)
-  text.copy(frame, headBytes)
-  return frame
+const blockBytes = 256 * 1024
+/** Blocks that are filled again after they were written. */
+const keptBlocks = 16
+
+/** Changes in the file's form, many in a block: a buffer for each would be garbage by the hundred megabytes in a full look at the buckets. */
+export class Frames {
+  bytes = 0
+  private blocks: Array<{ readonly bytes: Buffer; used: number }> = []
+  private filling = 0
+
+  put(change: RegistryChange): void {
+    const text = JSON.stringify(change)
+    const length = Buffer.byteLength(text)
+    const frame = this.room(headBytes + length)
+    frame.write(text, headBytes)
+    frame.writeUInt32LE(length, 0)
+    frame.writeUInt32LE(crc32(frame.subarray(headBytes)), 4)
+  }
+
+  /** Behind what is here already. */
+  append(frames: Frames): void {
+    for (const bytes of frames.written()) this.room(bytes.length).set(bytes)
+  }
+
+  written(): ReadonlyArray<Buffer> {
+    return this.blocks.filter(({ used }) => used > 0).map(({ bytes, used }) => bytes.subarray(0, used))
+  }
+
+  private room(length: number): Buffer {
+    while (this.filling < this.blocks.length && this.blocks[this.filling]!.used + length > this.blocks[this.filling]!.bytes.length)
+      this.filling++
+    const block = this.blocks[this.filling] ?? { bytes: Buffer.allocUnsafeSlow(Math.max(blockBytes, length)), used: 0 }
+    this.blocks[this.filling] = block
+    this.bytes += length
+    block.used += length
+    return block.bytes.subarray(block.used - length, block.used)
+  }
+
+  clear(): void {
+    this.blocks = this.blocks.filter(({ bytes }) => bytes.length === blockBytes).slice(0, keptBlocks)
+    for (const block of this.blocks) block.used = 0
+    this.filling = 0
+    this.bytes = 0
+  }
 }
 
 /** Calls `apply` with each whole change; gives back how many bytes at the end are none. */
@@ -53,17 +90,16 @@ export class Journal {
   }
 
   /** Resolves when the disk has them. Rejects when it may have some: they can be appended again, nothing of this attempt is left then. */
-  async append(frames: ReadonlyArray<Buffer>): Promise<void> {
+  async append(frames: Frames): Promise<void> {
     this.handle ??= await this.open()
-    const bytes = Buffer.concat(frames)
     try {
-      await this.handle.appendFile(bytes)
+      for (const bytes of frames.written()) await this.handle.appendFile(bytes)
       await this.handle.datasync()
     } catch (error) {
       await this.close()
       throw error
     }
-    this.bytes += bytes.length
+    this.bytes += frames.bytes
   }
 
   private async open(): Promise<FileHandle> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { numberedEntry } from "../testing/entries.ts"
-import { readJournal } from "./Journal.ts"
+import { Frames, Journal, readJournal } from "./Journal.ts"
 import { JournalWriter } from "./JournalWriter.ts"
 
 let folder: string
@@ -35,4 +35,29 @@ it("E16: says that changes are lost to the journal, and writes again when the di
   expect(readJournal(path, (change) => names.push("hostname" in change ? change.hostname.hostname : "other"))).toBe(0)
   // The first may just have been on its way.
   expect(names.filter((name) => name !== "n0.test")).toEqual(["n9.test"])
+})
+
+it("E16: changes of any size stand in the file in their order, also those put behind others that had to wait, in blocks that are used again", async () => {
+  const path = join(folder, "journal-1.bin")
+  const journal = new Journal(path)
+  const [waiting, later] = [new Frames(), new Frames()]
+  const sizes = [10, 300_000, 20, 0, 200_000, 100_000, 1_000_000, 5]
+  const expected: Array<string> = []
+  const put = (frames: Frames, name: string, size: number) => frames.put({ dropped: `${name}-${"ü".repeat(size)}` })
+  for (let round = 0; round < 3; round++) {
+    sizes.forEach((size, at) => void put(waiting, `${round}-waited-${at}`, size))
+    sizes.forEach((size, at) => void put(later, `${round}-later-${at}`, size))
+    waiting.append(later)
+    await journal.append(waiting)
+    for (const kind of ["waited", "later"]) expected.push(...sizes.map((size, at) => `${round}-${kind}-${at}-${size}`))
+    for (const frames of [waiting, later]) frames.clear()
+  }
+  await journal.close()
+  const found: Array<string> = []
+  const torn = readJournal(path, (change) => {
+    const text = "dropped" in change ? change.dropped : ""
+    found.push(`${text.replaceAll("ü", "")}${text.split("ü").length - 1}`)
+  })
+  expect(torn).toBe(0)
+  expect(found).toEqual(expected)
 })

@@ -5,7 +5,7 @@
  * `Snapshot.ts`: which file, and what happens when too many wait. Built against: a full disk that has room again: whatever it refused is
  * written before what came later, so that a restart never finds a name that was released in between.
  */
-import { frameOf, Journal } from "./Journal.ts"
+import { Frames, Journal } from "./Journal.ts"
 import type { RegistryChange } from "./RegistryJournal.ts"
 
 const flushMillis = 50
@@ -26,8 +26,9 @@ export class JournalWriter {
   private failure: unknown
   private readonly owner: JournalOwner
   private journal: Journal
-  private waiting: Array<Buffer> = []
-  private waitingBytes = 0
+  private waiting = new Frames()
+  /** Its memory is for what comes next. */
+  private spare = new Frames()
   /** Of the write that is under way; they may have to wait again. */
   private writingBytes = 0
   private timer: NodeJS.Timeout | undefined
@@ -58,22 +59,21 @@ export class JournalWriter {
   }
 
   put(change: RegistryChange): void {
-    this.hold(frameOf(change))
+    this.waiting.put(change)
+    this.keepWithin()
     this.flushSoon()
   }
 
-  private hold(frame: Buffer): void {
-    this.waiting.push(frame)
-    this.waitingBytes += frame.length
-    if (this.waitingBytes + this.writingBytes <= maxWaiting) return
-    this.take()
+  private keepWithin(): void {
+    if (this.waiting.bytes + this.writingBytes <= maxWaiting) return
+    this.waiting = new Frames()
     this.owner.lost()
   }
 
-  private take(): ReadonlyArray<Buffer> {
+  private take(): Frames {
     const frames = this.waiting
-    this.waiting = []
-    this.waitingBytes = 0
+    this.waiting = this.spare
+    this.spare = new Frames()
     return frames
   }
 
@@ -89,17 +89,21 @@ export class JournalWriter {
 
   private async flush(): Promise<void> {
     const { journal } = this
-    this.writingBytes = this.waitingBytes
     const frames = this.take()
+    this.writingBytes = frames.bytes
     try {
-      if (frames.length > 0) await journal.append(frames)
+      if (frames.bytes > 0) await journal.append(frames)
       this.writingBytes = 0
       this.failure = undefined
       this.owner.grown(journal.bytes)
+      frames.clear()
+      this.spare = frames
     } catch (error) {
       this.writingBytes = 0
       this.failure = error
-      for (const frame of [...frames, ...this.take()]) this.hold(frame)
+      frames.append(this.waiting)
+      this.waiting = frames
+      this.keepWithin()
       this.flushSoon()
     }
   }

@@ -1,6 +1,6 @@
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import * as fc from "fast-check"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { Registry } from "./Registry.ts"
 
 const entryOf = (hostname: string, version: number, status: "held" | "released" = "held"): HostnameEntry => ({
@@ -85,5 +85,30 @@ describe("a bucket that was made anew", () => {
         }
       })
     )
+  })
+})
+
+describe("E16: a full look at what is known already", () => {
+  it("decodes and writes nothing, and waits for certificates that are not here", () => {
+    const one = entryOf("a.test", 1)
+    const two = { ...entryOf("b.test", 2), certificate_id: "not-here" }
+    const registry = filled([one, two, entryOf("c.test", 3, "released")])
+    const written: Array<unknown> = []
+    registry.journal = { hostname: (entry) => written.push(entry), dropped() {}, certificate() {}, certificateGone() {} }
+    const decoded = vi.spyOn(registry.holdings, "decodeName")
+    registry.beginHostnames()
+    registry.putHostname({ ...one }, 1)
+    registry.putHostname({ ...two }, 2)
+    registry.putHostname(entryOf("c.test", 3, "released"), 3)
+    registry.putMeta({ epoch: "e1", complete: true, count: 2 }, 4)
+    registry.endHostnames(4)
+    expect(decoded).not.toHaveBeenCalled()
+    expect(written).toEqual([])
+    expect(registry.size).toBe(2)
+    expect(registry.missingCertificates(9)).toEqual(["not-here"])
+    expect(registry.appliedRevision).toBe(1)
+    registry.putHostname({ ...one, origin: "https://other.test" }, 5)
+    expect(written).toHaveLength(1)
+    expect(registry.find("a.test")?.origin).toBe("https://other.test")
   })
 })

@@ -113,29 +113,36 @@ export class Registry implements HostnameTable {
 
   putHostname(entry: HostnameEntry, revision: number): void {
     this.seen.hostnames = revision
-    const known = this.holdings.name(entry.hostname)
-    if (known === undefined || known.version <= entry.version) this.replace(known, entry, revision)
-    this.see("names", entry.hostname)
+    // In a full look by an edge that has a snapshot nearly all are known already: those are not decoded.
+    const same = this.holdings.sameName(entry)
+    if (same !== 0) this.expectCertificate(entry, revision)
+    else this.replace(entry, revision)
+    this.see("names", same !== 0 ? same : this.holdings.names.find(entry.hostname))
     this.onApplied()
   }
 
-  private replace(known: HostnameEntry | undefined, entry: HostnameEntry, revision: number): void {
+  private expectCertificate({ certificate_id, status }: HostnameEntry, revision: number): void {
+    if (status === "released") this.missing.delete(certificate_id)
+    else if (certificate_id !== null && !this.hasCertificate(certificate_id)) this.missing.add(certificate_id, revision)
+  }
+
+  private replace(entry: HostnameEntry, revision: number): void {
+    const known = this.holdings.name(entry.hostname)
+    if (known !== undefined && known.version > entry.version) return
     const changed = this.holdings.putName(entry)
     const id = entry.certificate_id
     const before = known?.certificate_id ?? null
     if (before !== id) this.missing.delete(before)
-    if (entry.status === "released") this.missing.delete(id)
-    else if (id !== null && !this.hasCertificate(id)) this.missing.add(id, revision)
+    this.expectCertificate(entry, revision)
     if (!changed) return
     this.journal.hostname(entry)
     if (before !== id || entry.status !== known?.status) this.onCertificateChange(entry.hostname)
     if (before !== null && (before !== id || entry.status === "released")) this.dropUnneeded(before)
   }
 
-  /** The record with this key stands in the bucket. */
-  private see(kind: "names" | "certificates", key: string): void {
+  /** The record with this reference, if there is one, stands in the bucket. */
+  private see(kind: "names" | "certificates", ref: number): void {
     const store = this.holdings[kind]
-    const ref = store.find(key)
     if (ref === 0 || store.markOf(ref) === this.looks[kind]) return
     store.setMark(ref, this.looks[kind])
     this.present[kind]++
@@ -164,7 +171,7 @@ export class Registry implements HostnameTable {
 
   putCertificate(entry: CertificateEntry): void {
     const changed = this.holdings.putCertificate(entry)
-    this.see("certificates", entry.certificate_id)
+    this.see("certificates", this.holdings.certificates.find(entry.certificate_id))
     if (this.missing.delete(entry.certificate_id)) this.onApplied()
     if (!changed) return
     this.journal.certificate(entry)

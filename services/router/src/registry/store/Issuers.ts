@@ -33,10 +33,16 @@ export interface Likeness {
   readonly difference: Buffer
 }
 
-const chainKey = (above: ReadonlyArray<Buffer>): string => {
+/** What stands above a leaf, by a key that only the same has. */
+export interface Chain {
+  readonly above: ReadonlyArray<Buffer>
+  readonly key: string
+}
+
+export const chainOf = (above: ReadonlyArray<Buffer>): Chain => {
   const hash = createHash("sha256")
   for (const each of above) hash.update(`${each.length}.`).update(each)
-  return hash.digest("base64")
+  return { above, key: hash.digest("base64") }
 }
 
 export class Issuers {
@@ -69,10 +75,9 @@ export class Issuers {
   }
 
   /** The leaf by its differences from the likest reference; undefined: there is no room for what this chain needs. */
-  tell(leaf: Buffer, above: ReadonlyArray<Buffer>): Likeness | undefined {
+  tell(leaf: Buffer, { above, key }: Chain): Likeness | undefined {
     if (leaf.length > maxLeaf) return undefined
-    const chain = chainKey(above)
-    const known = this.byChain.get(chain) ?? []
+    const known = this.byChain.get(key) ?? []
     let best: Likeness | undefined
     for (const { id, reference } of known) {
       const difference = reference.encode(leaf)
@@ -88,7 +93,7 @@ export class Issuers {
 
   /** Also for issuers out of a snapshot, before any record refers to them. */
   add(issuer: Issuer): void {
-    const chain = chainKey(issuer.above)
+    const chain = chainOf(issuer.above).key
     const held: Held = { ...issuer, chain, uses: 0 }
     while (this.byId.length < issuer.id) this.freeIds.push(this.byId.push(undefined) - 1)
     this.byId[issuer.id] = held

@@ -79,7 +79,9 @@ export class Packer {
       this.double(Date.parse(value))
     } else if (lowerHexForm.test(value) || upperHexForm.test(value)) {
       this.kind(lowerHexForm.test(value) ? lowerHex : upperHex)
-      this.bytes(Buffer.from(value, "hex"))
+      this.count(value.length / 2)
+      this.room(value.length / 2)
+      this.at += this.buffer.write(value, this.at, "hex")
     } else this.anyText(value)
   }
 

@@ -5,7 +5,8 @@
  * (RFC 7468: lines of 64, a line feed after each), whatever form it had; a chain that is no PEM is kept as it is.
  */
 import type { CertificateEntry } from "@connect-domain/messages/buckets.ts"
-import type { Issuer, Issuers } from "./Issuers.ts"
+import { HotCache } from "./HotCache.ts"
+import { type Chain, chainOf, type Issuer, type Issuers } from "./Issuers.ts"
 import { Packer, Unpacker } from "./Packer.ts"
 
 const block = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g
@@ -14,6 +15,26 @@ const toDer = (chain: string): ReadonlyArray<Buffer> => {
   const ders: Array<Buffer> = []
   for (const [, body] of chain.matchAll(block)) ders.push(Buffer.from(body!, "base64"))
   return ders
+}
+
+const firstBlock = new RegExp(block.source)
+/** The chains above leaves, by their PEM: a million certificates have a few, which are neither decoded nor hashed for each. */
+const chains = new HotCache<Chain>(64)
+const leafBuffer = Buffer.allocUnsafeSlow(16 * 1024)
+
+/** The leaf in a buffer that the next call may write over. */
+const parse = (pem: string): { readonly leaf: Buffer; readonly chain: Chain } | undefined => {
+  const found = firstBlock.exec(pem)
+  if (found === null) return undefined
+  const body = found[1]!
+  const leaf = body.length > leafBuffer.length ? Buffer.from(body, "base64") : leafBuffer.subarray(0, leafBuffer.write(body, "base64"))
+  const rest = pem.slice(found.index + found[0].length)
+  let chain = chains.get(rest)
+  if (chain === undefined) {
+    chain = chainOf(toDer(rest))
+    chains.set(rest, chain)
+  }
+  return { leaf, chain }
 }
 
 const toPem = (der: Buffer): string =>
@@ -37,13 +58,13 @@ export const packCertificate = (entry: CertificateEntry, issuers: Issuers): { re
   for (const text of [serial, not_before, not_after]) packer.text(text)
   const moreText = JSON.stringify(more)
   packer.text(moreText === "{}" ? null : moreText)
-  const [leaf, ...above] = toDer(chain)
-  const likeness = leaf === undefined ? undefined : issuers.tell(leaf, above)
+  const parsed = parse(chain)
+  const likeness = parsed && issuers.tell(parsed.leaf, parsed.chain)
   if (likeness === undefined) {
-    packer.text(leaf === undefined ? chain : canonicalChain(chain))
+    packer.text(canonicalChain(chain))
     return { value: packer.take(), issuer: 0 }
   }
-  packer.count(leaf!.length)
+  packer.count(parsed!.leaf.length)
   packer.bytes(likeness.difference)
   return { value: packer.take(), issuer: likeness.issuer }
 }
