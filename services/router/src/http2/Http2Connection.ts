@@ -155,7 +155,9 @@ export class Http2Connection implements Watched, FrameSink {
 
   /** The stream ended on both sides. */
   forget(stream: OwnStream): void {
-    if (this.streams.remove(stream)) this.afterStream()
+    if (!this.streams.remove(stream)) return
+    stream.letGo()
+    this.afterStream()
   }
 
   private afterStream(): void {

@@ -1,14 +1,14 @@
 /**
  * One stream of the edge's own HTTP/2 codec.
  *
- * Owns: its flow-control windows both ways, data that waits for the peer's window, its end. Leaves to `Http2Request.ts`: requests and answers; to
+ * Owns: data that waits for the peer's window, its end. Leaves to `Intake.ts`: what the peer sends; to `Http2Request.ts`: requests and answers; to
  * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
  */
 import { Duplex } from "node:stream"
-import { ErrorCode, Flag, FrameType, frameHeader, maxWindow, windowFrame } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, frameHeader, maxWindow } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
-import { streamWindow } from "./settings.ts"
+import { Intake } from "./Intake.ts"
 
 const maxQueued = 64 * 1024
 
@@ -18,15 +18,12 @@ export class OwnStream implements Http2Stream {
   place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
-  /** When DATA left last, and when the client could send or did; of the clock of `Deadlines`. */
+  /** When DATA left last; of the clock of `Deadlines`. */
   sentAt: number
-  receivedAt: number
   sendWindow: number
   private readonly connection: Http2Connection
-  private receiveWindow = streamWindow
-  private unacknowledged = 0
-  private heldBack = 0
-  private paused = false
+  /** Absent when the request came whole. */
+  private readonly intake: Intake | undefined
   private queue: Array<Buffer> = []
   private queued = 0
   /** `write` has asked for a pause. */
@@ -46,7 +43,7 @@ export class OwnStream implements Http2Stream {
     this.remoteEnded = ended
     this.sendWindow = connection.peerWindow
     this.sentAt = connection.now
-    this.receivedAt = connection.now
+    this.intake = ended ? undefined : new Intake(connection, this)
   }
 
   /** The peer is slow in taking what waits for it. */
@@ -56,7 +53,11 @@ export class OwnStream implements Http2Stream {
 
   /** The peer owes the rest of a body, and nothing keeps it from sending. */
   get owesBody(): boolean {
-    return !this.remoteEnded && !this.paused && this.duplex === undefined
+    return !this.remoteEnded && this.intake?.paused === false && this.duplex === undefined
+  }
+
+  get receivedAt(): number {
+    return this.intake?.receivedAt ?? 0
   }
 
   respond(status: number, lines: string, ended: boolean): void {
@@ -157,10 +158,14 @@ export class OwnStream implements Http2Stream {
     this.localEnded = true
     this.queue = []
     this.queued = 0
-    this.connection.credit(this.heldBack)
-    this.heldBack = 0
+    this.letGo()
     this.request?.onReset(why)
     this.duplex?.destroy()
+  }
+
+  /** Nothing that is held back is wanted any more. */
+  letGo(): void {
+    this.connection.credit(this.intake?.letGo() ?? 0)
   }
 
   /** The peer may send that much more. False: the window would overflow. */
@@ -182,54 +187,38 @@ export class OwnStream implements Http2Stream {
     else this.request?.onDrain()
   }
 
-  /** `length` counts padding too. False: the peer overran its window. */
+  /** As `Intake.receive`. */
   receive(piece: Buffer, length: number): boolean {
-    this.receiveWindow -= length
-    if (this.receiveWindow < 0) return false
-    this.receivedAt = this.connection.now
-    if (piece.length > 0) {
-      if (this.duplex !== undefined) {
-        if (!this.duplex.push(Buffer.from(piece))) this.paused = true
-      } else this.request?.onData(piece)
-    }
-    this.consumed(length)
-    return true
+    return this.intake?.receive(piece, length) ?? true
   }
 
-  private consumed(length: number): void {
-    const open = this.connection.streams.has(this) // the same frame may have been its end
-    if (this.paused && open) {
-      this.heldBack += length
-      return
-    }
-    this.connection.credit(length)
-    this.unacknowledged += length
-    if (this.unacknowledged < streamWindow / 2 || this.remoteEnded || !open) return
-    this.receiveWindow += this.unacknowledged
-    this.connection.writer.put(windowFrame(this.id, this.unacknowledged))
-    this.unacknowledged = 0
+  /** `piece` is valid in this turn only. */
+  deliver(piece: Buffer): void {
+    if (this.duplex === undefined) this.request?.onData(piece)
+    else if (!this.duplex.push(Buffer.from(piece))) this.pause()
   }
 
   endRemote(trailers: string): void {
     this.remoteEnded = true
-    if (this.duplex !== undefined) this.duplex.push(null)
-    this.request?.onEnd(trailers)
+    this.intake?.finish(trailers)
     if (this.localEnded) this.connection.forget(this)
   }
 
+  deliverEnd(trailers: string): void {
+    this.duplex?.push(null)
+    this.request?.onEnd(trailers)
+  }
+
   pause(): void {
-    this.paused = true
+    if (this.intake !== undefined) this.intake.paused = true
   }
 
   resume(): void {
-    if (this.paused) this.receivedAt = this.connection.now // its time goes on from here
-    this.paused = false
-    const { heldBack } = this
-    this.heldBack = 0
-    if (heldBack > 0) this.consumed(heldBack)
+    this.intake?.resume()
   }
 
   asDuplex(): Duplex {
+    this.pause() // until somebody reads
     this.duplex = new Duplex({
       read: () => this.resume(),
       write: (piece: Buffer, _encoding, done) => {
@@ -245,6 +234,7 @@ export class OwnStream implements Http2Stream {
         done(error)
       }
     })
+    if (this.remoteEnded) this.duplex.push(null)
     return this.duplex
   }
 }
