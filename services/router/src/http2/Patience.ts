@@ -21,7 +21,7 @@ export class Patience {
   private readonly socket: Socket
   private readonly limits: ClientLimits
   private readonly window: ReceiveWindow
-  private taken = 0
+  private taken = -1
   private takenAt = -1
 
   constructor(socket: Socket, limits: ClientLimits, window: ReceiveWindow) {
