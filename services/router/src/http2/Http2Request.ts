@@ -32,8 +32,8 @@ export interface Http2Stream {
   interim(status: number, lines: string): void
   /** False: wait for `onDrain`. */
   write(piece: Buffer): boolean
-  /** `trailers`: lines as in `respond`. */
-  end(trailers: string): void
+  /** `trailers`: lines as in `respond`. False: some of the answer waits for the client; `onSent` or `onReset` tells what becomes of it. */
+  end(trailers: string): boolean
   /** RFC 9113 §7 error code. */
   reset(code: number): void
   /** Asking for this over and over ends the connection (E9). */
@@ -45,9 +45,8 @@ export interface Http2Stream {
 }
 
 const protocolError = 1
-const [internalError, cancel] = [2, 8]
+const internalError = 2
 const continueMillis = 1000
-const noBytes = Buffer.alloc(0)
 
 export class Http2Request implements ExchangeClient, Recorded {
   private readonly edge: Edge
@@ -67,7 +66,9 @@ export class Http2Request implements ExchangeClient, Recorded {
   status = 0
   code = ""
   private requestEnded: boolean
+  /** The answer is complete, whether or not all of it has gone out; then it is recorded. */
   private over = false
+  private recorded = false
 
   constructor(edge: Edge, peer: ClientPeer, stream: Http2Stream, ended: boolean) {
     this.edge = edge
@@ -151,10 +152,15 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   /** The stream was given up, by the client, with its connection, or by a limit. */
   onReset(why = "client-gone"): void {
-    if (this.over) return
+    if (this.recorded) return
     this.code ||= why
+    if (!this.over) this.origin?.abort()
     this.finish()
-    this.origin?.abort()
+  }
+
+  /** What waited for the client has gone out. */
+  onSent(): void {
+    if (this.over) this.finish()
   }
 
   onDrain(): void {
@@ -190,8 +196,8 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   end(trailers: string): void {
     if (this.over) return
-    this.finish()
-    this.stream.end(trailers)
+    this.over = true
+    if (this.stream.end(trailers)) this.finish()
     // RFC 9113 §8.1: the answer is complete, the rest of the request is not wanted.
     if (!this.requestEnded) this.stream.reset(0)
   }
@@ -201,7 +207,8 @@ export class Http2Request implements ExchangeClient, Recorded {
     const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
     this.stream.respond(200, kept, false)
     this.over = true
-    const ends = { client: this.tunnelEnd!, origin, fromClient: noBytes, fromOrigin: rest }
+    this.recorded = true // by the tunnel
+    const ends = { client: this.tunnelEnd!, origin, fromClient: Buffer.alloc(0), fromOrigin: rest }
     openTunnel(this.edge, this, { peer: this.peer, protocol: "h2" }, ends)
   }
 
@@ -227,23 +234,17 @@ export class Http2Request implements ExchangeClient, Recorded {
     const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\n${dateLine()}`
     const bare = !malformed && (method === "HEAD" || body.length === 0)
     this.stream.respond(answer.status, answer.headers + about, bare)
+    this.over = true
     if (!bare) this.stream.write(body)
-    if (!bare && !malformed) this.stream.end("")
-    this.finish()
+    if (bare || malformed || this.stream.end("")) this.finish()
     if (malformed) this.stream.reset(protocolError)
     else if (!this.requestEnded) this.stream.reset(0)
   }
 
-  /** Gives the stream up from this side: shutdown, or a limit. */
-  abandon(): void {
-    if (this.over) return
-    this.onReset()
-    this.stream.reset(cancel)
-  }
-
   private finish(): void {
-    if (this.over) return
+    if (this.recorded) return
     this.over = true
+    this.recorded = true
     this.edge.observer.requestDone(recordOf(this, { peer: this.peer, protocol: "h2" }))
   }
 }

@@ -81,10 +81,12 @@ export class OwnStream implements Http2Stream {
     return !this.full
   }
 
-  end(trailers: string): void {
-    if (this.localEnded || this.ending !== undefined) return
-    this.ending = trailers
-    this.pump(Number.POSITIVE_INFINITY)
+  end(trailers: string): boolean {
+    if (!this.localEnded && this.ending === undefined) {
+      this.ending = trailers
+      this.pump(Number.POSITIVE_INFINITY)
+    }
+    return this.localEnded
   }
 
   /** Sends of what waits at most `most` bytes; returns how many. */
@@ -134,6 +136,7 @@ export class OwnStream implements Http2Stream {
 
   private endLocal(): void {
     this.localEnded = true
+    this.request?.onSent()
     if (this.remoteEnded) this.connection.forget(this)
     else if (this.resetAfter) this.reset(0)
     this.onEnded?.()

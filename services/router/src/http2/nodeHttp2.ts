@@ -50,9 +50,10 @@ class NodeStream implements Http2Stream {
   write(piece: Buffer): boolean {
     return this.usable ? this.stream.write(Buffer.from(piece)) : true // `piece` is valid in this turn only
   }
-  end(trailers: string): void {
+  end(trailers: string): boolean {
     this.trailers = linesToFields(trailers)
     if (this.usable && !this.stream.writableEnded) this.stream.end()
+    return true
   }
   reset(code: number): void {
     // After a complete answer the code is NO_ERROR. The answer's own END_STREAM goes first, and in a TLS record of its own: Node's client hangs

@@ -1,9 +1,9 @@
 /** What the operator sees of clients that the edge's own limits cut off, and of connections that it ends. */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest"
 import { frame, headers, RawHttp2 } from "../testing/RawHttp2.ts"
-import { RawOrigin } from "../testing/RawOrigin.ts"
+import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
-import { ErrorCode, Flag, FrameType, uint32 } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, Setting, uint32, windowFrame } from "./frames.ts"
 
 const host = "shop.example.org"
 let edge: TestEdge
@@ -11,8 +11,10 @@ let origin: RawOrigin
 let codes: Array<string>
 
 beforeAll(async () => {
-  edge = await TestEdge.start({ limits: { bodyMillis: 500 } })
-  origin = await RawOrigin.start(() => {})
+  edge = await TestEdge.start({ limits: { bodyMillis: 500, drainMillis: 300 } })
+  origin = await RawOrigin.start((socket, piece) => {
+    if (piece.startsWith("PUT")) socket.write(ok("y".repeat(5000)))
+  })
   await edge.add(host, origin.url)
 })
 beforeEach(() => {
@@ -42,6 +44,21 @@ it("a body that stops is told from a request that the client gave up", async () 
   client.send(frame(FrameType.RstStream, 0, 3, uint32(ErrorCode.Cancel)))
   await client.settled()
   expect([client.resets, codes]).toEqual([[[1, ErrorCode.Cancel]], ["0 body-too-slow", "0 client-gone"]])
+  client.close()
+})
+
+it("an answer is recorded when it has gone out, and one that never did as what it is, however small", async () => {
+  const client = await RawHttp2.open(edge, host, [[Setting.InitialWindowSize, 1000]])
+  client.send(request(1, "PUT", host, whole) + request(3, "PUT", host, whole) + request(5, "GET", "other.example.org", whole))
+  await client.until(() => [1, 3].every((stream) => client.received.get(stream) === 1000))
+  await client.settled()
+  expect(codes).toEqual(["421 unknown-host"])
+  client.send(windowFrame(1, 4000))
+  await client.until(() => client.ended.has(1))
+  expect(codes).toEqual(["421 unknown-host", "200 "])
+  await client.until(() => client.resets.length > 0)
+  expect([client.resets, codes.slice(2)]).toEqual([[[3, ErrorCode.Cancel]], ["200 client-too-slow"]])
+  expect(edge.router.metrics.inFlight).toBe(0)
   client.close()
 })
 
