@@ -94,18 +94,22 @@ class Follower {
     const revision = Number(message.headers?.get("Nats-Sequence"))
     if (revision > this.target) this.target = revision
     if (this.catchingUp || this.created === undefined || revision <= this.revision) return
-    if (revision === this.revision + 1) this.apply(message, revision)
+    if (revision === this.revision + 1) this.apply(this.read(message, revision))
     else this.catchUp()
   }
 
-  private apply({ headers, data }: Msg, revision: number) {
-    this.revision = revision
-    this.reader.onMessage({
+  private read({ headers, data }: Msg, revision: number): BucketMessage {
+    return {
       key: (headers?.get("Nats-Subject") ?? "").slice(this.prefix.length),
       data,
       revision,
       deleted: headers?.get("KV-Operation") !== "" || headers?.get("Nats-Marker-Reason") !== ""
-    })
+    }
+  }
+
+  private apply(message: BucketMessage) {
+    this.revision = message.revision
+    this.reader.onMessage(message)
   }
 
   /** One at a time; changes that arrive meanwhile raise the target and are fetched. Tries until it is done or stopped. */
@@ -153,25 +157,26 @@ class Follower {
   private async fetchBatch(from: number): Promise<number> {
     // All of the stream: its subjects are the bucket's keys. A narrower filter would be matched with each of them for every batch.
     const request = JSON.stringify({ seq: from, batch: batchSize, next_by_subj: ">" })
-    const messages: Array<Msg> = []
+    const messages: Array<BucketMessage> = []
     const left = await ask(this.nats, `$JS.API.DIRECT.GET.${this.stream}`, request, (message) => {
       const { headers } = message
       const status = headers?.code ?? 0
       if (this.stopped || status === 404) return { done: 0 }
       if (status === 204) return { done: Number(headers?.get("Nats-Num-Pending") || 0) }
       if (status !== 0) throw new Error(`${status} ${headers?.description}`)
-      messages.push(message)
+      // Not the client's message: its headers are a Map of arrays, too much to be kept until it is applied.
+      messages.push(this.read(message, Number(headers?.get("Nats-Sequence"))))
       return undefined
     })
     await this.applyInTurns(messages)
     return left
   }
 
-  private async applyInTurns(messages: ReadonlyArray<Msg>): Promise<void> {
+  private async applyInTurns(messages: ReadonlyArray<BucketMessage>): Promise<void> {
     for (const [at, message] of messages.entries()) {
       if (at > 0 && at % sliceSize === 0) await new Promise((resolve) => setImmediate(resolve))
       if (this.stopped) return
-      this.apply(message, Number(message.headers?.get("Nats-Sequence")))
+      this.apply(message)
     }
   }
 
@@ -207,10 +212,9 @@ const ask = <A>(nats: Nats["Service"], subject: string, request: string, onReply
       act()
     }
     const silence = () => finish(() => reject(new Error(`${subject}: no answer`)))
-    let timer = setTimeout(silence, silenceMillis)
+    const timer = setTimeout(silence, silenceMillis)
     const subscription = nats.subscribe(inbox, (message) => {
-      clearTimeout(timer)
-      timer = setTimeout(silence, silenceMillis)
+      timer.refresh()
       try {
         const result = onReply(message)
         if (result !== undefined) finish(() => resolve(result.done))
