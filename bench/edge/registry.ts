@@ -10,13 +10,15 @@ import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect } from "node:tls"
 import { report } from "../report.ts"
+import { realName } from "./manyHosts.ts"
 
 const [hosts = 1_000_000] = process.argv.slice(2).map(Number)
 const folder = mkdtempSync(join(tmpdir(), "edge-registry-"))
 const load = loadavg()[0]
 const start = (mode: string) =>
   fork(join(import.meta.dirname, "registryProcess.ts"), [mode, String(hosts), folder], {
-    execArgv: ["--expose-gc", "--max-old-space-size=8192"]
+    // The maps don't fit into the heap that the router's process has.
+    execArgv: ["--expose-gc", ...(mode === "map" ? ["--max-old-space-size=8192"] : [])]
   })
 const answer = (child: ChildProcess) =>
   new Promise<Record<string, number>>((resolve, reject) => {
@@ -33,7 +35,7 @@ const run = async (mode: string) => {
 
 const handshake = (port: number) =>
   new Promise<void>((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port, servername: "real.example.org", rejectUnauthorized: false })
+    const socket = connect({ host: "127.0.0.1", port, servername: realName, rejectUnauthorized: false })
     socket.once("secureConnect", () => resolve(void socket.destroy())).once("error", reject)
   })
 
@@ -51,7 +53,7 @@ const map = await run("map")
 rmSync(folder, { recursive: true })
 
 const ok = report("edge-registry", { hosts, load_before: load, compact, served, map }, [
-  { what: "memory of a router process", value: compact.rss!, unit: "MiB", target: { atMost: 1331 } },
+  { what: "memory of a router process that was filled by puts", value: compact.rss!, unit: "MiB", target: { atMost: 1331 } },
   { what: "memory after start from the snapshot", value: served.rss!, unit: "MiB", target: { atMost: 1331 } },
   { what: "full collection, largest of 7", value: compact.gc_max!, unit: "ms", target: { atMost: 50 } },
   { what: "process start to first handshake", value: serveMillis, unit: "ms", target: { atMost: 5000 } },

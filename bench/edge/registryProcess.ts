@@ -1,48 +1,31 @@
 /**
  * One process of `registry.ts`: `registryProcess.ts <compact|map|serve> <hosts> <folder>`, run with --expose-gc. Tells its parent what it measured.
  *
- * Each host has a leaf of its own of about 1 KiB, made to the measure of a public CA's (what is unique in one is random here), a key that is sealed by
- * itself, and ids of its own; all share an intermediate. One more name has a real certificate, so that a handshake can prove that it is served.
+ * What is held comes from `makeEntries.ts` as JSON and is decoded as what a watch brings.
  */
-import { randomBytes } from "node:crypto"
+import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
+import { createInterface } from "node:readline"
+import { getHeapSpaceStatistics } from "node:v8"
 import { makeAddressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
-import type { CertificateEntry, HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import { type CertificateEntry, certificates, type HostnameEntry, hostnames } from "@connect-domain/messages/buckets.ts"
+import { codecOf } from "@connect-domain/nats/codec.ts"
 import { Router } from "@connect-domain/router/Router.ts"
 import { writeBase } from "@connect-domain/router/registry/baseFile.ts"
 import { Registry } from "@connect-domain/router/registry/Registry.ts"
 import { Snapshot } from "@connect-domain/router/registry/Snapshot.ts"
-import { idOf, numberedEntry } from "@connect-domain/router/testing/entries.ts"
-import { certificateEntry, makeAuthority, testVault } from "@connect-domain/router/testing/TestEdge.ts"
+import { testVault } from "@connect-domain/router/testing/TestEdge.ts"
+import { Result } from "effect"
+import { hostOf, realName } from "./manyHosts.ts"
 
 const [mode, count, folder] = process.argv.slice(2) as ["compact" | "map" | "serve", string, string]
 const hosts = Number(count)
 const tell = (result: object) => process.send?.(result)
-const pause = () => new Promise((resolve) => setImmediate(resolve))
-const rss = () => Math.round(process.memoryUsage().rss / 1024 / 1024)
-
-/** What all leaves of an issuer share, and how long the runs are in which each differs: serial, key, key id, two SCTs, signature. */
-const common = [90, 110, 140, 120, 60, 50].map((length) => randomBytes(length))
-const own = [18, 65, 20, 80, 80, 71]
-const leafOf = (hostname: string) => {
-  const name = Buffer.from(hostname)
-  return Buffer.concat([...common.flatMap((bytes, at) => [bytes, randomBytes(own[at]!)]), name, name])
-}
-const pem = (der: Buffer) => `-----BEGIN CERTIFICATE-----\n${der.toString("base64").replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`
-
-const authority = await makeAuthority()
-const { key } = await authority.issue(["any.example.org"])
-const hostOf = (at: number) => `shop-${at}.customer${at % 1000}.example.com`
-const certificateOf = (at: number): CertificateEntry => {
-  const id = idOf(5, at)
-  const place = { tenant: idOf(4, at), table: "certificates", column: "key", row: id }
-  return {
-    ...{ certificate_id: id, claim_id: idOf(4, at), hostnames: [hostOf(at)], chain: pem(leafOf(hostOf(at))) + authority.pem },
-    ...{ sealed_key: testVault.seal(key, place), serial: randomBytes(18).toString("hex") },
-    ...{ not_before: "2026-11-01T00:00:00.000Z", not_after: "2027-01-30T00:00:00.000Z" }
-  }
-}
+const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
+const rss = () => mebibytes(process.memoryUsage().rss)
+/** What V8 keeps for young objects, full or empty. It grows to its limit in any process that allocates for long; the limit depends on the machine's memory. */
+const nursery = () => mebibytes(getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")!.physical_space_size)
 
 /** Milliseconds of full collections, sorted. */
 const collections = (): ReadonlyArray<number> =>
@@ -53,42 +36,47 @@ const collections = (): ReadonlyArray<number> =>
   }).sort((a, b) => a - b)
 
 const fill = async (put: (certificate: CertificateEntry, entry: HostnameEntry) => void) => {
-  const puts = new Float64Array(hosts)
-  for (let at = 0; at < hosts; at++) {
-    const certificate = certificateOf(at)
-    const entry = numberedEntry(at, hostOf(at))
+  const maker = spawn(process.execPath, [join(import.meta.dirname, "makeEntries.ts"), count], { stdio: ["ignore", "pipe", "inherit"] })
+  const codecs = { certificate: codecOf(certificates.value), entry: codecOf(hostnames.value) }
+  let certificate: CertificateEntry | undefined
+  let [micros, longest] = [0, 0]
+  for await (const line of createInterface({ input: maker.stdout })) {
+    if (certificate === undefined) {
+      certificate = Result.getOrThrow(codecs.certificate.decode(line))
+      continue
+    }
+    const entry = Result.getOrThrow(codecs.entry.decode(line)) as HostnameEntry
     // CPU time of this thread: other work of the machine is none of the registry's.
     const before = process.threadCpuUsage()
     put(certificate, entry)
     const { user, system } = process.threadCpuUsage(before)
-    puts[at] = user + system
-    if (at % 200 === 0) await pause()
+    micros += user + system
+    longest = Math.max(longest, user + system)
+    certificate = undefined
   }
-  return { put_us: puts.reduce((sum, each) => sum + each, 0) / hosts, put_max_ms: puts.reduce((a, b) => Math.max(a, b)) / 1000 }
+  return { put_us: micros / hosts, put_max_ms: longest / 1000 }
 }
 
 const compact = async () => {
   const registry = new Registry()
-  registry.putCertificate(await certificateEntry(authority, ["real.example.org"], { certificate_id: "real", claim_id: "real" }))
-  registry.putHostname(numberedEntry(1, "real.example.org", { certificate_id: "real", claim_id: "real" }), 1)
   const puts = await fill((certificate, entry) => {
     registry.putCertificate(certificate)
     registry.putHostname(entry, entry.version)
   })
   const gc = collections()
-  const measured = { rss: rss(), gc_median: gc[3], gc_max: gc[6], pages: Math.round(registry.holdings.bytes / 1024 / 1024) }
+  const measured = { rss: rss(), nursery: nursery(), gc_median: gc[3], gc_max: gc[6], pages: mebibytes(registry.holdings.bytes) }
   const began = performance.now()
   for (let at = 0; at < 1_000_000; at++) registry.find(hostOf((at * 7919) % hosts))
   const find_us = performance.now() - began
   const hot = performance.now()
-  for (let at = 0; at < 10_000_000; at++) registry.find("real.example.org")
+  for (let at = 0; at < 10_000_000; at++) registry.find(realName)
   const find_hot_ns = (performance.now() - hot) / 10
   const delay = monitorEventLoopDelay({ resolution: 5 })
   delay.enable()
   const wrote = performance.now()
   const bytes = await writeBase(join(folder, "base.bin"), registry.holdings, 2, new AbortController().signal)
   const snapshot = {
-    base_mib: Math.round(bytes / 1024 / 1024),
+    base_mib: mebibytes(bytes),
     write_ms: performance.now() - wrote,
     write_delay_p99_ms: delay.percentile(99) / 1e6
   }
@@ -97,14 +85,13 @@ const compact = async () => {
 
 const map = async () => {
   const held = new Map<string, HostnameEntry>()
-  const certificates = new Map<string, CertificateEntry>()
+  const sealed = new Map<string, CertificateEntry>()
   const puts = await fill((certificate, entry) => {
-    // As they come off the wire: strings of their own.
-    certificates.set(certificate.certificate_id, JSON.parse(JSON.stringify(certificate)))
-    held.set(entry.hostname, JSON.parse(JSON.stringify(entry)))
+    sealed.set(certificate.certificate_id, certificate)
+    held.set(entry.hostname, entry)
   })
   const gc = collections()
-  tell({ ...puts, rss: rss(), gc_median: gc[3], gc_max: gc[6], kept: held.size + certificates.size })
+  tell({ ...puts, rss: rss(), gc_median: gc[3], gc_max: gc[6], kept: held.size + sealed.size })
 }
 
 const serve = async () => {
@@ -115,7 +102,7 @@ const serve = async () => {
   tell({ https, problems, hostnames: registry.size })
   process.once("message", () => {
     const gc = collections()
-    tell({ rss: rss(), gc_median: gc[3], gc_max: gc[6] })
+    tell({ rss: rss(), nursery: nursery(), gc_median: gc[3], gc_max: gc[6] })
   })
 }
 

@@ -45,12 +45,13 @@ const look = (url: string) =>
         const child = fork(join(import.meta.dirname, "resyncProcess.ts"), [String(hosts), folder], {
           env: { ...process.env, NATS_URL: url }
         })
+        let measured: Measured | undefined
         child.once("message", (message) => {
-          resolve(message as Measured)
+          measured = message as Measured
           // The journal is written within 50 ms.
           setTimeout(() => child.kill("SIGKILL"), 2000)
         })
-        child.once("exit", () => reject(new Error("the process ended without an answer")))
+        child.once("exit", () => (measured === undefined ? reject(new Error("the process ended without an answer")) : resolve(measured)))
       })
   )
 
@@ -61,7 +62,6 @@ const [fresh, again] = await Effect.runPromise(
       const nats = yield* startNats()
       yield* Effect.provide(fill, Kv.layer.pipe(Layer.provideMerge(Nats.layer("lifecycle")), Layer.provide(nats.config)))
       const first = yield* look(nats.url)
-      yield* Effect.sleep("3 seconds")
       return [first, yield* look(nats.url)] as const
     })
   )
