@@ -17,6 +17,8 @@ import { type Asker, type Recorded, recordOf } from "./recordOf.ts"
 
 /** A piece smaller than this is copied: held, it would keep a buffer many times its size from being used again. */
 const worthHolding = 16 * 1024
+/** More than a kernel keeps for a client that reads nothing (four by Linux's tcp_wmem). */
+const beyondKernels = 4.5 * 1024 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
 const join = (parts: ReadonlyArray<string | Buffer>, length: number): Buffer => {
@@ -91,6 +93,10 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     if (!socket.writableNeedDrain) return true
     this.connection.waitForDrain()
     return false
+  }
+
+  get steady(): boolean {
+    return this.connection.socket.bytesWritten > beyondKernels
   }
 
   private put(part: string | Buffer): void {

@@ -25,6 +25,8 @@ export interface ExchangeClient {
   cork(): void
   /** False: the origin should pause until `OriginExchange.resume`. */
   uncork(): boolean
+  /** It reads what it is given: it was given more than anything would hold for it. */
+  readonly steady?: boolean
   /** The origin wants the body (RFC 9110 §10.1.1). */
   proceed(): void
   /** A 1xx other than 100 and 101, to be passed on. */
@@ -53,7 +55,6 @@ export interface OriginExchange {
   readonly sent: boolean
   /** The pieces of this turn stay as they are until the returned function is called; undefined: they don't, who keeps one copies it. */
   hold(): (() => void) | undefined
-  pause(): void
   resume(): void
   /** The client is gone, or its message was refused half-way: the origin's connection is destroyed. */
   abort(): void

@@ -4,7 +4,7 @@
  * Owns: the order of frames, one buffer and one TLS write per turn. That is where HTTP/2 wins: sixteen answers cost one record, one system call.
  */
 import type { Socket } from "node:net"
-import { giveLarge, largeBytes, takeLarge } from "../bufferPool.ts"
+import { giveBack, largeBytes, takeLarge } from "../bufferPool.ts"
 import { Flag, FrameType, frameSize, headerBytes, headerFrames, writeFrameHeader } from "./frames.ts"
 import { blockRoom, writeLines, writeStatus } from "./hpack/writeBlock.ts"
 
@@ -120,12 +120,12 @@ export class TurnWriter {
     }
     const bytes = Buffer.allocUnsafe(at)
     out.copy(bytes, 0, 0, at)
-    giveLarge(out)
+    giveBack(out)
     this.send(bytes)
   }
 
   private send(bytes: Buffer, whole?: Buffer): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
-    if (!this.socket.write(bytes, whole === undefined ? undefined : () => giveLarge(whole))) this.blocked = true
+    if (!this.socket.write(bytes, whole === undefined ? undefined : () => giveBack(whole))) this.blocked = true
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { Writable } from "node:stream"
 import { Config } from "effect"
-import { giveLarge, largeBytes, takeLarge } from "../bufferPool.ts"
+import { giveBack, largeBytes, takeLarge } from "../bufferPool.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
@@ -83,6 +83,6 @@ export class AccessLog {
     if (held === undefined || this.out.writableNeedDrain) return
     this.held = undefined
     this.at = 0
-    this.out.write(held.subarray(0, at), () => giveLarge(held))
+    this.out.write(held.subarray(0, at), () => giveBack(held))
   }
 }

@@ -5,6 +5,7 @@
  * `ResponseReader.ts`: the bytes. Built against: a connection that still owes bytes of one client's answer when the next client gets it (E4).
  */
 import type { Socket } from "node:net"
+import { largeBytes, mediumBytes } from "../bufferPool.ts"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import type { Failure } from "../exchange/Exchange.ts"
 import { forgetListeners } from "../forgetListeners.ts"
@@ -90,6 +91,10 @@ export class OriginConnection implements Watched {
     return this.input.hold()
   }
 
+  resume(): void {
+    this.input.resume(this.socket)
+  }
+
   /** False: no more until the socket is resumed. */
   private onData(segment: Buffer): boolean {
     const request = this.request
@@ -107,9 +112,12 @@ export class OriginConnection implements Watched {
       this.deadline = this.owner.deadlines.now + (reader.state === "head" ? this.owner.limits.responseMillis : this.owner.limits.idleMillis)
     const room = client.uncork() && !reader.paused
     reader.paused = false
-    this.input.long = reader.state === "body" && segment.length >= sharedBytes
-    if (!room && this.request === request) request.pause()
-    return true
+    // What TLS has decrypted is handed on after a pause too, into a buffer that may be lent.
+    const long = reader.state === "body" && segment.length >= sharedBytes && !this.origin.secure
+    this.input.long = !long ? 0 : client.steady === true ? largeBytes : mediumBytes
+    if (room || this.request !== request) return true
+    request.paused = true
+    return false
   }
 
   /** The response is complete. Only a request that was sent completely leaves the connection clean. */
@@ -165,7 +173,7 @@ export class OriginConnection implements Watched {
       this.destroy()
       return
     }
-    if (this.socket.isPaused()) {
+    if (this.input.paused) {
       this.moved() // the client is slow, not the origin: its own limit applies
       return
     }

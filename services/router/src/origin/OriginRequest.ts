@@ -40,7 +40,8 @@ export class OriginRequest implements OriginExchange {
   private waiting: Array<Buffer | string> = []
   private retried = false
   private over = false
-  private pausedByClient = false
+  /** Nothing is read of the answer until the client has room. */
+  paused = false
 
   constructor(pool: OriginPool, origin: Origin, outgoing: OutgoingRequest, client: ExchangeClient) {
     this.pool = pool
@@ -84,7 +85,6 @@ export class OriginRequest implements OriginExchange {
       process.nextTick(() => socket.uncork())
     }
     connection.begin(this)
-    if (this.pausedByClient) socket.pause()
     if (this.waiting.length === 0) return
     let room = true
     for (const piece of this.waiting) room = typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece)
@@ -125,22 +125,16 @@ export class OriginRequest implements OriginExchange {
     return this.connection?.hold()
   }
 
-  pause(): void {
-    this.pausedByClient = true
-    this.connection?.socket.pause()
-  }
-
   resume(): void {
-    this.pausedByClient = false
-    if (!this.over) this.connection?.socket.resume()
+    this.paused = false
+    if (!this.over) this.connection?.resume()
   }
 
   /** Called by the connection: nothing more will come from it for this exchange. */
   finished(): void {
-    const socket = this.connection?.socket
-    if (this.pausedByClient) socket?.resume()
+    if (this.paused) this.connection?.resume()
     // A tunnel uses it for as long as it lasts.
-    if (this.reader.state === "upgraded") socket?.once("close", () => this.outgoing.use.left())
+    if (this.reader.state === "upgraded") this.connection?.socket.once("close", () => this.outgoing.use.left())
     else if (!this.over) this.outgoing.use.left()
     this.over = true
     this.connection = undefined

@@ -74,6 +74,12 @@ describe("E4: bodies of many answers at a time", () => {
     for (const [at, { name, size, path }] of paths.entries()) expect([path, same(bodies[at]!, bodyOf(name, size))]).toEqual([path, true])
   })
 
+  it("arrive whole when buffers grow with what a client has taken", async () => {
+    const long = ["a", "bb", "ccc", "dddd"].map((name) => ({ name, path: `/${name}/9000000/length` }))
+    const bodies = await Promise.all(long.map(({ path }, at) => overHttp1(path, at % 2 === 0)))
+    for (const [at, { name }] of long.entries()) expect([name, same(bodies[at]!, bodyOf(name, 9_000_000))]).toEqual([name, true])
+  })
+
   it("arrive whole over HTTP/2, on one connection", async () => {
     const session = connectHttp2(`https://${host}:${edge.https}`, {
       ca: edge.authority.pem,

@@ -5,8 +5,10 @@
  * validates a name, to `AlpnChallenges.ts`: which context; to `Listeners.ts`: what is spoken then. An unknown name gets its alert from here: it costs a look-up, no TLS object and no context.
  * A session resumes only under the claim that it was made for: the context's session id is the claim's (E5).
  */
+
 import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
+import { mediumBytes } from "../bufferPool.ts"
 import { type AlpnChallenges, acmeTls, isValidation, noApplicationProtocol } from "../challenge/AlpnChallenges.ts"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import { Gathered } from "../Gathered.ts"
@@ -129,7 +131,7 @@ export class SecureAccept implements Watched {
       secureContext: context,
       ALPNProtocols: alpn,
       allowHalfOpen: true,
-      highWaterMark: 32 * 1024
+      highWaterMark: mediumBytes // one piece of a long body waits at a time
     } as never)
     this.secured = socket
     const onClose = () => this.fail(socket.errored === null ? "alert" : "error")
