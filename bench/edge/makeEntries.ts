@@ -1,43 +1,15 @@
 /**
- * Hostnames and certificates by the million: `makeEntries.ts <hosts>` writes them to its standard output, a certificate's line and its entry's by turns,
- * as JSON as it stands in the buckets. In a process of its own, so that what making them costs is not counted among what holding them does.
- *
- * Each host has a leaf of its own of about 1 KiB, made to the measure of a public CA's (what is unique in one is random here), a key that is sealed by
- * itself, and ids of its own; all share an intermediate. The first name has a real certificate, so that a handshake can prove that it is served.
+ * `makeEntries.ts <hosts>` writes what `manyHosts.ts` makes to its standard output, the line of a certificate and that of its hostname by turns, as
+ * JSON as it stands in the buckets. In a process of its own: what making them costs is none of the memory that holding them takes.
  */
-import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import type { CertificateEntry, HostnameEntry } from "@connect-domain/messages/buckets.ts"
-import { idOf, numberedEntry } from "@connect-domain/router/testing/entries.ts"
-import { certificateEntry, makeAuthority, testVault } from "@connect-domain/router/testing/TestEdge.ts"
-import { hostOf, realName } from "./manyHosts.ts"
+import { numberedEntry } from "@connect-domain/router/testing/entries.ts"
+import { hostOf, makeCertificates, realIds, realName } from "./manyHosts.ts"
 
-const hosts = Number(process.argv[2])
-
-/** What all leaves of an issuer share, and how long the runs are in which each differs: serial, key, key id, two SCTs, signature. */
-const common = [90, 110, 140, 120, 60, 50].map((length) => randomBytes(length))
-const own = [18, 65, 20, 80, 80, 71]
-const leafOf = (hostname: string) => {
-  const name = Buffer.from(hostname)
-  return Buffer.concat([...common.flatMap((bytes, at) => [bytes, randomBytes(own[at]!)]), name, name])
-}
-const pem = (der: Buffer) => `-----BEGIN CERTIFICATE-----\n${der.toString("base64").replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`
-
-const authority = await makeAuthority()
-const { key } = await authority.issue(["any.example.org"])
-const certificateOf = (at: number): CertificateEntry => {
-  const id = idOf(5, at)
-  const place = { tenant: idOf(4, at), table: "certificates", column: "key", row: id }
-  return {
-    ...{ certificate_id: id, claim_id: idOf(4, at), hostnames: [hostOf(at)], chain: pem(leafOf(hostOf(at))) + authority.pem },
-    ...{ sealed_key: testVault.seal(key, place), serial: randomBytes(18).toString("hex") },
-    ...{ not_before: "2026-11-01T00:00:00.000Z", not_after: "2027-01-30T00:00:00.000Z" }
-  }
-}
-
+const { real, certificateOf } = await makeCertificates()
 const write = async (certificate: CertificateEntry, entry: HostnameEntry) => {
   if (!process.stdout.write(`${JSON.stringify(certificate)}\n${JSON.stringify(entry)}\n`)) await once(process.stdout, "drain")
 }
-const real = { certificate_id: "real", claim_id: "real" }
-await write(await certificateEntry(authority, [realName], real), numberedEntry(1, realName, real))
-for (let at = 0; at < hosts; at++) await write(certificateOf(at), numberedEntry(at, hostOf(at)))
+await write(real, numberedEntry(1, realName, realIds))
+for (let at = 0; at < Number(process.argv[2]); at++) await write(certificateOf(at), numberedEntry(at, hostOf(at)))

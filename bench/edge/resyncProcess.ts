@@ -1,5 +1,6 @@
 /** The registry's side of `resync.ts`: `resyncProcess.ts <hosts> <snapshot folder>`, NATS in the environment. Tells its parent what it measured. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
+import { getHeapSpaceStatistics } from "node:v8"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { followRegistry } from "@connect-domain/router/registry/followRegistry.ts"
@@ -26,7 +27,9 @@ const timer = setInterval(() => {
     p99: delay.percentile(99) / 1e6,
     max: delay.max / 1e6,
     peak: peak / 1024 / 1024,
-    rss: process.memoryUsage().rss / 1024 / 1024
+    rss: process.memoryUsage().rss / 1024 / 1024,
+    pages: registry.holdings.bytes / 1024 / 1024,
+    nursery: getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")!.physical_space_size / 1024 / 1024
   })
 }, 20)
 const layer = Kv.layer.pipe(Layer.provideMerge(Nats.layer("router")))

@@ -48,9 +48,11 @@ export const writeBase = async (path: string, holdings: Holdings, journal: numbe
     try {
       await write(file, Buffer.concat([Buffer.from(magic), uint32(text.length), uint32(crc32(text)), text]))
       let size = text.length
+      // One for all pages: a base of a gigabyte would leave as much garbage outside of the heap.
+      const buffer = Buffer.allocUnsafeSlow(Math.max(0, ...pages.map(({ used }) => used)) + 4)
       for (const { page, used } of pages) {
         signal.throwIfAborted()
-        const copy = Buffer.allocUnsafe(used + 4)
+        const copy = buffer.subarray(0, used + 4)
         page.bytes.copy(copy, 0, 0, used)
         copy.writeUInt32LE(crc32(copy.subarray(0, used)), used)
         await write(file, copy)
