@@ -142,7 +142,8 @@ export class Holdings {
     if (store === undefined || this.timer !== undefined) return
     this.timer = setTimeout(() => {
       this.timer = undefined
-      store.emptyOne()
+      // A base or a sweep may have begun since: then the next change asks again.
+      if (store.pages.worthEmptying) store.emptyOne()
       this.reclaim()
     }, emptyMillis)
     this.timer.unref()

@@ -61,8 +61,15 @@ describe("E15: records in pages", () => {
     const store = new RecordStore()
     for (let at = 0; at < 20_000; at++) store.put(`k${at % 10 === 0 ? at : at % 100}`, Buffer.alloc(1000), 1)
     expect(store.pages.worthEmptying).toBe(true)
+    const places = () => Array.from({ length: 2000 }, (_, at) => store.find(`k${at * 10}`))
+    const before = places()
     store.pages.pins++
     expect(store.pages.worthEmptying).toBe(false)
+    for (let times = 0; times < 20; times++) store.emptyOne()
+    expect(places()).toEqual(before)
+    store.pages.pins--
+    for (let times = 0; times < 20; times++) store.emptyOne()
+    expect(places()).not.toEqual(before)
   })
 })
 
