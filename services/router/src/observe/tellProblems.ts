@@ -10,8 +10,8 @@ export interface Troubled {
   readonly problem: string | undefined
 }
 
-/** `what` begins the lines. Runs for ever. */
-export const tellProblems = (what: string, troubled: Troubled) => {
+/** `what` begins the lines; `cost`: what the edge serves on without. Runs for ever. */
+export const tellProblems = (what: string, troubled: Troubled, cost = "a restart without NATS would miss what changes now") => {
   let told = false
   const tell = Effect.suspend(() => {
     const { problem } = troubled
@@ -19,7 +19,7 @@ export const tellProblems = (what: string, troubled: Troubled) => {
     told = !told
     return problem === undefined
       ? Effect.logInfo(`${what} can be written again`)
-      : Effect.logError(`${what} can't be written; serving on, but a restart without NATS would miss what changes now: ${problem}`)
+      : Effect.logError(`${what} can't be written; serving on, but ${cost}: ${problem}`)
   })
   return Effect.repeat(tell, Schedule.spaced("1 second"))
 }

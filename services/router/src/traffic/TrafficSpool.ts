@@ -1,18 +1,18 @@
 /**
  * Counts that billing has not confirmed yet: in memory, and in files, so that neither an outage nor `kill -9` loses them.
  *
- * Owns: numbering batches, keeping them until they are confirmed, adding them up when they become many. Leaves to `sendTraffic.ts`: sending. Bounds:
- * a kill loses what was counted since the last interval; more than `maxBatches` unsent batches are added up by hour, then by day, then by month, so that
- * about `maxBatches` remain, or one a month and 1,000 connections, however long an outage lasts.
+ * Owns: numbering batches, keeping them until they are confirmed, adding them up when they become many. Leaves to `sendTraffic.ts`: sending; to
+ * `trafficFiles.ts`: the disk. Bounds: a kill loses what was counted since the last interval; more than `maxBatches` unsent batches are added up by
+ * hour, then by day, then by month, so that about `maxBatches` remain, or one a month and 1,000 connections, however long an outage lasts.
+ * What the disk does not take waits in memory and is written first as soon as it does. Sums that it does not take replace nothing that it has: what
+ * is only in memory is added up by itself, so an outage on a full disk keeps at most another `maxBatches`.
  * What is kept too long is sent again and found counted, so a file may outlive its batches. The batch that is being sent is never added to another: billing
  * may have counted it. A file of sums names the batches that they are made of, so that a crash before those are gone counts nothing twice.
  */
 import { randomUUID } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { open, rename, rm } from "node:fs/promises"
-import { join } from "node:path"
 import type { TrafficBatch } from "@connect-domain/messages/traffic.ts"
 import { type Counted, mergeBatches, spans } from "./mergeBatches.ts"
+import { type Content, readBoots, removeFile, writeFile } from "./trafficFiles.ts"
 
 /** A batch stays well below NATS's largest message: about 250 bytes a row. */
 export const maxRows = 1000
@@ -29,15 +29,7 @@ interface Kept {
   readonly group: Group
 }
 
-interface Content {
-  readonly batches: ReadonlyArray<TrafficBatch>
-  /** Numbers of the same boot's batches that these were made of. */
-  readonly replaces: ReadonlyArray<number>
-}
-
 export class TrafficSpool {
-  /** The last failure to write, in words; undefined while writing works. */
-  problem: string | undefined
   private readonly bootId = randomUUID()
   private readonly edgeId: string
   private readonly folder: string | undefined
@@ -46,14 +38,21 @@ export class TrafficSpool {
   private kept: ReadonlyArray<Kept> = []
   private sending: Kept | undefined
   private shrinking = false
+  /** Boots whose files need not be read (again). */
+  private readonly boots = new Set<string>([this.bootId])
+  /** Why files of earlier boots could not be read. */
+  private unread: string | undefined
+  /** What the disk has not taken. */
+  private readonly unwritten = new Map<Group, Content>()
+  private refusal = ""
+  /** What changes the files, one after the other. */
+  private work: Promise<void> = Promise.resolve()
 
-  /** `folder`: absent, everything is in memory only. Reads what an earlier process left there. */
+  /** `folder`: absent, everything is in memory only. Reads what earlier processes left there. */
   constructor(edgeId: string, folder: string | undefined) {
     this.edgeId = edgeId
     this.folder = folder
-    if (folder === undefined) return
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    this.kept = readKept(folder)
+    this.recover()
   }
 
   /** Batches that are not confirmed. */
@@ -61,12 +60,62 @@ export class TrafficSpool {
     return this.kept.length
   }
 
-  /** Keeps these counts. Resolves when the disk has them, or can't have them (`problem`): then memory has. One call at a time. */
-  async add(counted: Counted): Promise<void> {
+  /** Why a kill would lose counts, or earlier ones wait for the disk; undefined while nothing of either kind is so. */
+  get problem(): string | undefined {
+    return this.unread ?? (this.unwritten.size > 0 ? this.refusal : undefined)
+  }
+
+  private recover(): void {
+    if (this.folder === undefined) return
+    const { boots, problem } = readBoots(this.folder, this.boots)
+    this.unread = problem
+    const earlier = boots.flatMap(({ boot, files }) => {
+      this.boots.add(boot)
+      return files.flatMap(({ name, batches }) => {
+        const group = { name, left: batches.length }
+        return batches.map((batch) => ({ batch, group }))
+      })
+    })
+    this.kept = [...earlier, ...this.kept]
+  }
+
+  /** Keeps these counts. Resolves when the disk has them, or can't have them (`problem`): then memory has. */
+  add(counted: Counted): Promise<void> {
+    return this.inTurn(() => this.keep(counted))
+  }
+
+  /** The batch that `next` gave was counted, or never will be. */
+  confirmed(): Promise<void> {
+    return this.inTurn(async () => {
+      const { sending } = this
+      if (sending === undefined) return
+      this.kept = this.kept.filter((kept) => kept !== sending)
+      this.sending = undefined
+      await this.let(sending.group)
+    })
+  }
+
+  /** Billing takes lower numbers for repetitions: batches have to stand in the order of theirs, so nothing overtakes a write. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.work = this.work.then(work, work)
+    return this.work
+  }
+
+  private async keep(counted: Counted): Promise<void> {
+    if (this.problem !== undefined) await this.retry()
     const batches = this.number([counted])
     const group = await this.write({ batches, replaces: [] })
     this.kept = [...this.kept, ...batches.map((batch) => ({ batch, group }))]
-    if (this.kept.length > maxBatches) await this.shrink()
+    if (this.kept.length <= maxBatches) return
+    this.shrinking = true
+    const loose = this.kept.filter((kept) => kept.batch.boot_id === this.bootId && kept !== this.sending)
+    if (this.unwritten.size > 0 || !(await this.shrink(loose))) await this.shrink(loose.filter((kept) => this.unwritten.has(kept.group)))
+    this.shrinking = false
+  }
+
+  private async retry(): Promise<void> {
+    if (this.unread !== undefined) this.recover()
+    for (const [group, content] of this.unwritten) if (!(await this.store(group, content))) return
   }
 
   private number(all: ReadonlyArray<Counted>): Array<TrafficBatch> {
@@ -83,20 +132,9 @@ export class TrafficSpool {
     return this.sending?.batch
   }
 
-  /** The batch that `next` gave was counted, or never will be. */
-  async confirmed(): Promise<void> {
-    const { sending } = this
-    if (sending === undefined) return
-    this.kept = this.kept.filter((kept) => kept !== sending)
-    this.sending = undefined
-    await this.let(sending.group)
-  }
-
-  /** Adds up this boot's batches that were never sent, by ever longer spans, until they are few. */
-  private async shrink(): Promise<void> {
-    const loose = this.kept.filter((kept) => kept.batch.boot_id === this.bootId && kept !== this.sending)
-    if (loose.length < 2) return
-    this.shrinking = true
+  /** Adds up this boot's batches that were never sent, by ever longer spans, until they are few. False: the disk has them, and did not take their sums. */
+  private async shrink(loose: ReadonlyArray<Kept>): Promise<boolean> {
+    if (loose.length < 2) return true
     let merged: Array<Counted> = []
     for (const span of spans) {
       merged = mergeBatches(
@@ -107,65 +145,39 @@ export class TrafficSpool {
     }
     const batches = this.number(merged)
     const group = await this.write({ batches, replaces: loose.map(({ batch }) => batch.sequence) })
+    if (this.unwritten.has(group) && loose.some((kept) => !this.unwritten.has(kept.group))) {
+      this.unwritten.delete(group)
+      return false
+    }
     const gone = new Set(loose)
     this.kept = [...this.kept.filter((kept) => !gone.has(kept)), ...batches.map((batch) => ({ batch, group }))]
-    this.shrinking = false
     for (const kept of loose) await this.let(kept.group)
+    return true
   }
 
   private async write(content: Content): Promise<Group> {
     const { batches } = content
-    const name = `${this.bootId}.${String(batches[0]?.sequence ?? 0).padStart(12, "0")}.json`
-    const group = { name, left: batches.length }
-    if (this.folder === undefined) return group
-    try {
-      const path = join(this.folder, name)
-      const file = await open(`${path}.new`, "w", 0o600)
-      try {
-        await file.writeFile(JSON.stringify(content))
-        await file.datasync()
-      } finally {
-        await file.close()
-      }
-      await rename(`${path}.new`, path)
-      this.problem = undefined
-    } catch (error) {
-      this.problem = String(error)
-    }
+    const group = { name: `${this.bootId}.${String(batches[0]?.sequence ?? 0).padStart(12, "0")}.json`, left: batches.length }
+    await this.store(group, content)
     return group
+  }
+
+  private async store(group: Group, content: Content): Promise<boolean> {
+    const refusal = this.folder === undefined ? undefined : await writeFile(this.folder, group.name, content)
+    if (refusal === undefined) {
+      this.unwritten.delete(group)
+      return true
+    }
+    this.unwritten.set(group, content)
+    this.refusal = refusal
+    return false
   }
 
   /** One batch less is wanted of this file; after the last it goes. */
   private async let(group: Group): Promise<void> {
     group.left--
-    if (group.left > 0 || this.folder === undefined) return
-    await rm(join(this.folder, group.name), { force: true }).catch((error: unknown) => {
-      this.problem = String(error)
-    })
+    if (group.left > 0) return
+    const stored = !this.unwritten.delete(group)
+    if (stored && this.folder !== undefined) await removeFile(this.folder, group.name)
   }
-}
-
-const parse = (text: string): Content | undefined => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-const readKept = (folder: string): ReadonlyArray<Kept> => {
-  const files = readdirSync(folder)
-    .sort()
-    .flatMap((name) => {
-      const content = name.endsWith(".json") ? parse(readFileSync(join(folder, name), "utf8")) : undefined
-      return content === undefined ? [{ name, batches: [], replaces: [] }] : [{ name, ...content }]
-    })
-  const idOf = (boot: string | undefined, sequence: number) => `${boot} ${sequence}`
-  const replaced = new Set(files.flatMap(({ batches, replaces }) => replaces.map((sequence) => idOf(batches[0]?.boot_id, sequence))))
-  return files.flatMap(({ name, batches }) => {
-    const wanted = batches.filter(({ boot_id, sequence }) => !replaced.has(idOf(boot_id, sequence)))
-    const group = { name, left: wanted.length }
-    if (wanted.length === 0) rmSync(join(folder, name), { force: true })
-    return wanted.map((batch) => ({ batch, group }))
-  })
 }

@@ -7,6 +7,7 @@
 import { join } from "node:path"
 import { Effect, Latch, Option, Schedule } from "effect"
 import type { EdgeMetrics } from "../observe/EdgeMetrics.ts"
+import { tellProblems } from "../observe/tellProblems.ts"
 import { EdgeId, SnapshotDir } from "../RouterConfig.ts"
 import { seal, sealForever, type Traffic, TrafficSeconds } from "./sendTraffic.ts"
 import { TrafficCounters } from "./TrafficCounters.ts"
@@ -25,10 +26,11 @@ export const startTraffic = (metrics: EdgeMetrics) =>
         read: () => spool.size
       },
       {
-        ...{ name: "edge_traffic_spool_broken", help: "1 while the spool can't be written: a kill would lose counts.", type: "gauge" },
+        ...{ name: "edge_traffic_spool_broken", help: "1 while counts are only in memory: a kill would lose them.", type: "gauge" },
         read: () => Number(spool.problem !== undefined)
       }
     )
+    yield* Effect.forkScoped(tellProblems("what was counted of traffic", spool, "a kill would lose what is counted now"))
     yield* Effect.forkScoped(sealForever(traffic, (yield* TrafficSeconds) * 1000))
     return traffic
   })
