@@ -30,8 +30,8 @@ export interface Http2Stream {
   respond(status: number, lines: string, ended: boolean): void
   /** A 1xx. */
   interim(status: number, lines: string): void
-  /** False: wait for `onDrain`. */
-  write(piece: Buffer): boolean
+  /** False: wait for `onDrain`. What has to wait is copied, or held where its `source` can do that. */
+  write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean
   /** `trailers`: lines as in `respond`. False: some of the answer waits for the client; `onSent` or `onReset` tells what becomes of it. */
   end(trailers: string): boolean
   /** RFC 9113 §7 error code. */
@@ -191,7 +191,7 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   data(piece: Buffer): boolean {
     this.bytesOut += piece.length
-    return this.over || this.stream.write(piece)
+    return this.over || this.stream.write(piece, this.origin)
   }
 
   end(trailers: string): void {

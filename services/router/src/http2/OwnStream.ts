@@ -5,12 +5,15 @@
  * `Http2Connection.ts`: frames. Built against: a peer that asks for much and takes nothing: what waits is bounded, the origin is paused.
  */
 import { Duplex } from "node:stream"
+import type { OriginExchange } from "../exchange/Exchange.ts"
 import { ErrorCode, Flag, FrameType, frameHeader, maxWindow } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { Intake } from "./Intake.ts"
 
 const maxQueued = 64 * 1024
+/** What is smaller is copied: held, it would keep a buffer many times its size. */
+const worthHolding = 16 * 1024
 
 export class OwnStream implements Http2Stream {
   readonly id: number
@@ -24,7 +27,7 @@ export class OwnStream implements Http2Stream {
   private readonly connection: Http2Connection
   /** Absent when the request came whole. */
   private readonly intake: Intake | undefined
-  private queue: Array<Buffer> = []
+  private queue: Array<{ bytes: Buffer; readonly release: (() => void) | undefined }> = []
   private queued = 0
   /** `write` has asked for a pause. */
   private full = false
@@ -70,12 +73,14 @@ export class OwnStream implements Http2Stream {
     if (!this.localEnded) this.connection.writer.putHeaders(this.id, status, lines, false)
   }
 
-  write(piece: Buffer): boolean {
+  write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean {
     if (this.localEnded) return true
     const sent = this.queued === 0 ? this.send(piece, piece.length) : 0
     if (sent < piece.length) {
-      this.queue.push(Buffer.from(sent === 0 ? piece : piece.subarray(sent))) // `piece` is valid in this turn only
-      this.queued += piece.length - sent
+      const rest = piece.subarray(sent)
+      const release = rest.length < worthHolding ? undefined : source?.hold()
+      this.queue.push({ bytes: release === undefined ? Buffer.from(rest) : rest, release }) // `piece` is valid in this turn only
+      this.queued += rest.length
     }
     this.full = this.queued >= maxQueued || this.connection.writer.blocked
     return !this.full
@@ -94,14 +99,15 @@ export class OwnStream implements Http2Stream {
     let total = 0
     while (this.queue.length > 0) {
       const first = this.queue[0]!
-      const sent = this.send(first, Math.min(first.length, most - total))
+      const sent = this.send(first.bytes, Math.min(first.bytes.length, most - total))
       this.queued -= sent
       total += sent
-      if (sent < first.length) {
-        if (sent > 0) this.queue[0] = first.subarray(sent)
+      if (sent < first.bytes.length) {
+        first.bytes = first.bytes.subarray(sent)
         return total
       }
       this.queue.shift()
+      first.release?.()
     }
     if (this.ending !== undefined) this.sendEnd(this.ending)
     return total
@@ -159,6 +165,7 @@ export class OwnStream implements Http2Stream {
   /** Called by the connection when the stream is over from its side, and no longer among the open ones. */
   abandoned(why: string): void {
     this.localEnded = true
+    for (const { release } of this.queue) release?.()
     this.queue = []
     this.queued = 0
     this.letGo()

@@ -14,9 +14,6 @@ export const sharedBytes = 32 * 1024
 
 const shared = Buffer.allocUnsafeSlow(sharedBytes)
 
-/** For long bodies of those who copy. */
-const landing = Buffer.allocUnsafeSlow(largeBytes)
-
 /** A buffer whose bytes somebody holds beyond the turn that they came in. */
 class Loan {
   private holders = 0
@@ -68,7 +65,7 @@ export class OriginInput {
 
   /** The bytes of this turn stay as they are until the returned function is called; undefined: they don't, copy them. */
   hold(): (() => void) | undefined {
-    if (this.buffer === shared || this.buffer === landing) return undefined
+    if (this.buffer === shared) return undefined
     this.loan ??= new Loan(this.buffer, this)
     return this.loan.hold()
   }
@@ -102,16 +99,13 @@ export class OriginInput {
     this.receive = (bytes) => socket.push(Buffer.from(bytes))
   }
 
-  /** The buffer of the next read. */
+  /** The buffer of the next read: the same one if nobody holds it, or will not by then. */
   private next(): Buffer {
     const { buffer, loan, long } = this
-    if (loan !== undefined && this.paused && buffer.length === long) return buffer
-    const own = buffer !== shared && buffer !== landing
-    if (own && loan === undefined) giveBack(buffer)
+    if (buffer.length === long && (loan === undefined || this.paused)) return buffer
+    if (buffer !== shared && loan === undefined) giveBack(buffer)
     this.loan = undefined
-    if (long === 0) this.buffer = shared
-    else if (buffer === landing || (own && loan === undefined)) this.buffer = landing
-    else this.buffer = long === largeBytes ? takeLarge() : takeMedium()
+    this.buffer = long === 0 ? shared : long === largeBytes ? takeLarge() : takeMedium()
     return this.buffer
   }
 }
