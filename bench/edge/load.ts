@@ -1,7 +1,7 @@
 /**
  * One round of load against one edge, and what the edge spent on it.
  *
- * Owns: the four kinds of load, CPU per request by the scheduler's accounting. Leaves to `run.ts`: rounds and comparisons.
+ * Owns: the kinds of load, CPU per request by the scheduler's accounting. Leaves to `run.ts`: rounds and comparisons.
  */
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
@@ -22,14 +22,19 @@ export interface Load {
   readonly warmSeconds?: number
 }
 
-export const loadNames = ["h1", "h2", "handshake", "megabyte"] as const
+export const loadNames = ["h1", "h2", "handshake", "megabyte", "h2megabyte"] as const
 export type LoadName = (typeof loadNames)[number]
 
 export const loads: Readonly<Record<LoadName, Load>> = {
   h1: { title: "HTTP/1.1, 64 connections, 1 kB", path: "kilobyte", arguments: ["--h1", "-c", "64"] },
   h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", path: "kilobyte", arguments: ["-c", "16", "-m", "16"] },
   handshake: { title: "full TLS 1.3 handshake and one request", path: "kilobyte", arguments: ["--h1"], burst: 150, warmSeconds: 12 },
-  megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] }
+  megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] },
+  h2megabyte: {
+    title: "HTTP/2, 4 connections × 4 streams, 1 MB, windows of 16 MiB",
+    path: "megabyte",
+    arguments: ["-c", "4", "-m", "4", "-w", "24", "-W", "24"]
+  }
 }
 
 /** Microseconds of edge CPU per request, requests a second, the share of the core that the edge was busy. */
