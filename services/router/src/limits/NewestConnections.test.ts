@@ -8,7 +8,7 @@ describe("E8: connections of port 80", () => {
     const connections = new NewestConnections<number>(2, 3)
     expect(connections.enter("192.0.2.1", 1)).toBeUndefined()
     expect(connections.enter("192.0.2.1", 2)).toBeUndefined()
-    expect(connections.enter("::ffff:192.0.2.1", 3)).toBe(1)
+    expect(connections.enter("192.0.2.1", 3)).toBe(1)
     expect(connections.enter("2001:db8::1", 4)).toBeUndefined()
     expect(connections.enter("192.0.2.9", 5)).toBe(2)
     expect(connections.enter("2001:db8::2", 6)).toBe(3)

@@ -1,8 +1,9 @@
 /**
  * Which client an address stands for, as two 32-bit words.
  *
- * Owns: an IPv6 client is its /64, because it has as many addresses in it as it likes; an IPv4 client is its address, also when it comes as
- * IPv4-mapped IPv6. The words are the address itself, no hash: two clients never share a key. (::/32, in which the IPv4 keys lie, is never routed.)
+ * Owns: an IPv6 client is its /64, because it has as many addresses in it as it likes; an IPv4 client is its address. Leaves to
+ * `tls/clientAddress.ts`: that IPv4 never comes here as mapped IPv6. The words are the address itself, no hash: two clients never share a key.
+ * (::/32, in which the IPv4 keys lie, is never routed.)
  */
 import { addressBytes } from "@connect-domain/egress/AddressPolicy.ts"
 
@@ -14,14 +15,11 @@ export interface ClientKey {
 const word = (bytes: ArrayLike<number>, at: number): number =>
   ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 
-const isMapped = (bytes: ArrayLike<number>): boolean => word(bytes, 0) === 0 && word(bytes, 4) === 0 && word(bytes, 8) === 0xffff
-
 /** What is no address (a test's name for a peer) is one client. */
 export const clientKey = (address: string): ClientKey => {
   const bytes = addressBytes(address)
   if (bytes === undefined) return { high: 0, low: 0 }
-  if (bytes.length === 4) return { high: 0, low: word(bytes, 0) }
-  return isMapped(bytes) ? { high: 0, low: word(bytes, 12) } : { high: word(bytes, 0), low: word(bytes, 4) }
+  return bytes.length === 4 ? { high: 0, low: word(bytes, 0) } : { high: word(bytes, 0), low: word(bytes, 4) }
 }
 
 /** The same client as a key of a map. */

@@ -233,8 +233,15 @@ describe("PROXY headers for origins", () => {
 
   it("know no port behind a balancer, mix families as IPv6, and say so when the client is unknown", () => {
     expect(proxyPreface("v1", "203.0.113.9", ends).toString()).toBe("PROXY TCP4 203.0.113.9 198.51.100.1 0 443\r\n")
-    expect(proxyPreface("v1", "2001:db8::7", ends).toString()).toBe("PROXY TCP6 2001:db8::7 ::ffff:198.51.100.1 0 443\r\n")
+    expect(proxyPreface("v1", "2001:db8::7", ends).toString()).toBe("PROXY TCP6 2001:db8::7 ::ffff:c633:6401 0 443\r\n")
     expect(readProxyHeader(proxyPreface("v2", "2001:db8::7", ends))).toMatchObject({ address: "2001:db8::7" })
+    const sixHere = { ...ends, localAddress: "2001:db8::1" }
+    expect(proxyPreface("v1", "192.0.2.7", sixHere).toString()).toBe("PROXY TCP6 ::ffff:c000:0207 2001:db8::1 51234 443\r\n")
+    for (const version of ["v1", "v2"] as const)
+      expect(readProxyHeader(proxyPreface(version, "192.0.2.7", sixHere))).toMatchObject({ address: "192.0.2.7" })
+    expect(proxyPreface("v1", "fe80::7%3", { ...sixHere, localAddress: "fe80::1%3" }).toString()).toBe(
+      "PROXY TCP6 fe80::7 fe80::1 0 443\r\n"
+    )
     expect(readProxyHeader(proxyPreface("v1", "", undefined))).toMatchObject({ address: "" })
     expect(readProxyHeader(proxyPreface("v2", "", undefined))).toMatchObject({ address: "" })
   })

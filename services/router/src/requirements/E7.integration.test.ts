@@ -18,8 +18,8 @@ let edge: TestEdge
 let origin: RawOrigin
 let folder: string
 let haproxy: ChildProcess
-/** Ports of haproxy that send version 1 and 2, for TLS and for port 80. */
-let ports: { readonly v1: number; readonly v2: number; readonly plain: number }
+/** Ports of haproxy that send version 1 and 2, for TLS (on IPv4, and on both families) and for port 80. */
+let ports: Record<"v1" | "v2" | "both1" | "both2" | "plain", number>
 
 const freePort = () =>
   new Promise<number>((resolve) => {
@@ -34,12 +34,19 @@ beforeAll(async () => {
   origin = await RawOrigin.answering(ok("served"))
   edge = await TestEdge.start({ trustedProxies: [parseNetwork("127.0.0.1/32")!] })
   await edge.add(host, origin.url)
-  ports = { v1: await freePort(), v2: await freePort(), plain: await freePort() }
-  const listen = (name: string, port: number, target: number, send: string) =>
-    `listen ${name}\n  bind 127.0.0.1:${port}\n  server edge 127.0.0.1:${target} ${send} check inter 50ms\n`
+  ports = { v1: await freePort(), v2: await freePort(), both1: await freePort(), both2: await freePort(), plain: await freePort() }
+  const listen = (name: keyof typeof ports, target: number, send: string, bind = `127.0.0.1:${ports[name]}`) =>
+    `listen ${name}\n  bind ${bind}\n  server edge 127.0.0.1:${target} ${send} check inter 50ms\n`
+  const listens = [
+    listen("v1", edge.https, "send-proxy"),
+    listen("v2", edge.https, "send-proxy-v2"),
+    listen("both1", edge.https, "send-proxy", `:::${ports.both1} v4v6`),
+    listen("both2", edge.https, "send-proxy-v2", `:::${ports.both2} v4v6`),
+    listen("plain", edge.http, "send-proxy-v2")
+  ]
   writeFileSync(
     join(folder, "haproxy.cfg"),
-    `defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n${listen("v1", ports.v1, edge.https, "send-proxy")}${listen("v2", ports.v2, edge.https, "send-proxy-v2")}${listen("plain", ports.plain, edge.http, "send-proxy-v2")}`
+    `defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n${listens.join("")}`
   )
   haproxy = spawn("haproxy", ["-db", "-f", join(folder, "haproxy.cfg")], { stdio: "ignore" })
   haproxy.on("error", () => {})
@@ -60,7 +67,7 @@ const connects = (port: number) =>
 
 /** One request from `from` through a haproxy port. */
 const through = (port: number, from: string) => {
-  const raw = connectTcp({ port, host: "127.0.0.1", localAddress: from })
+  const raw = connectTcp({ port, host: from.includes(":") ? "::1" : "127.0.0.1", localAddress: from })
   const socket = connectTls({ socket: raw, servername: host, ca: edge.authority.pem })
   const answer = readAll(socket)
   socket.write(request)
@@ -88,6 +95,13 @@ describe("E7: PROXY protocol", () => {
       expect(await through(ports[version], from)).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*served$/)
       expect(lastOrigin()).toContain(`X-Forwarded-For: ${from}\r\n`)
       expect(lastOrigin()).toContain(`Forwarded: for=${from};`)
+    }
+  })
+
+  it.each([["both1"], ["both2"]] as const)("E7: haproxy on both families, which maps IPv4 (%s)", async (port) => {
+    for (const from of ["127.0.0.3", "::1"]) {
+      expect(await through(ports[port], from)).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*served$/)
+      expect(lastOrigin()).toContain(`X-Forwarded-For: ${from}\r\n`)
     }
   })
 

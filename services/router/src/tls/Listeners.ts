@@ -16,6 +16,7 @@ import type { NewestConnections } from "../limits/NewestConnections.ts"
 import { Roster } from "../Roster.ts"
 import { Accepted } from "./Accepted.ts"
 import type { ClientCounts } from "./ClientCounts.ts"
+import { unmapped } from "./clientAddress.ts"
 import { readProxied, type TrustedProxies } from "./readProxied.ts"
 import { SecureAccept } from "./SecureAccept.ts"
 import type { ServerNames } from "./ServerNames.ts"
@@ -52,11 +53,6 @@ const drainPollMillis = 20
 /** A connection younger than this has a request or a handshake under way even where none can be seen yet: its client just asked for it. */
 const youngMillis = 3000
 const backlog = 4096
-
-const peerAddress = (socket: Socket): string => {
-  const address = socket.remoteAddress ?? ""
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
-}
 
 export class Listeners {
   /** Handshakes that failed, by reason. */
@@ -123,7 +119,7 @@ export class Listeners {
   /** Who the client is, by the socket or by a trusted balancer's word. */
   private identify(socket: Socket, next: (accepted: Accepted, address: string, first: Buffer | undefined) => void): void {
     const accepted = this.track(socket)
-    const address = peerAddress(socket)
+    const address = unmapped(socket.remoteAddress ?? "")
     const { edge, handshakeMillis, proxies } = this.options
     if (proxies === undefined) next(accepted, address, undefined)
     else if (!proxies.trusts(address))

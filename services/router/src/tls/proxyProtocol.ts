@@ -1,9 +1,13 @@
 /**
  * The PROXY protocol, versions 1 and 2, as receiver (requirement E7; haproxy's proxy-protocol.txt, 2020/03/05).
  *
- * Owns: reading the header that a trusted balancer puts before the client's bytes. Leaves to `Listeners.ts`: from whom it is believed.
+ * Owns: reading the header that a trusted balancer puts before the client's bytes. Leaves to `readProxied.ts`: from whom it is believed; to
+ * `clientAddress.ts`: the form of an address. A balancer that listens on both families writes IPv4 as mapped IPv6, dotted (haproxy) or not.
  * Built against: a client that writes such a header itself, a truncated or oversize one, and a guess: where it is required, nothing else is served.
  */
+import { isIPv4, isIPv6 } from "node:net"
+import { canonicalAddress } from "./clientAddress.ts"
+
 export interface ProxyHeader {
   /** The client's address; "" for LOCAL and UNKNOWN: the balancer's own health check. */
   readonly address: string
@@ -17,7 +21,6 @@ const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1")
 /** Beyond the addresses stand TLVs; a sender has no use for more than this. */
 const maxBinary = 4096
 
-const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
 const line = /^PROXY (?:UNKNOWN(?: .*)?|(TCP4|TCP6) ([0-9a-fA-F:.]+) ([0-9a-fA-F:.]+) (\d{1,5}) (\d{1,5}))$/
 
 const readLine = (bytes: Buffer): ProxyHeader | "more" | "bad" => {
@@ -25,17 +28,14 @@ const readLine = (bytes: Buffer): ProxyHeader | "more" | "bad" => {
   if (end < 0) return bytes.length >= maxLine ? "bad" : "more"
   const parts = line.exec(bytes.toString("latin1", 0, end))
   if (parts === null) return "bad"
-  const [, family, source, , sourcePort, targetPort] = parts
+  const [, family, source, target, sourcePort, targetPort] = parts
   if (family === undefined) return { address: "", length: end + 2 }
-  const valid = family === "TCP4" ? ipv4.test(source!) : source!.includes(":") && !source!.includes(".")
-  if (!valid || Number(sourcePort) > 65_535 || Number(targetPort) > 65_535) return "bad"
-  return { address: source!, length: end + 2 }
+  const isOf = family === "TCP4" ? isIPv4 : isIPv6
+  if (!isOf(source!) || !isOf(target!) || Number(sourcePort) > 65_535 || Number(targetPort) > 65_535) return "bad"
+  return { address: canonicalAddress(source!)!, length: end + 2 }
 }
 
-const ipv6Text = (bytes: Buffer): string => {
-  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16))
-  return groups.join(":").replace(/(?:^|:)0(?::0)+(?:$|:)/, "::")
-}
+const ipv6Text = (bytes: Buffer): string => canonicalAddress(bytes.toString("hex").replace(/.{4}(?!$)/g, "$&:"))!
 
 const readBinary = (bytes: Buffer): ProxyHeader | "more" | "bad" => {
   if (bytes.length < 16) return "more"

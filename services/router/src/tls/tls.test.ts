@@ -86,11 +86,17 @@ describe("E7: PROXY protocol", () => {
   const binary = (command: number, family: number, data: Buffer) =>
     Buffer.concat([Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1"), Buffer.from([0x20 | command, family]), withLength(data)])
   const four = Buffer.from([192, 0, 2, 1, 192, 0, 2, 2, 1, 2, 3, 4])
-  const six = Buffer.concat([Buffer.from("20010db8000000000000000000000001", "hex"), Buffer.alloc(20)])
+  const from = (hex: string) => Buffer.concat([Buffer.from(hex, "hex"), Buffer.alloc(20)])
+  const six = from("20010db8000000000000000000000001")
 
   it.each([
     ["version 1, TCP4", Buffer.from("PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n"), "192.0.2.1"],
     ["version 1, TCP6", Buffer.from("PROXY TCP6 2001:db8::1 2001:db8::2 5000 443\r\n"), "2001:db8::1"],
+    ["version 1, TCP6 in another spelling", Buffer.from("PROXY TCP6 2001:DB8:0:0:1:0:0:1 ::1 5000 443\r\n"), "2001:db8::1:0:0:1"],
+    ["version 1, IPv4 mapped", Buffer.from("PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 5000 443\r\n"), "192.0.2.1"],
+    ["version 1, IPv4 mapped in hexadecimal", Buffer.from("PROXY TCP6 0:0:0:0:0:FFFF:C000:201 ::1 5000 443\r\n"), "192.0.2.1"],
+    ["version 2, IPv4 mapped", binary(1, 0x21, from("00000000000000000000ffffc0000201")), "192.0.2.1"],
+    ["version 2, the longest run of zeros", binary(1, 0x21, from("20010000000000010000000000000001")), "2001:0:0:1::1"],
     ["version 1, UNKNOWN", Buffer.from("PROXY UNKNOWN anything\r\n"), ""],
     ["version 2, TCP4", binary(1, 0x11, four), "192.0.2.1"],
     ["version 2, TCP4 with TLVs", binary(1, 0x11, Buffer.concat([four, Buffer.alloc(50)])), "192.0.2.1"],
@@ -106,6 +112,10 @@ describe("E7: PROXY protocol", () => {
     ["a bad address", Buffer.from("PROXY TCP4 192.0.2.256 192.0.2.2 5000 443\r\n")],
     ["a name for an address", Buffer.from("PROXY TCP4 example.org 192.0.2.2 5000 443\r\n")],
     ["an IPv6 address as TCP4", Buffer.from("PROXY TCP4 2001:db8::1 192.0.2.2 5000 443\r\n")],
+    ...[":::::", "1::2::3", "fffff::1", "1:2:3:4:5:6:7:8:9", "::ffff:192.0.2.256", "192.0.2.1", `::${"1".repeat(40)}`].flatMap((wrong) => [
+      [`the source ${wrong}`, Buffer.from(`PROXY TCP6 ${wrong} ::1 5000 443\r\n`)] as const,
+      [`the target ${wrong}`, Buffer.from(`PROXY TCP6 ::1 ${wrong} 5000 443\r\n`)] as const
+    ]),
     ["a port of 65536", Buffer.from("PROXY TCP4 192.0.2.1 192.0.2.2 65536 443\r\n")],
     ["a line of 108 bytes", Buffer.from(`PROXY UNKNOWN ${"x".repeat(200)}\r\n`)],
     ["a bare LF", Buffer.from(`PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\n${"x".repeat(100)}`)],
