@@ -15,6 +15,8 @@ const hotNames = 8192
 const hotCertificates = 512
 /** Between two pages that are emptied. */
 const emptyMillis = 10
+/** Epochs that are remembered. One begins when NATS lost something or was made anew. */
+const maxEpochs = 64
 
 const tagOf = ({ status }: HostnameEntry): number => (status === "held" ? heldTag : releasedTag)
 
@@ -27,6 +29,8 @@ export class Holdings {
   readonly issuers = new Issuers()
   /** Names with status `held`. */
   held = 0
+  /** The complete epochs whose absent names were dropped, the latest last. */
+  epochs: ReadonlyArray<string> = []
   private readonly hotNames = new HotCache<HostnameEntry>(hotNames)
   private readonly hotCertificates = new HotCache<StoredCertificate>(hotCertificates)
   private timer: NodeJS.Timeout | undefined
@@ -124,6 +128,10 @@ export class Holdings {
     this.certificates.remove(id)
     this.hotCertificates.delete(id)
     this.reclaim()
+  }
+
+  putEpoch(epoch: string): void {
+    this.epochs = [...this.epochs.filter((each) => each !== epoch), epoch].slice(-maxEpochs)
   }
 
   /** Records that a snapshot had, in its pages. */

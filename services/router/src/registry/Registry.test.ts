@@ -1,7 +1,9 @@
-import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import { registryKey } from "@connect-domain/domain/Hostname.ts"
+import { type HostnameEntry, metaKey, type RegistryMeta } from "@connect-domain/messages/buckets.ts"
 import * as fc from "fast-check"
 import { describe, expect, it, vi } from "vitest"
 import { Registry } from "./Registry.ts"
+import { noJournal } from "./RegistryJournal.ts"
 
 const entryOf = (hostname: string, version: number, status: "held" | "released" = "held"): HostnameEntry => ({
   hostname,
@@ -88,13 +90,102 @@ describe("a bucket that was made anew", () => {
   })
 })
 
+/** The hostnames bucket as lifecycle keeps it and NATS may lose it, with an edge that watches. */
+class Bucket {
+  readonly registry = new Registry()
+  private entries: ReadonlyArray<readonly [key: string, value: HostnameEntry | RegistryMeta]> = []
+  private readonly copies = [this.entries]
+  private revision = 0
+
+  private tell(key: string, value: HostnameEntry | RegistryMeta | undefined): void {
+    if (value === undefined) this.registry.markerAt(key, ++this.revision)
+    else if ("epoch" in value) this.registry.putMeta(value, ++this.revision)
+    else this.registry.putHostname(value, ++this.revision)
+  }
+
+  private change(key: string, value: HostnameEntry | RegistryMeta | undefined): void {
+    const others = this.entries.filter(([each]) => each !== key)
+    this.entries = value === undefined ? others : [...others, [key, value]]
+    this.copies.push(this.entries)
+    this.tell(key, value)
+  }
+
+  put(entry: HostnameEntry): void {
+    this.change(registryKey(entry.hostname), entry)
+  }
+
+  /** NATS has only this of it. */
+  become(entries: Bucket["entries"]): void {
+    this.entries = entries
+    this.registry.beginHostnames()
+    this.revision = 0
+    for (const [key, value] of entries) this.tell(key, value)
+    this.registry.endHostnames(this.revision)
+  }
+
+  lose(last: number): void {
+    this.become(this.entries.slice(0, Math.max(0, this.entries.length - last)))
+  }
+
+  /** Is what it was some changes ago. */
+  goBack(changes: number): void {
+    this.become(this.copies[Math.max(0, this.copies.length - 1 - changes)]!)
+  }
+
+  /** A new epoch, begun and completed. */
+  rebuild(epoch: string, truth: ReadonlyMap<string, HostnameEntry>): void {
+    for (const entry of truth.values()) this.put(entry)
+    for (const [key] of this.entries)
+      if (key !== metaKey && ![...truth.keys()].some((name) => registryKey(name) === key)) this.change(key, undefined)
+    const count = [...truth.values()].filter(({ status }) => status === "held").length
+    this.change(metaKey, { epoch, complete: true, count })
+  }
+}
+
+describe("E16: a bucket that lost what it had acknowledged", () => {
+  it("E16: takes no held name away; a new epoch takes what nobody holds, from an edge that runs as from one that reads anew", () => {
+    const names = ["a.test", "b.test", "*.c.test", "d.c.test"]
+    const step = fc.record({
+      do: fc.constantFrom("hold", "hold", "release", "forget", "lose", "goBack", "wipe", "look", "rebuild"),
+      at: fc.nat(names.length - 1),
+      by: fc.nat(6)
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const bucket = new Bucket()
+        const truth = new Map<string, HostnameEntry>()
+        bucket.become([])
+        bucket.rebuild("e", truth)
+        steps.forEach((each, version) => {
+          const name = names[each.at]!
+          if (each.do === "hold" || (each.do === "release" && truth.has(name))) {
+            truth.set(name, entryOf(name, version, each.do === "hold" ? "held" : "released"))
+            bucket.put(truth.get(name)!)
+          }
+          if (each.do === "forget") truth.delete(name)
+          if (each.do === "lose") bucket.lose(each.by)
+          if (each.do === "goBack") bucket.goBack(each.by)
+          if (each.do === "wipe") bucket.lose(Number.POSITIVE_INFINITY)
+          if (each.do === "look") bucket.lose(0)
+          if (each.do === "rebuild") bucket.rebuild(`e${version}`, truth)
+          const { holdings } = bucket.registry
+          for (const [hostname, { status }] of truth)
+            expect([hostname, holdings.heldName(hostname) !== undefined]).toEqual([hostname, status === "held"])
+          if (each.do === "rebuild") for (const hostname of names) expect(holdings.name(hostname)).toEqual(truth.get(hostname))
+        })
+      }),
+      { numRuns: 1000 }
+    )
+  })
+})
+
 describe("E16: a full look at what is known already", () => {
   it("decodes and writes nothing, and waits for certificates that are not here", () => {
     const one = entryOf("a.test", 1)
     const two = { ...entryOf("b.test", 2), certificate_id: "not-here" }
     const registry = filled([one, two, entryOf("c.test", 3, "released")])
     const written: Array<unknown> = []
-    registry.journal = { hostname: (entry) => written.push(entry), dropped() {}, certificate() {}, certificateGone() {} }
+    registry.journal = { ...noJournal, hostname: (entry) => written.push(entry) }
     const decoded = vi.spyOn(registry.holdings, "decodeName")
     registry.beginHostnames()
     registry.putHostname({ ...one }, 1)

@@ -2,16 +2,18 @@
  * What this edge knows: held hostnames, sealed certificates, pending challenge tokens. The hot path reads it, one follower writes it.
  *
  * Owns: when a name is served and when it is dropped, when a certificate's key is destroyed, which revision counts as applied. Leaves to
- * `Holdings.ts`: the form in memory; to `followRegistry.ts`: NATS; to `Snapshot.ts`: the disk. Built against: an edge that forgets names because a
- * bucket is empty, new or half-filled, a late put that revives a released name, and the next owner of a name who inherits a certificate.
+ * `Holdings.ts`: the form in memory; to `BucketLook.ts`: what the buckets have; to `followRegistry.ts`: NATS; to `Snapshot.ts`: the disk. Built
+ * against: an edge that forgets names because a bucket is empty, new, half-filled or an older copy of itself, a late put that revives a released
+ * name, and the next owner of a name who inherits a certificate.
  */
+import { fromRegistryKey } from "@connect-domain/domain/Hostname.ts"
 import type { CertificateEntry, ChallengeEntry, HostnameEntry, RegistryMeta } from "@connect-domain/messages/buckets.ts"
+import { BucketLook } from "./BucketLook.ts"
 import { Challenges } from "./Challenges.ts"
 import { Holdings } from "./Holdings.ts"
 import { type HostnameTable, wildcardOf } from "./HostnameTable.ts"
 import { Missing } from "./Missing.ts"
 import { noJournal, type RegistryChange, type RegistryJournal } from "./RegistryJournal.ts"
-import { Sweep } from "./Sweep.ts"
 
 export class Registry implements HostnameTable {
   /** Serves a changed name from now on: contexts of replaced certificates can be let go. */
@@ -26,17 +28,11 @@ export class Registry implements HostnameTable {
   seen = { hostnames: 0, challenges: 0 }
   holdings = new Holdings()
   private readonly challenges = new Challenges()
-  /** Which full look at a bucket is the present one; records are marked with the one that saw them last. */
-  private readonly looks = { names: 1, certificates: 1 }
-  /** Records that were seen in the bucket since the present look began. */
-  private readonly present = { names: 0, certificates: 0 }
-  private complete = false
-  private certificatesComplete = false
+  private readonly names = new BucketLook(() => this.holdings.names)
+  private readonly certificates = new BucketLook(() => this.holdings.certificates)
   /** `_meta` was seen in the bucket as it is now; what an earlier bucket said takes nothing away. */
   private metaPresent = false
   private readonly missing = new Missing()
-  private readonly nameSweep = new Sweep()
-  private readonly certificateSweep = new Sweep()
 
   /** Names that are served. */
   get size(): number {
@@ -45,12 +41,12 @@ export class Registry implements HostnameTable {
 
   /** There is something to serve by: the bucket was read once, or a snapshot was there. */
   get ready(): boolean {
-    return this.complete || this.holdings.names.size > 0
+    return this.names.complete || this.holdings.names.size > 0
   }
 
   /** The bucket was read to its end, and the certificates of its names are here. */
   get current(): boolean {
-    return this.complete && this.missing.size === 0
+    return this.names.complete && this.missing.size === 0
   }
 
   /** The revision of `hostnames` up to which everything, certificates included, is applied. */
@@ -88,16 +84,13 @@ export class Registry implements HostnameTable {
 
   /** A full look at the hostnames bucket begins. What is served stays. */
   beginHostnames(): void {
-    this.nameSweep.stop()
-    this.looks.names++
-    this.present.names = 0
-    this.complete = false
+    this.names.begin()
     this.metaPresent = false
   }
 
   /** Every key that stood in the bucket was seen once. */
   endHostnames(revision: number): void {
-    this.complete = true
+    this.names.complete = true
     this.seen.hostnames = revision
     this.dropAbsent()
     this.onApplied()
@@ -117,7 +110,7 @@ export class Registry implements HostnameTable {
     const same = this.holdings.sameName(entry)
     if (same !== 0) this.expectCertificate(entry, revision)
     else this.replace(entry, revision)
-    this.see("names", same !== 0 ? same : this.holdings.names.find(entry.hostname))
+    this.names.see(same !== 0 ? same : this.holdings.names.find(entry.hostname))
     this.onApplied()
   }
 
@@ -140,38 +133,40 @@ export class Registry implements HostnameTable {
     if (before !== null && (before !== id || entry.status === "released")) this.dropUnneeded(before)
   }
 
-  /** The record with this reference, if there is one, stands in the bucket. */
-  private see(kind: "names" | "certificates", ref: number): void {
-    const store = this.holdings[kind]
-    if (ref === 0 || store.markOf(ref) === this.looks[kind]) return
-    store.setMark(ref, this.looks[kind])
-    this.present[kind]++
-  }
-
-  /** A delete marker says nothing by itself: only a tombstone or a complete epoch ends a name. */
-  markerAt(revision: number): void {
+  /** The key is no longer in the bucket. That says nothing by itself: only a tombstone or a complete epoch ends a name. */
+  markerAt(key: string, revision: number): void {
     this.seen.hostnames = revision
+    const hostname = fromRegistryKey(key)
+    if (hostname !== undefined) this.names.unsee(this.holdings.names.find(hostname))
     this.onApplied()
   }
 
+  /**
+   * An epoch takes away what it does not hold once, when it is complete for the first time. Names of later are ended by tombstones only: the same epoch
+   * without them is a store that lost what it had acknowledged.
+   */
   private dropAbsent(): void {
-    const { names } = this.holdings
-    const { meta, present } = this
-    if (!this.complete || !this.metaPresent || !meta?.complete || present.names < meta.count || present.names === names.size) return
-    this.nameSweep.start(names, (ref) => {
-      if (names.markOf(ref) === this.looks.names) return
+    const { meta, names } = this
+    if (!names.complete || !this.metaPresent || !meta?.complete || names.present < meta.count) return
+    const { epoch } = meta
+    if (this.holdings.epochs.includes(epoch)) return
+    const drop = (ref: number) => {
       const { certificate_id, hostname } = this.holdings.decodeName(ref)
       this.holdings.removeName(hostname)
       this.missing.delete(certificate_id)
       this.journal.dropped(hostname)
       this.onCertificateChange(hostname)
       if (certificate_id !== null) this.dropUnneeded(certificate_id)
+    }
+    names.sweepAbsent(drop, () => {
+      this.holdings.putEpoch(epoch)
+      this.journal.completed(epoch)
     })
   }
 
   putCertificate(entry: CertificateEntry): void {
     const changed = this.holdings.putCertificate(entry)
-    this.see("certificates", this.holdings.certificates.find(entry.certificate_id))
+    this.certificates.see(this.holdings.certificates.find(entry.certificate_id))
     if (this.missing.delete(entry.certificate_id)) this.onApplied()
     if (!changed) return
     this.journal.certificate(entry)
@@ -180,30 +175,19 @@ export class Registry implements HostnameTable {
 
   /** The certifier removed it. Kept while a held entry is still served with it. */
   deleteCertificate(id: string): void {
-    const { certificates } = this.holdings
-    const ref = certificates.find(id)
-    if (ref === 0) return
-    if (certificates.markOf(ref) === this.looks.certificates) this.present.certificates--
-    certificates.setMark(ref, 0)
+    this.certificates.unsee(this.holdings.certificates.find(id))
     this.dropUnneeded(id)
   }
 
   /** A full look at the certificates bucket begins. */
   beginCertificates(): void {
-    this.certificateSweep.stop()
-    this.looks.certificates++
-    this.present.certificates = 0
-    this.certificatesComplete = false
+    this.certificates.begin()
   }
 
   /** What was removed while this edge was away goes now (A13), unless it is still served with. */
   endCertificates(): void {
-    const { certificates } = this.holdings
-    this.certificatesComplete = true
-    if (this.present.certificates === certificates.size) return
-    this.certificateSweep.start(certificates, (ref) => {
-      if (certificates.markOf(ref) !== this.looks.certificates) this.dropUnneeded(certificates.keyOf(ref))
-    })
+    this.certificates.complete = true
+    this.certificates.sweepAbsent((ref) => this.dropUnneeded(this.holdings.certificates.keyOf(ref)))
   }
 
   /** Destroys a certificate that the bucket no longer has and that no held entry is served with. */
@@ -211,8 +195,7 @@ export class Registry implements HostnameTable {
     const { certificates } = this.holdings
     const ref = certificates.find(id)
     if (ref === 0) return
-    const mark = certificates.markOf(ref)
-    if (mark === this.looks.certificates || (mark !== 0 && !this.certificatesComplete)) return
+    if (this.certificates.sees(ref) || (certificates.markOf(ref) !== 0 && !this.certificates.complete)) return
     const { hostnames } = this.holdings.decodeCertificate(ref, id)
     if (hostnames.some((hostname) => this.holdings.heldName(hostname)?.certificate_id === id)) return
     this.holdings.removeCertificate(id)
@@ -251,6 +234,7 @@ export class Registry implements HostnameTable {
     if ("certificate" in change) this.holdings.putCertificate(change.certificate)
     else if ("certificateGone" in change) this.holdings.removeCertificate(change.certificateGone)
     else if ("dropped" in change) this.holdings.removeName(change.dropped)
+    else if ("completed" in change) this.holdings.putEpoch(change.completed)
     else this.holdings.putName(change.hostname)
   }
 }

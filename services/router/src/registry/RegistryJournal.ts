@@ -12,6 +12,8 @@ export interface RegistryJournal {
   dropped(hostname: string): void
   certificate(entry: CertificateEntry): void
   certificateGone(id: string): void
+  /** What this complete epoch did not hold was dropped. */
+  completed(epoch: string): void
 }
 
 /** A change as it stands in the journal. Each says how something is, not what was done to it: repeating one changes nothing. */
@@ -20,5 +22,6 @@ export type RegistryChange =
   | { readonly certificate: CertificateEntry }
   | { readonly dropped: string }
   | { readonly certificateGone: string }
+  | { readonly completed: string }
 
-export const noJournal: RegistryJournal = { hostname() {}, dropped() {}, certificate() {}, certificateGone() {} }
+export const noJournal: RegistryJournal = { hostname() {}, dropped() {}, certificate() {}, certificateGone() {}, completed() {} }

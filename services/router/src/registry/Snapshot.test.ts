@@ -81,6 +81,32 @@ describe("E16: the snapshot", () => {
     await last.snapshot.close()
   })
 
+  it("remembers in base and journal which epochs took away what they did not hold", async () => {
+    const complete = (registry: Registry, epoch: string, entries: ReadonlyArray<number>) => {
+      registry.beginHostnames()
+      for (const at of entries) registry.putHostname(entryOf(at), at)
+      registry.putMeta({ epoch, complete: true, count: 1 }, 10)
+      registry.endHostnames(10)
+    }
+    const one = await load()
+    complete(one.registry, "e1", [1, 2])
+    await writeBase(path("base.bin"), one.registry.holdings, 2, never)
+    await one.snapshot.close()
+    for (const epochs of [["e1"], ["e1", "e2"]]) {
+      const again = await load()
+      expect(again.registry.holdings.epochs).toEqual(epochs)
+      // The bucket lost the second name.
+      for (const epoch of epochs) complete(again.registry, epoch, [1])
+      expect(again.registry.size).toBe(2)
+      complete(again.registry, "e2", [1, 2])
+      await again.snapshot.close()
+    }
+    const last = await load()
+    complete(last.registry, "e3", [1])
+    expect(last.registry.size).toBe(1)
+    await last.snapshot.close()
+  })
+
   it("survives a journal that ends at any byte: what is whole is read, and what comes later is kept", async () => {
     await filled()
     const journal = journalFile()

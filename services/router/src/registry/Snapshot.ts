@@ -143,6 +143,9 @@ export class Snapshot implements RegistryJournal {
   certificate(certificate: Extract<RegistryChange, { certificate: unknown }>["certificate"]): void {
     this.journal.put({ certificate })
   }
+  completed(completed: string): void {
+    this.journal.put({ completed })
+  }
   certificateGone(certificateGone: string): void {
     this.journal.put({ certificateGone })
     this.forgetTimer ??= setTimeout(() => {

@@ -12,8 +12,8 @@ export class Sweep {
   private next: NodeJS.Immediate | undefined
   private store: RecordStore | undefined
 
-  /** Ends a sweep that is under way. `visit` may remove the record that it is given. */
-  start(store: RecordStore, visit: (ref: number) => void): void {
+  /** Stops a sweep that is under way. `visit` may remove the record that it is given; `done`: all were visited. */
+  start(store: RecordStore, visit: (ref: number) => void, done: () => void): void {
     this.stop()
     this.store = store
     store.pages.pins++
@@ -23,8 +23,11 @@ export class Sweep {
       const until = performance.now() + sliceMillis
       do place = store.pages.visit(place, visit)
       while (place !== 0 && performance.now() < until)
-      if (place === 0) this.stop()
-      else this.next = setImmediate(slice)
+      if (place !== 0) this.next = setImmediate(slice)
+      else {
+        this.stop()
+        done()
+      }
     }
     slice()
   }

@@ -5,7 +5,8 @@
  * Built against: a start that decodes a million JSON lines, a loop that stands still while a gigabyte is written, and bits that changed on disk.
  *
  * Format: `CDEDGE02`, length and CRC-32 of a JSON head (both 32 bits, little endian), the head, then each page's bytes. The head names the first
- * journal whose changes are not in here, the stores' seeds, the issuers, and each page with its length. Behind each page stands its CRC-32.
+ * journal whose changes are not in here, the completed epochs, the stores' seeds, the issuers, and each page with its length. Behind each page stands
+ * its CRC-32.
  * A page is copied at once, but not all pages at the same moment: whatever changes from the beginning on stands in that journal.
  */
 import { closeSync, openSync, readSync } from "node:fs"
@@ -20,6 +21,8 @@ interface Head {
   readonly journal: number
   readonly seeds: { readonly names: number; readonly certificates: number }
   readonly issuers: ReadonlyArray<{ readonly id: number; readonly above: ReadonlyArray<string>; readonly reference: string }>
+  /** Absent in a base of an edge that did not know of them yet. */
+  readonly epochs?: ReadonlyArray<string>
   readonly pages: ReadonlyArray<{ readonly of: "names" | "certificates"; readonly used: number }>
 }
 
@@ -36,7 +39,7 @@ export const writeBase = async (path: string, holdings: Holdings, journal: numbe
   try {
     const pages = (["names", "certificates"] as const).flatMap((of) => holdings[of].pages.filled().map((each) => ({ of, ...each })))
     const head: Head = {
-      ...{ journal, seeds: { names: holdings.names.seed, certificates: holdings.certificates.seed } },
+      ...{ journal, epochs: holdings.epochs, seeds: { names: holdings.names.seed, certificates: holdings.certificates.seed } },
       issuers: [...holdings.issuers].map(({ id, above, reference }) => ({
         ...{ id, above: above.map((each) => each.toString("base64")) },
         reference: reference.bytes.toString("base64")
@@ -89,6 +92,7 @@ export const readBase = (path: string): Base => {
     if (crc32(text) !== start.readUInt32LE(12)) throw new Error("the checksum of its head is wrong")
     const head = JSON.parse(text.toString()) as Head
     const holdings = new Holdings(head.seeds)
+    holdings.epochs = head.epochs ?? []
     for (const { id, above, reference } of head.issuers)
       holdings.issuers.add({
         ...{ id, above: above.map((each) => Buffer.from(each, "base64")) },

@@ -19,7 +19,7 @@ const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | Reg
     return
   }
   if (event.value === undefined) {
-    registry.markerAt(event.revision)
+    registry.markerAt(event.key, event.revision)
     return
   }
   if (event.key === metaKey) {
