@@ -171,7 +171,7 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
   if ("refused" in host) return host
   const framing = readFraming(draft, minor)
   if ("refused" in framing) return framing
-  if (draft.expect !== "" && (draft.expect !== "100-continue" || minor === 0)) return refuse(417, "expectation")
+  if (draft.expect !== "" && draft.expect !== "100-continue") return refuse(417, "expectation")
   const options = readOptions(draft.connection)
   if (options.some((option) => !hopOptions.has(option) && !isToken(option, 0, option.length))) return refuse(400, "connection-option")
   const kept = options.some((option) => !hopOptions.has(option)) ? withoutNamed(draft.kept, options) : draft.kept
@@ -188,7 +188,7 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
     chunked: framing.chunked,
     length: framing.length,
     close: minor === 0 || options.includes("close"),
-    expectContinue: draft.expect !== "" && hasBody,
+    expectContinue: draft.expect !== "" && hasBody && minor === 1, // RFC 9110 §10.1.1: of HTTP/1.0 it MUST be ignored
     websocket:
       minor === 1 && line.method === "GET" && !hasBody && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     accept: draft.accept,

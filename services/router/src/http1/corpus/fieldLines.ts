@@ -197,6 +197,26 @@ export const fieldLines: ReadonlyArray<RawCase> = [
     forwarded: ["X-City: Citt\xc3\xa0", "X-Other: \x85a\x85", "X-Both: \xa0 \xa0\t"]
   },
   {
+    name: "Max-Forwards of OPTIONS",
+    bytes: message("OPTIONS / HTTP/1.1", `Host: ${host}`, "Max-Forwards: 10"),
+    expect: "served",
+    why: "RFC 9110 §7.6.2: an intermediary that forwards it MUST write the value less one",
+    forwarded: ["Max-Forwards: 9"]
+  },
+  {
+    name: "Max-Forwards of GET",
+    bytes: get("Max-Forwards: 0"),
+    expect: "served",
+    why: "RFC 9110 §7.6.2: it limits TRACE and OPTIONS; with other methods a recipient MAY ignore it",
+    forwarded: ["Max-Forwards: 0"]
+  },
+  ...each(
+    { "Max-Forwards with a sign": "-1", "a list in Max-Forwards": "1, 2", "Max-Forwards in hex": "0x1", "an empty Max-Forwards": "" },
+    400,
+    "RFC 9110 §7.6.2: Max-Forwards = 1*DIGIT; two readers of anything else may differ in who answers: refused",
+    (value) => message("OPTIONS / HTTP/1.1", `Host: ${host}`, `Max-Forwards: ${value}`)
+  ),
+  {
     name: "an unknown expectation",
     bytes: get("Expect: the unexpected"),
     expect: 417,

@@ -93,5 +93,13 @@ export const pipelines: ReadonlyArray<RawCase> = [
     body: "",
     why: "RFC 9110 §10.1.1: a client MUST NOT send it with a request without content, so neither does the edge",
     absent: ["Expect"]
+  },
+  {
+    name: "Expect: 100-continue in HTTP/1.0",
+    bytes: `${message("POST / HTTP/1.0", `Host: ${host}`, "Expect: 100-continue", "Content-Length: 5")}hello`,
+    expect: "served",
+    body: "hello",
+    why: "RFC 9110 §10.1.1: a server that receives it in an HTTP/1.0 request MUST ignore it",
+    absent: ["Expect"]
   }
 ]
