@@ -7,9 +7,11 @@ import { type Sender, type ServiceName, serviceNames } from "@connect-domain/mes
 import { assert, describe, layer } from "@effect/vitest"
 import { connect, type NatsConnection, nkeyAuthenticator, PermissionViolationError } from "@nats-io/transport-node"
 import { ConfigProvider, Context, Deferred, Effect, Layer, Stream } from "effect"
+import { nextAtLeader } from "./bucketStream.ts"
 import { Calls } from "./Calls.ts"
 import { Kv } from "./Kv.ts"
 import { messaging } from "./messaging.ts"
+import { Nats } from "./Nats.ts"
 import { provision } from "./provision.ts"
 import { createUsers } from "./serverConfiguration.ts"
 import { startNats } from "./testing/NatsServer.ts"
@@ -193,7 +195,13 @@ describe("permissions", () => {
         yield* Context.get(certifier, Kv)
           .bucket(challenges)
           .put("t1", { token: "t1", hostname: "a", key_authorization: "k" }, { ttlSeconds: 900 })
+        const atLeader = (from: number) => Effect.promise(() => nextAtLeader(Context.get(router, Nats), "challenges", from))
+        const { revision, ...stored } = (yield* atLeader(1))!
+        assert.deepInclude(stored, { key: "t1", deleted: false })
+        assert.include(new TextDecoder().decode(stored.data), '"key_authorization":"k"')
         yield* Context.get(certifier, Kv).bucket(challenges).delete("t1")
+        assert.deepInclude(yield* atLeader(revision), { key: "t1", deleted: true })
+        assert.isUndefined(yield* atLeader(revision + 2))
         yield* Context.get(router, Work).send(
           ensureCertificate,
           { connection_id: "c1", tenant_id: "t", claim_id: "cl", hostname: "a.test", environment: "test" },

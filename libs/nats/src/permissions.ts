@@ -9,8 +9,8 @@
 import { allBuckets, allCalls, allEvents, allWork } from "@connect-domain/messages/catalogue.ts"
 import { type Sender, type ServiceName, subjectFilter } from "@connect-domain/messages/definition.ts"
 import { consumers, eventStream, streams } from "@connect-domain/messages/topology.ts"
+import { changesSubject } from "./bucketStream.ts"
 import { inboxPrefix } from "./Nats.ts"
-import { changesSubject } from "./readBucket.ts"
 
 export interface Permissions {
   readonly publish: ReadonlyArray<string>
@@ -61,11 +61,12 @@ const consumes = (service: ServiceName): ReadonlyArray<string> =>
       stream === eventStream ? "cd.dead.v1.events.>" : `cd.dead.v1.work.${service}.>`
     ])
 
-/** Direct gets and the last revision. Never a consumer: it could be told to deliver into another bucket. */
+/** Direct gets, and the last revision and single messages as the leader has them. Never a consumer: it could be told to deliver into another bucket. */
 const readsBucket = (bucket: string): ReadonlyArray<string> => [
   `$JS.API.DIRECT.GET.KV_${bucket}`,
   `$JS.API.DIRECT.GET.KV_${bucket}.>`,
-  `$JS.API.STREAM.INFO.KV_${bucket}`
+  `$JS.API.STREAM.INFO.KV_${bucket}`,
+  `$JS.API.STREAM.MSG.GET.KV_${bucket}`
 ]
 
 const provisions = (): ReadonlyArray<string> => [

@@ -11,8 +11,8 @@ import type { BucketDefinition } from "@connect-domain/messages/definition.ts"
 import { type ConsumerTopology, consumers, type StreamTopology, streams } from "@connect-domain/messages/topology.ts"
 import { type ConsumerConfig, JetStreamApiError, type JetStreamManager, jetstreamManager, type StreamConfig } from "@nats-io/jetstream"
 import { Config, Effect, Schedule } from "effect"
+import { changesSubject } from "./bucketStream.ts"
 import { Nats, type NatsUnavailable, unavailable } from "./Nats.ts"
-import { changesSubject } from "./readBucket.ts"
 
 /** Copies of each stream and bucket in a NATS cluster: 1, 3 or 5. Default 1. */
 export const Replicas = Config.Int("CD_NATS_REPLICAS").pipe(Config.withDefault(1))

@@ -9,17 +9,10 @@
  * Without a JetStream consumer on purpose: who may create one may let the server deliver into any subject, another bucket's too. This
  * needs no right but to read.
  */
-import { createInbox, type Msg, type Subscription } from "@nats-io/transport-node"
+import type { Msg, Subscription } from "@nats-io/transport-node"
 import { Effect, type Scope } from "effect"
-import { inboxPrefix, type Nats } from "./Nats.ts"
-
-export interface BucketMessage {
-  readonly key: string
-  /** A slice of the socket's buffer: decode at once, it is large. */
-  readonly data: Uint8Array
-  readonly revision: number
-  readonly deleted: boolean
-}
+import { type BucketMessage, changesSubject, fetchBatch, nextAtLeader, readMessage, streamState } from "./bucketStream.ts"
+import type { Nats } from "./Nats.ts"
 
 export interface BucketReader {
   /** What follows until `onComplete` is the whole content. */
@@ -28,20 +21,11 @@ export interface BucketReader {
   readonly onComplete: (revision: number) => void
 }
 
-/** Where a bucket repeats what it stored; read-only by permission. */
-export const changesSubject = (bucket: string): string => `cd.kv.v1.${bucket}.>`
-
 const checkMillis = 2_000
-/**
- * Messages per request; the server sends them without further questions. To say how many are left costs it some milliseconds each time, however
- * few were asked for (nats-server counts through a block of the file), and they come in one burst, which nothing else gets between.
- */
-const batchSize = 500
-/** Of those so many are applied in one turn of the loop, about two milliseconds' work: an edge's visitors don't wait for a full look. */
+/** So many messages are applied in one turn of the loop, about two milliseconds' work: an edge's visitors don't wait for a full look. */
 const sliceSize = 50
-const silenceMillis = 2_000
-/** A replica may lag behind the revision that we heard of: so often the missing is asked for again, 50 ms apart. */
-const patience = 10
+/** A replica may lag behind the revision that we heard of: so often the missing is asked for again, 50 ms apart, before the leader is asked. */
+const patience = 4
 
 export const readBucket = (nats: Nats["Service"], bucket: string, reader: BucketReader): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
@@ -51,15 +35,9 @@ export const readBucket = (nats: Nats["Service"], bucket: string, reader: Bucket
     )
   )
 
-interface StreamState {
-  readonly created: string
-  readonly lastRevision: number
-}
-
 class Follower {
   private readonly nats: Nats["Service"]
-  private readonly stream: string
-  private readonly prefix: string
+  private readonly bucket: string
   private readonly reader: BucketReader
   private readonly changes: Subscription
   private readonly timer: NodeJS.Timeout
@@ -74,8 +52,7 @@ class Follower {
 
   constructor(nats: Nats["Service"], bucket: string, reader: BucketReader) {
     this.nats = nats
-    this.stream = `KV_${bucket}`
-    this.prefix = `$KV.${bucket}.`
+    this.bucket = bucket
     this.reader = reader
     this.changes = nats.subscribe(changesSubject(bucket), (message) => this.onChange(message))
     this.stopListening = nats.onReconnect(() => this.catchUp())
@@ -94,17 +71,8 @@ class Follower {
     const revision = Number(message.headers?.get("Nats-Sequence"))
     if (revision > this.target) this.target = revision
     if (this.catchingUp || this.created === undefined || revision <= this.revision) return
-    if (revision === this.revision + 1) this.apply(this.read(message, revision))
+    if (revision === this.revision + 1) this.apply(readMessage(this.bucket, message))
     else this.catchUp()
-  }
-
-  private read({ headers, data }: Msg, revision: number): BucketMessage {
-    return {
-      key: (headers?.get("Nats-Subject") ?? "").slice(this.prefix.length),
-      data,
-      revision,
-      deleted: headers?.get("KV-Operation") !== "" || headers?.get("Nats-Marker-Reason") !== ""
-    }
   }
 
   private apply(message: BucketMessage) {
@@ -127,7 +95,7 @@ class Follower {
   }
 
   private async fetchMissing(): Promise<boolean> {
-    const state = await this.streamState()
+    const state = await streamState(this.nats, this.bucket)
     const whole = this.created !== state.created || state.lastRevision < this.revision
     if (whole) {
       this.created = undefined
@@ -137,39 +105,33 @@ class Follower {
     }
     this.target = Math.max(this.target, state.lastRevision)
     for (let tries = 0; this.revision < this.target && !this.stopped; tries++) {
-      const left = await this.fetchBatch(this.revision + 1)
+      const left = await this.fetchStored()
       if (left > 0) tries = 0
-      else if (this.revision < this.target) {
-        // The newest may have been deleted without a trace, or a replica lags.
-        if (state.lastRevision === this.target || tries >= patience) this.revision = this.target
-        else await pause(50)
-      }
+      else if (this.revision < this.target && tries < patience) await pause(50)
+      else if (this.revision < this.target) await this.fetchAtLeader()
     }
     if (this.stopped) return true
     if (whole) {
       this.created = state.created
       this.reader.onComplete(this.revision)
     }
-    return this.revision >= this.target
+    return true
   }
 
-  /** Fetches what is stored from `from` on; gives back how many messages are left after that (NATS ADR-31, batched direct get). */
-  private async fetchBatch(from: number): Promise<number> {
-    // All of the stream: its subjects are the bucket's keys. A narrower filter would be matched with each of them for every batch.
-    const request = JSON.stringify({ seq: from, batch: batchSize, next_by_subj: ">" })
+  /** Gives back how many messages are left. */
+  private async fetchStored(): Promise<number> {
     const messages: Array<BucketMessage> = []
-    const left = await ask(this.nats, `$JS.API.DIRECT.GET.${this.stream}`, request, (message) => {
-      const { headers } = message
-      const status = headers?.code ?? 0
-      if (this.stopped || status === 404) return { done: 0 }
-      if (status === 204) return { done: Number(headers?.get("Nats-Num-Pending") || 0) }
-      if (status !== 0) throw new Error(`${status} ${headers?.description}`)
-      // Not the client's message: its headers are a Map of arrays, too much to be kept until it is applied.
-      messages.push(this.read(message, Number(headers?.get("Nats-Sequence"))))
-      return undefined
-    })
+    const left = await fetchBatch(this.nats, this.bucket, this.revision + 1, (message) => messages.push(message))
     await this.applyInTurns(messages)
     return left
+  }
+
+  /** The newest may have expired without a trace; the leader knows. What is heard of while it is asked is another question. */
+  private async fetchAtLeader(): Promise<void> {
+    const { target } = this
+    const message = await nextAtLeader(this.nats, this.bucket, this.revision + 1)
+    if (message === undefined) this.revision = target
+    else if (!this.stopped) this.apply(message)
   }
 
   private async applyInTurns(messages: ReadonlyArray<BucketMessage>): Promise<void> {
@@ -179,50 +141,6 @@ class Follower {
       this.apply(message)
     }
   }
-
-  private streamState(): Promise<StreamState> {
-    return ask(this.nats, `$JS.API.STREAM.INFO.${this.stream}`, "", (message) => {
-      if (message.headers?.code === 503) throw new Error("JetStream does not answer")
-      const info = message.json<{ readonly created: string; readonly state?: StreamCounts; readonly error?: ApiError }>()
-      if (info.error?.err_code === notEnabledHere) return undefined
-      if (info.state === undefined) throw new Error(`${this.stream}: ${info.error?.description}`)
-      return { done: { created: info.created, lastRevision: info.state.last_seq } }
-    })
-  }
 }
-
-interface StreamCounts {
-  readonly last_seq: number
-}
-interface ApiError {
-  readonly err_code: number
-  readonly description: string
-}
-
-/** An edge's account has no JetStream of its own: the server says so, beside the answer that comes from the account that has. */
-const notEnabledHere = 10039
-
-/** A request with several replies: `onReply` gives back the result when it has it; replies must not be more than two seconds apart. */
-const ask = <A>(nats: Nats["Service"], subject: string, request: string, onReply: (message: Msg) => { readonly done: A } | undefined) =>
-  new Promise<A>((resolve, reject) => {
-    const inbox = createInbox(inboxPrefix(nats.service))
-    const finish = (act: () => void) => {
-      clearTimeout(timer)
-      subscription.unsubscribe()
-      act()
-    }
-    const silence = () => finish(() => reject(new Error(`${subject}: no answer`)))
-    const timer = setTimeout(silence, silenceMillis)
-    const subscription = nats.subscribe(inbox, (message) => {
-      timer.refresh()
-      try {
-        const result = onReply(message)
-        if (result !== undefined) finish(() => resolve(result.done))
-      } catch (error) {
-        finish(() => reject(error))
-      }
-    })
-    nats.connection.publish(subject, request, { reply: inbox })
-  })
 
 const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))

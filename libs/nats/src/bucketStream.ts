@@ -1,0 +1,147 @@
+/**
+ * What is asked of a bucket's stream: how far it is, and what it holds from a revision on.
+ *
+ * Owns: the requests, the form of their replies, and who answers. A direct get is answered by any replica, which may be behind; `STREAM.INFO` and
+ * `STREAM.MSG.GET` by the leader. Leaves to `readBucket.ts`: order, and what is missing.
+ */
+import { createInbox, type Msg } from "@nats-io/transport-node"
+import { inboxPrefix, type Nats } from "./Nats.ts"
+
+export interface BucketMessage {
+  readonly key: string
+  /** A slice of the socket's buffer: decode at once, it is large. */
+  readonly data: Uint8Array
+  readonly revision: number
+  readonly deleted: boolean
+}
+
+export interface StreamState {
+  /** When the bucket was made: another one is another bucket. */
+  readonly created: string
+  readonly lastRevision: number
+}
+
+/** Where a bucket repeats what it stored; read-only by permission. */
+export const changesSubject = (bucket: string): string => `cd.kv.v1.${bucket}.>`
+
+/**
+ * Messages per request; the server sends them without further questions. To say how many are left costs it some milliseconds each time, however
+ * few were asked for (nats-server counts through a block of the file), and they come in one burst, which nothing else gets between.
+ */
+const batchSize = 500
+const silenceMillis = 2_000
+
+/** Headers of a message that says that its key is gone. */
+const operation = "KV-Operation"
+const markerReason = "Nats-Marker-Reason"
+
+const keyOf = (bucket: string, subject: string): string => subject.slice(`$KV.${bucket}.`.length)
+
+/** A message as the server repeats it, or as a direct get gives it. */
+export const readMessage = (bucket: string, { headers, data }: Msg): BucketMessage => ({
+  key: keyOf(bucket, headers?.get("Nats-Subject") ?? ""),
+  data,
+  revision: Number(headers?.get("Nats-Sequence")),
+  deleted: headers?.get(operation) !== "" || headers?.get(markerReason) !== ""
+})
+
+/** As the leader knows it. */
+export const streamState = (nats: Nats["Service"], bucket: string): Promise<StreamState> =>
+  askLeader<{ readonly created: string; readonly state: { readonly last_seq: number } }, StreamState>(
+    nats,
+    `$JS.API.STREAM.INFO.KV_${bucket}`,
+    "",
+    ({ created, state }) => ({ created, lastRevision: state.last_seq })
+  )
+
+/** Fetches what a replica has stored from `from` on; gives back how many messages are left after that (NATS ADR-31, batched direct get). */
+export const fetchBatch = (
+  nats: Nats["Service"],
+  bucket: string,
+  from: number,
+  onMessage: (message: BucketMessage) => void
+): Promise<number> => {
+  // All of the stream: its subjects are the bucket's keys. A narrower filter would be matched with each of them for every batch.
+  const request = JSON.stringify({ seq: from, batch: batchSize, next_by_subj: ">" })
+  return ask(nats, `$JS.API.DIRECT.GET.KV_${bucket}`, request, (message) => {
+    const { headers } = message
+    const status = headers?.code ?? 0
+    if (status === 404) return { done: 0 }
+    if (status === 204) return { done: Number(headers?.get("Nats-Num-Pending") || 0) }
+    if (status !== 0) throw new Error(`${status} ${headers?.description}`)
+    // Not the client's message: its headers are a Map of arrays, too much to be kept until it is applied.
+    onMessage(readMessage(bucket, message))
+    return undefined
+  })
+}
+
+interface StoredMessage {
+  readonly subject: string
+  readonly seq: number
+  /** Base64, as is `data`. */
+  readonly hdrs?: string
+  readonly data?: string
+}
+
+/** The first message from `from` on that the leader has; undefined: there is none. */
+export const nextAtLeader = (nats: Nats["Service"], bucket: string, from: number): Promise<BucketMessage | undefined> =>
+  askLeader<{ readonly message: StoredMessage }, BucketMessage | undefined>(
+    nats,
+    `$JS.API.STREAM.MSG.GET.KV_${bucket}`,
+    JSON.stringify({ seq: from, next_by_subj: ">" }),
+    ({ message: { subject, seq, hdrs = "", data = "" } }) => {
+      const headers = Buffer.from(hdrs, "base64").toString()
+      const deleted = headers.includes(`${operation}:`) || headers.includes(`${markerReason}:`)
+      return { key: keyOf(bucket, subject), data: Buffer.from(data, "base64"), revision: seq, deleted }
+    },
+    noMessage
+  )
+
+interface ApiError {
+  readonly err_code: number
+  readonly description: string
+}
+
+/** An edge's account has no JetStream of its own: the server says so, beside the answer that comes from the account that has. */
+const notEnabledHere = 10039
+const noMessage = 10037
+
+/** `none`: the error that stands for an answer of nothing. */
+const askLeader = <Reply, A>(
+  nats: Nats["Service"],
+  subject: string,
+  request: string,
+  read: (reply: Reply) => A,
+  none?: number
+): Promise<A> =>
+  ask(nats, subject, request, (message) => {
+    if (message.headers?.code === 503) throw new Error("JetStream does not answer")
+    const reply = message.json<Reply & { readonly error?: ApiError }>()
+    if (reply.error === undefined) return { done: read(reply) }
+    if (reply.error.err_code === notEnabledHere) return undefined
+    if (reply.error.err_code === none) return { done: undefined as A }
+    throw new Error(`${subject}: ${reply.error.description}`)
+  })
+
+/** A request with several replies: `onReply` gives back the result when it has it; replies must not be more than two seconds apart. */
+const ask = <A>(nats: Nats["Service"], subject: string, request: string, onReply: (message: Msg) => { readonly done: A } | undefined) =>
+  new Promise<A>((resolve, reject) => {
+    const inbox = createInbox(inboxPrefix(nats.service))
+    const finish = (act: () => void) => {
+      clearTimeout(timer)
+      subscription.unsubscribe()
+      act()
+    }
+    const silence = () => finish(() => reject(new Error(`${subject}: no answer`)))
+    const timer = setTimeout(silence, silenceMillis)
+    const subscription = nats.subscribe(inbox, (message) => {
+      timer.refresh()
+      try {
+        const result = onReply(message)
+        if (result !== undefined) finish(() => resolve(result.done))
+      } catch (error) {
+        finish(() => reject(error))
+      }
+    })
+    nats.connection.publish(subject, request, { reply: inbox })
+  })
