@@ -107,7 +107,7 @@ describe("E7: PROXY protocol", () => {
     for (let at = 0; at < bytes.length; at++) expect(readProxyHeader(bytes.subarray(0, at))).toBe("more")
   })
 
-  it.each([
+  it.each<readonly [string, Buffer]>([
     ["TLS", Buffer.from([22, 3, 1])],
     ["a bad address", Buffer.from("PROXY TCP4 192.0.2.256 192.0.2.2 5000 443\r\n")],
     ["a name for an address", Buffer.from("PROXY TCP4 example.org 192.0.2.2 5000 443\r\n")],
