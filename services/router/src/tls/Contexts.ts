@@ -21,6 +21,13 @@ export const contextBytes = 46 * 1024
 
 type Done = (context: SecureContext | undefined) => void
 
+/** A context that is wanted and not made yet, and for whom. */
+interface Flight {
+  readonly certificate: CertificateEntry
+  readonly tenant: string
+  readonly waiters: Array<Done>
+}
+
 export interface Wanted {
   readonly certificate: CertificateEntry
   /** Whose turn it is to have a context made. */
@@ -40,7 +47,8 @@ export class Contexts {
   private current = ""
   /** By name of ticket keys and certificate id, in order of use: the first is the coldest. */
   private readonly contexts = new Map<string, SecureContext>()
-  private readonly flights = new Map<string, Array<Done>>()
+  /** By the same keys. What is not here any more is not made when its turn comes. */
+  private readonly flights = new Map<string, Flight>()
 
   constructor(vault: Vault, budgetBytes: number) {
     this.vault = vault
@@ -52,14 +60,23 @@ export class Contexts {
   rotate({ current, accepted }: TicketKeys): void {
     this.current = ticketName(current)
     this.keys = new Map([current, ...accepted].map((keys) => [ticketName(keys), keys]))
-    for (const key of this.contexts.keys()) if (!this.keys.has(key.slice(0, this.current.length))) this.contexts.delete(key)
+    for (const key of this.contexts.keys()) if (this.ended(key)) this.contexts.delete(key)
+    for (const [key, { certificate, tenant, waiters }] of this.flights) {
+      if (!this.ended(key)) continue
+      this.flights.delete(key)
+      for (const done of waiters) this.join(this.current, certificate, tenant, done)
+    }
+  }
+
+  private ended(key: string): boolean {
+    return !this.keys.has(key.slice(0, this.current.length))
   }
 
   get size(): number {
     return this.contexts.size
   }
 
-  /** `done` gets undefined when the key does not open, the certificate is broken, or too many wait; perhaps turns of the loop later. */
+  /** `done` gets undefined when the key does not open, the certificate is broken, or too many wait, or it is gone; perhaps turns of the loop later. */
   find({ certificate, tenant, ticket }: Wanted, done: Done): void {
     const { current } = this
     const name = ticket !== "" && this.keys.has(ticket) ? ticket : current
@@ -96,24 +113,31 @@ export class Contexts {
 
   private join(name: string, certificate: CertificateEntry, tenant: string, done: Done): void {
     const key = name + certificate.certificate_id
-    const flight = this.flights.get(key)
-    if (flight !== undefined) {
-      flight.push(done)
+    const known = this.flights.get(key)
+    if (known !== undefined) {
+      known.waiters.push(done)
       return
     }
-    this.flights.set(key, [done])
-    const queued = this.turns.run(tenant, () => this.land(key, this.make(certificate, name)))
-    if (!queued) this.land(key, undefined)
+    const flight: Flight = { certificate, tenant, waiters: [done] }
+    this.flights.set(key, flight)
+    this.turns.run(tenant, {
+      go: () => {
+        if (this.flights.get(key) === flight) this.land(key, this.make(certificate, name))
+      },
+      drop: () => {
+        if (this.flights.get(key) === flight) this.land(key, undefined)
+      }
+    })
   }
 
   private land(key: string, context: SecureContext | undefined): void {
-    const waiters = this.flights.get(key) ?? []
+    const flight = this.flights.get(key)
     this.flights.delete(key)
     if (context !== undefined) {
       if (this.contexts.size >= this.max) this.contexts.delete(this.contexts.keys().next().value!)
       this.contexts.set(key, context)
     }
-    for (const done of waiters) done(context)
+    for (const done of flight?.waiters ?? []) done(context)
   }
 
   private make(certificate: CertificateEntry, name: string): SecureContext | undefined {
@@ -123,8 +147,7 @@ export class Contexts {
       if (Result.isFailure(key)) throw key.failure
       this.made++
       const sessionIdContext = createHash("sha256").update(certificate.claim_id).digest("hex").slice(0, 32)
-      // A rotation meanwhile may have ended the keys that were asked for.
-      const ticketKeys = this.keys.get(name) ?? this.keys.get(this.current)!
+      const ticketKeys = this.keys.get(name)!
       return createSecureContext({ ...posture, ticketKeys, sessionIdContext, cert: certificate.chain, key: key.success })
     } catch {
       this.failed++
@@ -132,9 +155,12 @@ export class Contexts {
     }
   }
 
-  /** The certificate is gone: so is its key (A13). */
+  /** The certificate is gone: so is its key, and no handshake that waits for it gets one (A13). */
   forget(id: string): void {
-    for (const name of this.keys.keys()) this.contexts.delete(name + id)
+    for (const name of this.keys.keys()) {
+      this.contexts.delete(name + id)
+      this.land(name + id, undefined)
+    }
   }
 
   close(): void {

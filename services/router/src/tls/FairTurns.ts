@@ -1,17 +1,22 @@
 /**
  * Work of a millisecond or so each, done in turns of the loop.
  *
- * Owns: how much of a turn it may take, and whose work is next: owners by turns, whatever one of them wants. Leaves to its caller: the work.
+ * Owns: how much of a turn it may take, whose work is next (owners by turns, whatever one of them wants), and who goes without when too much waits:
+ * the newest work of whoever has most. Leaves to its caller: the work.
  * Built against: a thousand handshakes for cold names that arrive together and hold everybody's requests up for a second (E15), and one tenant's
  * storm in front of another's first visitor.
  */
 
 /** Of a turn; a turn's other work comes on top. */
 const turnMillis = 8
-/** Beyond this, work is refused: whoever waits would be gone before it is done. */
-const maxWaiting = 8192
+/** Beyond this, work is dropped: whoever waits would be gone before it is done. */
+export const maxWaiting = 8192
 
-type Job = () => void
+export interface Job {
+  go(): void
+  /** Too much waits: it is never done. */
+  drop(): void
+}
 
 export class FairTurns {
   /** Jobs that are not done yet. */
@@ -21,18 +26,26 @@ export class FairTurns {
   private spent = 0
   private next: NodeJS.Immediate | undefined
 
-  /** At once if this turn has time left and nobody waits, else later; false: too many wait already. */
-  run(owner: string, job: Job): boolean {
-    if (this.waiting >= maxWaiting) return false
+  /** At once if this turn has time left and nobody waits, else later or never. */
+  run(owner: string, job: Job): void {
     if (this.waiting === 0 && this.spent < turnMillis) {
       this.spend(job)
-      return true
+      return
     }
     const jobs = this.owners.get(owner)
     if (jobs === undefined) this.owners.set(owner, [job])
     else jobs.push(job)
-    this.waiting++
-    return true
+    if (this.waiting < maxWaiting) this.waiting++
+    else this.dropNewest(owner)
+  }
+
+  /** Of whoever has most; `last`, who came just now, before others that have as much. */
+  private dropNewest(last: string): void {
+    let [greediest, most] = [last, this.owners.get(last)!]
+    for (const [owner, jobs] of this.owners) if (jobs.length > most.length) [greediest, most] = [owner, jobs]
+    const dropped = most.pop()!
+    if (most.length === 0) this.owners.delete(greediest)
+    dropped.drop()
   }
 
   private spend(job: Job): void {
@@ -40,7 +53,7 @@ export class FairTurns {
     this.next ??= setImmediate(() => this.turn())
     const began = performance.now()
     try {
-      job()
+      job.go()
     } finally {
       this.spent += performance.now() - began
     }

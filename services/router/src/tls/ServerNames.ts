@@ -6,7 +6,7 @@
  * more than a look into a map.
  */
 import type { SecureContext } from "node:tls"
-import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import type { CertificateEntry, HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
 import type { Contexts } from "./Contexts.ts"
 
@@ -62,9 +62,18 @@ export class ServerNames {
       return
     }
     this.options.contexts.find({ certificate, tenant: entry.tenant_id, ticket }, (context) => {
+      if (context === undefined && this.moved(host, certificate)) {
+        this.find(host, done, ticket)
+        return
+      }
       this.counts[context === undefined ? "broken" : "served"]++
       done(context)
     })
+  }
+
+  /** The name has another certificate than the one that was waited for, or is gone. */
+  private moved(host: string, { certificate_id }: CertificateEntry): boolean {
+    return this.options.table.find(host)?.certificate_id !== certificate_id
   }
 
   private wait(entry: HostnameEntry, host: string, waiter: Wait["waiters"][number]): void {

@@ -2,14 +2,17 @@
 import type { SecureContext } from "node:tls"
 import type { CertificateEntry } from "@connect-domain/messages/buckets.ts"
 import { beforeAll, describe, expect, it } from "vitest"
-import { certificateEntry, makeAuthority, testRing, testVault } from "../testing/TestEdge.ts"
+import { Registry } from "../registry/Registry.ts"
+import { certificateEntry, hostnameEntry, makeAuthority, testRing, testVault } from "../testing/TestEdge.ts"
 import { Contexts, contextBytes } from "./Contexts.ts"
-import { FairTurns } from "./FairTurns.ts"
+import { FairTurns, maxWaiting } from "./FairTurns.ts"
+import { ServerNames } from "./ServerNames.ts"
 import { ticketKeysAt, ticketName, ticketPeriodMillis } from "./ticketKeys.ts"
 
 const busy = (millis: number) => {
   for (const until = performance.now() + millis; performance.now() < until; );
 }
+const never = () => expect.unreachable()
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 describe("E15: work in turns", () => {
@@ -17,9 +20,12 @@ describe("E15: work in turns", () => {
     const turns = new FairTurns()
     const done: Array<string> = []
     const job = (owner: string, millis = 1) =>
-      turns.run(owner, () => {
-        busy(millis)
-        done.push(owner)
+      turns.run(owner, {
+        go: () => {
+          busy(millis)
+          done.push(owner)
+        },
+        drop: never
       })
     job("first", 20)
     for (let at = 0; at < 30; at++) job("storm")
@@ -29,27 +35,57 @@ describe("E15: work in turns", () => {
     expect(done.slice(1, 7)).toEqual(["storm", "quiet", "storm", "quiet", "storm", "quiet"])
   })
 
-  it("lets the loop turn while much waits, goes on after a failure, and refuses what is too much", async () => {
+  it("when too much waits, is dropped where most is: one owner's storm keeps nobody out", async () => {
+    const turns = new FairTurns()
+    const done: Array<string> = []
+    const dropped: Array<string> = []
+    const job = (owner: string, name: string) => turns.run(owner, { go: () => void done.push(name), drop: () => void dropped.push(name) })
+    turns.run("storm", { go: () => busy(20), drop: never })
+    for (let at = 0; at < maxWaiting; at++) job("storm", `storm ${at}`)
+    job("quiet", "quiet 0")
+    job("storm", "too much")
+    job("quiet", "quiet 1")
+    expect(turns.waiting).toBe(maxWaiting)
+    expect(dropped).toEqual([`storm ${maxWaiting - 1}`, "too much", `storm ${maxWaiting - 2}`])
+    while (turns.waiting > 0) await turn()
+    expect(done.slice(0, 4)).toEqual(["storm 0", "quiet 0", "storm 1", "quiet 1"])
+    expect(done).toHaveLength(maxWaiting)
+  })
+
+  it("is the newcomer's that is dropped when all have as much", () => {
+    const turns = new FairTurns()
+    turns.run("first", { go: () => busy(20), drop: never })
+    for (let at = 0; at < maxWaiting; at++) turns.run(`owner ${at}`, { go: never, drop: never })
+    let dropped = 0
+    for (const owner of ["another", "owner 7"]) turns.run(owner, { go: never, drop: () => void dropped++ })
+    expect([dropped, turns.waiting]).toEqual([2, maxWaiting])
+    turns.close()
+  })
+
+  it("lets the loop turn while much waits, and goes on after a failure", async () => {
     const turns = new FairTurns()
     let done = 0
-    turns.run("a", () => busy(20))
-    while (turns.run("a", () => void done++));
-    expect(turns.waiting).toBe(8192)
+    const job = { go: () => void done++, drop: never }
+    turns.run("a", { go: () => busy(20), drop: never })
+    for (let at = 0; at < maxWaiting; at++) turns.run("a", job)
     let turned = 0
     while (turns.waiting > 0) {
       turned++
       await turn()
     }
-    expect(done).toBe(8192)
+    expect(done).toBe(maxWaiting)
     expect(turned).toBeGreaterThan(0)
     expect(() =>
-      turns.run("a", () => {
-        throw new Error("broken")
+      turns.run("a", {
+        go: () => {
+          throw new Error("broken")
+        },
+        drop: never
       })
     ).toThrow("broken")
     await turn()
-    turns.run("a", () => void done++)
-    expect(done).toBe(8193)
+    turns.run("a", job)
+    expect(done).toBe(maxWaiting + 1)
   })
 })
 
@@ -60,12 +96,14 @@ describe("E15: contexts", () => {
     for (let at = 0; at < 4; at++)
       made.push(await certificateEntry(authority, [`n${at}.test`], { certificate_id: `c${at}`, claim_id: `l${at}` }))
   })
+  /** What is wanted now waits for another turn. */
+  const useUp = (contexts: Contexts) => contexts.turns.run("t", { go: () => busy(20), drop: never })
   const want = (contexts: Contexts, at: number, ticket = "") =>
     new Promise<SecureContext | undefined>((resolve) => contexts.find({ certificate: made[at]!, tenant: "t", ticket }, resolve))
 
   it("are made once for all who want one at the same time", async () => {
     const contexts = new Contexts(testVault, 1 << 30)
-    contexts.turns.run("t", () => busy(20))
+    useUp(contexts)
     const several = await Promise.all([want(contexts, 0), want(contexts, 0), want(contexts, 0)])
     expect(several[0]).toBeDefined()
     expect(new Set(several).size).toBe(1)
@@ -81,6 +119,76 @@ describe("E15: contexts", () => {
     contexts.forget("c0")
     await want(contexts, 0)
     expect(contexts.made).toBe(4)
+  })
+
+  it("A13: are not made of a certificate that went while its handshakes waited", async () => {
+    const contexts = new Contexts(testVault, 1 << 30)
+    useUp(contexts)
+    const waiting = want(contexts, 0)
+    contexts.forget("c0")
+    expect(await waiting).toBeUndefined()
+    while (contexts.turns.waiting > 0) await turn()
+    expect([contexts.size, contexts.made]).toEqual([0, 0])
+  })
+
+  it("A13: are made of the certificate that took its place meanwhile; a name that went gets none", async () => {
+    const contexts = new Contexts(testVault, 1 << 30)
+    const registry = new Registry()
+    registry.onCertificateGone = (id) => contexts.forget(id)
+    const names = new ServerNames({ table: registry, contexts, ensure: never })
+    const next = { ...made[0]!, claim_id: "l1", certificate_id: "c1", chain: made[1]!.chain, sealed_key: made[1]!.sealed_key }
+    const entry = hostnameEntry("n0.test", { claim_id: "l1", certificate_id: "first" })
+    for (const certificate of [{ ...next, certificate_id: "first" }, next]) registry.putCertificate(certificate)
+    registry.putHostname(entry, 1)
+    const find = () => new Promise<SecureContext | undefined>((resolve) => names.find("n0.test", resolve))
+    useUp(contexts)
+    const waiting = find()
+    registry.putHostname({ ...entry, certificate_id: "c1", version: entry.version + 1 }, 2)
+    registry.endCertificates()
+    registry.deleteCertificate("first")
+    expect(await waiting).toBeDefined()
+    contexts.forget("c1")
+    useUp(contexts)
+    const last = find()
+    registry.deleteCertificate("c1")
+    registry.putHostname({ ...entry, status: "released", certificate_id: null, version: entry.version + 2 }, 3)
+    expect(await last).toBeUndefined()
+    expect(names.counts).toEqual({ served: 1, unknown: 1, without: 0, broken: 0 })
+    expect(contexts.made).toBe(1)
+  })
+
+  it("A13: nor kept under ticket keys that ended while they waited", async () => {
+    const contexts = new Contexts(testVault, 1 << 30)
+    const [first, , third, fourth] = [0, 1, 2, 4].map((period) => ticketKeysAt(testRing, period * ticketPeriodMillis))
+    contexts.rotate(first!)
+    useUp(contexts)
+    const waiting = [want(contexts, 0), want(contexts, 0), want(contexts, 1)]
+    contexts.rotate(third!)
+    const [one, other] = await Promise.all(waiting)
+    expect(one).toBeDefined()
+    expect(other).toBe(one)
+    expect([contexts.size, contexts.made]).toEqual([2, 2])
+    expect(await want(contexts, 0)).toBe(one)
+    useUp(contexts)
+    const gone = want(contexts, 2)
+    contexts.rotate(fourth!)
+    contexts.forget("c2")
+    expect(await gone).toBeUndefined()
+    expect(contexts.made).toBe(2)
+  })
+
+  it("are refused to the tenant that wants most when too many are wanted", async () => {
+    const contexts = new Contexts(testVault, 1 << 30)
+    useUp(contexts)
+    let refused = 0
+    const storm = (at: number) => ({ ...made[0]!, certificate_id: `storm-${at}` })
+    for (let at = 0; at < maxWaiting; at++)
+      contexts.find({ certificate: storm(at), tenant: "storm", ticket: "" }, (context) => (refused += Number(context === undefined)))
+    const first = want(contexts, 1)
+    expect(refused).toBe(1)
+    expect(await first).toBeDefined()
+    contexts.close()
+    expect(refused).toBe(maxWaiting)
   })
 
   it("are not made of a key that does not open", async () => {
