@@ -47,11 +47,11 @@ export class HostsFile {
   }
 
   private refresh(): void {
-    const stat = statSync(this.path, { throwIfNoEntry: false })
-    const version = stat === undefined ? "" : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
-    if (version === this.version) return
-    this.version = version
     try {
+      const stat = statSync(this.path, { throwIfNoEntry: false })
+      const version = stat === undefined ? "" : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
+      if (version === this.version) return
+      this.version = version
       this.names = stat === undefined ? new Map() : parse(readFileSync(this.path, "utf8"))
     } catch {
       // Removed or unreadable just now: what was known holds until it changes again.

@@ -1,6 +1,6 @@
 /** Look-ups against a name server whose answers, and silences, are the test's. */
 import { createSocket, type Socket } from "node:dgram"
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import packet, { type Answer } from "dns-packet"
@@ -80,6 +80,13 @@ describe("names", () => {
     utimesSync(hostsFile, new Date(), new Date(Date.now() + 5000))
     expect(await lookUp("alias.test")).toBe("192.0.2.4")
     expect(await lookUp("here.test")).toBe("192.0.2.10")
+  })
+
+  it("go on without a hosts file that can not be read", async () => {
+    const circle = join(folder, "circle")
+    symlinkSync(circle, circle)
+    const by = makeResolve({ servers: [`127.0.0.1:${dns.address().port}`], hostsFile: circle })
+    expect(await lookUp("four.test", by)).toBe("192.0.2.3")
   })
 
   it("asks once for all who want a name at the same moment, and again for the next", async () => {

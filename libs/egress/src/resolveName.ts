@@ -44,8 +44,11 @@ const lookUp = (name: string, servers: ReadonlyArray<string> | undefined, done: 
   if (servers !== undefined) resolver.setServers(servers)
   const found: { 4?: ReadonlyArray<Found>; 6?: ReadonlyArray<Found> } = {}
   let failure = failed("ENODATA")
+  let over = false
   const finish = () => {
     clearTimeout(timer)
+    if (over) return // the name servers' time and ours can be up in one turn
+    over = true
     const all = [...(found[6] ?? []), ...(found[4] ?? [])]
     done(all.length > 0 ? null : failure, all)
   }

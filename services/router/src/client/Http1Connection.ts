@@ -10,6 +10,7 @@ import type { Watched } from "../Deadlines.ts"
 import type { OriginExchange } from "../exchange/Exchange.ts"
 import { isRefusal, refuse } from "../http1/Refusal.ts"
 import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
+import { drainTime } from "./drainTime.ts"
 import type { ClientPeer, Decision, Edge } from "./Edge.ts"
 import { forwardRequest } from "./forwardRequest.ts"
 import { HeadBuffer } from "./HeadBuffer.ts"
@@ -131,7 +132,7 @@ export class Http1Connection implements Watched {
   }
 
   /** What is waited for of the client during an exchange: its body or, of one that has half-closed, some end. `waitForDrain` stands before both. */
-  private limitExchange(): void {
+  limitExchange(): void {
     if (this.socket.writableNeedDrain) return
     const { deadlines, limits } = this.edge
     if (!this.requestComplete) this.deadline = deadlines.now + limits.bodyMillis
@@ -165,7 +166,7 @@ export class Http1Connection implements Watched {
   }
 
   waitForDrain(): void {
-    this.deadline = this.edge.deadlines.now + this.edge.limits.drainMillis
+    this.deadline = this.edge.deadlines.now + drainTime(this.socket.writableLength, this.edge.limits.drainMillis)
   }
 
   private onDrain(): void {

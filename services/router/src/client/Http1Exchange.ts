@@ -90,7 +90,10 @@ export class Http1Exchange implements ExchangeClient, Recorded {
       else socket.write(only, release)
       this.held = 0
     }
-    if (!socket.writableNeedDrain) return true
+    if (!socket.writableNeedDrain) {
+      if (socket.readableEnded) this.connection.limitExchange() // what goes out to a client that closed its side is taken
+      return true
+    }
     this.connection.waitForDrain()
     return false
   }

@@ -6,6 +6,7 @@
  */
 import type { Socket } from "node:net"
 import type { Deadlines } from "../Deadlines.ts"
+import { drainTime } from "./drainTime.ts"
 
 /** What a client may still send before it is cut off. */
 const maxBytes = 1024 * 1024
@@ -16,12 +17,12 @@ const listenMillis = 2000
 export const linger = (socket: Socket, deadlines: Deadlines, drainMillis: number): void => {
   let bytes = 0
   let unwritten = socket.writableLength
-  const watched = { place: 0, deadline: deadlines.now + drainMillis, onDeadline: () => onDeadline() }
+  const watched = { place: 0, deadline: deadlines.now + drainTime(unwritten, drainMillis), onDeadline: () => onDeadline() }
   const onDeadline = () => {
     const taken = unwritten - socket.writableLength
     if (socket.writableFinished || taken === 0) socket.destroy()
     unwritten -= taken
-    watched.deadline = deadlines.now + drainMillis
+    watched.deadline = deadlines.now + drainTime(unwritten, drainMillis)
   }
   const onHalf = () => {
     if (socket.writableFinished && socket.readableEnded) socket.destroy()

@@ -22,7 +22,10 @@ beforeAll(async () => {
     for (const [, path] of piece.matchAll(/^[A-Z]+ (\S+) HTTP\/1\.1\r$/gm)) {
       const answerTo = `Answer-To: ${path}\r\n`
       if (path === "/unfinished") socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large + 1}\r\n\r\n${"y".repeat(large)}`)
-      else setImmediate(() => socket.write(ok(page, answerTo)))
+      else if (path === "/slow") {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${pieces}\r\n\r\n`)
+        for (let at = 1; at <= pieces; at++) setTimeout(() => socket.write("s"), at * pieceMillis)
+      } else setImmediate(() => socket.write(ok(page, answerTo)))
     }
   })
   await edge.add(host, origin.url)
@@ -39,6 +42,17 @@ afterAll(async () => {
 const allClosed = async () => {
   while (edge.router.listeners.open > 0) await new Promise((resolve) => setTimeout(resolve, 5))
 }
+
+/** Milliseconds between the pieces of `/slow`; all of them last longer than a client may take nothing. */
+const [pieces, pieceMillis] = [12, 500]
+
+describe("a client that closes its side behind a request", () => {
+  it("gets an answer that comes slowly, however long that takes", async () => {
+    const socket = await edge.connect(host)
+    socket.end(get("/slow"))
+    expect((await readAll(socket)).split("\r\n\r\n")[1]).toBe("s".repeat(pieces))
+  })
+})
 
 describe("E8: pipelining without reading", () => {
   // A kernel takes some megabytes for a client that reads nothing: not a third of these answers.

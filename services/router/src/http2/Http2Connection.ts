@@ -57,6 +57,8 @@ export class Http2Connection implements Watched, FrameSink {
   private idleUntil: number
   /** When the last GOAWAY follows the first; 0: none was sent. */
   private farewellAt = 0
+  /** The last stream by the GOAWAY before, beyond which the next one must not go (§6.8). */
+  private lastPromised = maxStreamId
   private readonly blocks = new HeaderBlocks()
   readonly cutOff = new CutOff()
   goingAway = false
@@ -191,7 +193,8 @@ export class Http2Connection implements Watched, FrameSink {
   /** The round trip is over: streams that run finish, new ones are refused and may be repeated elsewhere. */
   farewell(): void {
     if (this.farewellAt === 0 || this.goingAway || this.closed) return
-    this.writer.put(goawayFrame(this.lastStream, ErrorCode.NoError))
+    this.lastPromised = this.lastStream
+    this.writer.put(goawayFrame(this.lastPromised, ErrorCode.NoError))
     this.leave()
   }
 
@@ -199,7 +202,7 @@ export class Http2Connection implements Watched, FrameSink {
   giveUp(code: number): false {
     if (this.closed) return false
     this.edge.observer.http2Failed(errorName(code))
-    this.writer.put(goawayFrame(this.lastStream, code))
+    this.writer.put(goawayFrame(Math.min(this.lastStream, this.lastPromised), code))
     this.writer.flush()
     this.socket.end()
     const { socket } = this

@@ -80,6 +80,7 @@ export class OwnStream implements Http2Stream {
       const rest = piece.subarray(sent)
       const release = rest.length < worthHolding ? undefined : source?.hold()
       this.queue.push({ bytes: release === undefined ? Buffer.from(rest) : rest, release }) // `piece` is valid in this turn only
+      if (this.queued === 0) this.sentAt = this.connection.now // its wait begins here
       this.queued += rest.length
     }
     this.full = this.queued >= maxQueued || this.connection.writer.blocked

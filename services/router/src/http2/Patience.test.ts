@@ -80,6 +80,21 @@ describe("a connection whose client doesn't read", () => {
     expect(patience.tookNothing(202)).toBe(false)
     expect(patience.tookNothing(1000)).toBe(false)
     socket.writableEnded = true // its end waits behind what the kernel has
-    expect(patience.tookNothing(1101)).toBe(true)
+    expect(patience.tookNothing(1101)).toBe(false)
+    expect(patience.tookNothing(1201)).toBe(false)
+    expect(patience.tookNothing(1202)).toBe(true)
+  })
+
+  it("has its whole time for what begins to wait after a pause without a look, and more for a long write", () => {
+    const socket = { writableLength: 0, writableEnded: false, writableFinished: false, bytesWritten: 1000 }
+    const { patience } = setUp(socket)
+    expect(patience.tookNothing(0)).toBe(false)
+    Object.assign(socket, { bytesWritten: 5000, writableLength: 4000 })
+    expect(patience.tookNothing(10_000)).toBe(false)
+    expect(patience.tookNothing(10_101)).toBe(true)
+    Object.assign(socket, { bytesWritten: 201_000, writableLength: 128 * 1024 })
+    expect(patience.tookNothing(20_000)).toBe(false)
+    expect(patience.tookNothing(20_400)).toBe(false)
+    expect(patience.tookNothing(20_401)).toBe(true)
   })
 })

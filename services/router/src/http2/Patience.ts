@@ -5,6 +5,7 @@
  * Built against: a client that asks and doesn't take, nudges a window by a byte at a time, or stops in the middle of a body.
  */
 import type { Socket } from "node:net"
+import { drainTime } from "../client/drainTime.ts"
 import type { ClientLimits } from "../client/Edge.ts"
 import type { OwnStream } from "./OwnStream.ts"
 import type { ReceiveWindow } from "./ReceiveWindow.ts"
@@ -21,8 +22,10 @@ export class Patience {
   private readonly socket: Socket
   private readonly limits: ClientLimits
   private readonly window: ReceiveWindow
-  private taken = -1
-  private takenAt = -1
+  private taken = 0
+  private takenAt = 0
+  /** At the last look something waited already. */
+  private waited = false
 
   constructor(socket: Socket, limits: ClientLimits, window: ReceiveWindow) {
     this.socket = socket
@@ -38,12 +41,15 @@ export class Patience {
 
   /** The client has taken nothing of what waits for it, for too long. To be asked again and again. */
   tookNothing(now: number): boolean {
-    const taken = this.socket.bytesWritten - this.socket.writableLength
-    if (taken !== this.taken || !this.unsent || this.takenAt < 0) {
+    const { socket, unsent } = this
+    const taken = socket.bytesWritten - socket.writableLength
+    // What has begun to wait since the last look, which may be long ago, has its whole time.
+    if (!unsent || !this.waited || taken !== this.taken) {
       this.taken = taken
       this.takenAt = now
     }
-    return now - this.takenAt > this.limits.drainMillis
+    this.waited = unsent
+    return now - this.takenAt > drainTime(socket.writableLength, this.limits.drainMillis)
   }
 
   /** Why this stream has waited too long; undefined while it has not. */

@@ -45,6 +45,18 @@ describe("an edge that ends", () => {
     await stopped
   })
 
+  it("names no later stream in an error's GOAWAY than it promised", async () => {
+    const client = await RawHttp2.open(edge, host)
+    client.send(get(1))
+    await origin.until((text) => text !== "")
+    const stopped = edge.stop(60_000)
+    await client.until(() => client.goaways.length === 1)
+    client.send(frame(FrameType.Ping, Flag.Ack, 0, "farewell") + get(3) + frame(FrameType.Ping, 0, 1, "12345678"))
+    await client.until(() => client.closed)
+    expect(client.lastStreams).toEqual([maxStreamId, 1, 1])
+    await stopped
+  })
+
   it("E14: does not wait for long for a client that doesn't answer", async () => {
     const client = await RawHttp2.open(edge, host)
     await client.settled()
