@@ -134,6 +134,7 @@ export class Router {
       ...{ draining: false, newRequestId: requestIds(), traces: options.traces }
     }
     const challenges = new AlpnChallenges(registry, options.vault)
+    registry.challenges.onGone = (token) => challenges.forget(token)
     this.listeners = new Listeners({
       challenges,
       ...{ edge: this.edge, serverNames: this.serverNames, publicHttpsPort: options.publicHttpsPort },

@@ -21,7 +21,7 @@ export const isValidation = (protocols: ReadonlyArray<string>): boolean => proto
 /** A fatal alert `no_application_protocol` (RFC 7301 §3.2), before any version was agreed on. */
 export const noApplicationProtocol = Buffer.from([21, 3, 1, 0, 2, 2, 120])
 
-/** Far more challenges than are ever pending at once. */
+/** Challenges that are validated at the same time are far fewer. */
 const maxContexts = 256
 
 export class AlpnChallenges {
@@ -48,6 +48,11 @@ export class AlpnChallenges {
     if (this.contexts.size >= maxContexts) this.contexts.delete(this.contexts.keys().next().value!)
     this.contexts.set(entry.token, context)
     return context
+  }
+
+  /** The challenge is over: so is its key. */
+  forget(token: string): void {
+    this.contexts.delete(token)
   }
 
   private make({ token, hostname, certificate, sealed_key }: ChallengeEntry): SecureContext | undefined {

@@ -88,6 +88,22 @@ describe("TLS-ALPN-01", () => {
     expect((await handshake(edge, "live.example.org", ["acme-tls/1"])).alert).toBe("ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL")
   })
 
+  it("A13: keeps nothing of a challenge that is over, though another one has its token", async () => {
+    const certificates = new Set<string>()
+    const validate = async (challenge: ChallengeEntry) => {
+      edge.registry.putChallenge(challenge, ++revision)
+      const { socket } = await handshake(edge, "again.example.org", ["acme-tls/1"])
+      certificates.add(new X509Certificate(socket!.getPeerCertificate().raw).fingerprint256)
+    }
+    const [first, second, third] = await Promise.all([1, 2, 3].map(() => challengeFor("again.example.org", "token-token-token-4")))
+    await validate(first!)
+    await validate(second!)
+    edge.registry.deleteChallenge(second!.token, ++revision)
+    await validate(third!)
+    edge.registry.deleteChallenge(third!.token, ++revision)
+    expect(certificates.size).toBe(3)
+  })
+
   it("a key sealed for another place, or no certificate at all: refused and counted, nothing breaks", async () => {
     const good = await challengeFor("broken.example.org", "token-token-token-3")
     edge.registry.putChallenge({ ...good, sealed_key: testVault.seal("x", { tenant: "a", table: "b", column: "c", row: "d" }) }, ++revision)

@@ -7,6 +7,8 @@
 import type { ChallengeEntry } from "@connect-domain/messages/buckets.ts"
 
 export class Challenges {
+  /** A challenge ended, or another one took its token. */
+  onGone: (token: string) => void = () => {}
   private readonly byToken = new Map<string, ChallengeEntry>()
   /** The latest of each hostname. */
   private readonly alpn = new Map<string, ChallengeEntry>()
@@ -33,6 +35,7 @@ export class Challenges {
     const entry = this.byToken.get(token)
     if (entry === undefined) return
     this.byToken.delete(token)
+    this.onGone(token)
     if (this.alpn.get(entry.hostname) !== entry) return
     this.alpn.delete(entry.hostname)
     for (const other of this.byToken.values())

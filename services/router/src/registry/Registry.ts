@@ -27,7 +27,7 @@ export class Registry implements HostnameTable {
   /** The last revision of each bucket that was looked at. */
   seen = { hostnames: 0, challenges: 0 }
   holdings = new Holdings()
-  private readonly challenges = new Challenges()
+  readonly challenges = new Challenges()
   private readonly names = new BucketLook(() => this.holdings.names)
   private readonly certificates = new BucketLook(() => this.holdings.certificates)
   /** `_meta` was seen in the bucket as it is now; what an earlier bucket said takes nothing away. */
