@@ -121,7 +121,9 @@ export class Listeners {
     const accepted = this.track(socket)
     const address = unmapped(socket.remoteAddress ?? "")
     const { edge, handshakeMillis, proxies } = this.options
-    if (proxies === undefined) next(accepted, address, undefined)
+    if (address === "")
+      socket.destroy() // reset before it was accepted: nobody is there
+    else if (proxies === undefined) next(accepted, address, undefined)
     else if (!proxies.trusts(address))
       socket.destroy() // E7: whoever is no balancer of ours has no business here
     else
