@@ -7,7 +7,7 @@
  * Format: for each change length and CRC-32 (32 bits each, little endian) and JSON. Reading ends at the first change that is not whole. Each
  * process begins a file of its own.
  */
-import { readFileSync } from "node:fs"
+import { closeSync, fstatSync, openSync, readSync } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { dirname } from "node:path"
 import { crc32 } from "node:zlib"
@@ -62,21 +62,46 @@ export class Frames {
   }
 }
 
+/** Read at once; larger only while a change is. A journal may be as large as the base. */
+const readBytes = 1024 * 1024
+
 /** Calls `apply` with each whole change; gives back how many bytes at the end are none. */
 export const readJournal = (path: string, apply: (change: RegistryChange) => void): number => {
-  const bytes = readFileSync(path)
-  let at = 0
-  while (at + headBytes <= bytes.length) {
-    const length = bytes.readUInt32LE(at)
-    const end = at + headBytes + length
-    // Zeros are what a file system may leave of an append that power loss interrupted; as a change they would have the right checksum.
-    if (length === 0 || end > bytes.length) break
-    const text = bytes.subarray(at + headBytes, end)
-    if (crc32(text) !== bytes.readUInt32LE(at + 4)) break
-    apply(JSON.parse(text.toString()))
-    at = end
+  const file = openSync(path, "r")
+  try {
+    let left = fstatSync(file).size
+    let buffer = Buffer.allocUnsafeSlow(readBytes)
+    let [at, end] = [0, 0]
+    /** Whether so many bytes stand at `at`, reading on as far as that needs. `left` counts those behind the last whole change. */
+    const has = (length: number): boolean => {
+      if (length > left) return false
+      if (at + length > buffer.length) {
+        const larger = length > buffer.length ? Buffer.allocUnsafeSlow(length) : buffer
+        end = buffer.copy(larger, 0, at, end)
+        at = 0
+        buffer = larger
+      }
+      while (end < at + length) {
+        const count = readSync(file, buffer, end, buffer.length - end, null)
+        if (count === 0) return false
+        end += count
+      }
+      return true
+    }
+    while (has(headBytes)) {
+      const length = buffer.readUInt32LE(at)
+      // Zeros are what a file system may leave of an append that power loss interrupted; as a change they would have the right checksum.
+      if (length === 0 || !has(headBytes + length)) break
+      const text = buffer.subarray(at + headBytes, at + headBytes + length)
+      if (crc32(text) !== buffer.readUInt32LE(at + 4)) break
+      apply(JSON.parse(text.toString()))
+      at += headBytes + length
+      left -= headBytes + length
+    }
+    return left
+  } finally {
+    closeSync(file)
   }
-  return bytes.length - at
 }
 
 export class Journal {
