@@ -8,6 +8,7 @@
  */
 import type { BucketDefinition } from "@connect-domain/messages/definition.ts"
 import { Context, Data, Effect, Layer, Result, type Stream } from "effect"
+import { streamState } from "./bucketStream.ts"
 import { codecOf } from "./codec.ts"
 import { Nats, NatsUnavailable, unavailable } from "./Nats.ts"
 import { type PublishAck, type PublishRefused, publishOnce, publishRepeatedly } from "./publish.ts"
@@ -44,6 +45,8 @@ export interface Bucket<V> {
   /** Nothing there is fine. With `revision`: only when the key still has it. */
   readonly delete: (key: string, options?: { readonly revision?: number }) => Effect.Effect<void, NatsUnavailable | KeyConflict>
   readonly keys: Effect.Effect<ReadonlyArray<string>, NatsUnavailable>
+  /** The revision of the last write, whatever has become of it since. */
+  readonly lastRevision: Effect.Effect<number, NatsUnavailable>
   /**
    * The whole bucket and then every change, for ever, in order of revision. `reset`: what follows up to `complete` is the whole content,
    * whatever was not mentioned by then is gone (sent at the start, and again when the bucket was made anew or changes were missed).
@@ -97,6 +100,10 @@ const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Na
           : Effect.asVoid(write(key, "", options.revision, headers))
       }),
     keys: bucketKeys(nats, bucket),
+    lastRevision: Effect.tryPromise({
+      try: async () => (await streamState(nats, bucket)).lastRevision,
+      catch: (cause) => unavailable(`looking at ${bucket}`, cause)
+    }),
     watch: watchBucket<V>(nats, bucket, (data) => codec.decode(data) as Result.Result<V, string>)
   }
 }

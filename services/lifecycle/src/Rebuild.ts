@@ -1,14 +1,13 @@
 /**
  * Restores what NATS holds from what Postgres knows.
  *
- * Owns: streams and buckets (made from the catalogue), a new epoch, every registry entry marked dirty, the event log sent again, all open
- * work made due. Leaves to the registry's relay: the puts, and `_meta` last; to `Applications.ts`: the applications' entries.
- * Happens at the start and after each reconnect when the store is not the one that this database filled, and when an operator asks.
- * Built against: a JetStream store that was deleted, or that lost what it had acknowledged. The edges serve on meanwhile: an epoch that is
- * not complete takes nothing from them.
+ * Owns: when: at the start and after each reconnect if the store is not the one that this database filled, as soon as it is found to have lost
+ * something, and when an operator asks; streams and buckets (made from the catalogue), the event log sent again, all open work made due. Leaves to
+ * `Epoch.ts`: what the registry's rows say then; to its relay: the puts, and `_meta` last; to `Applications.ts`: the applications' entries.
+ * Built against: a JetStream store that was deleted, or that lost what it had acknowledged (restored from an older copy, or killed before it
+ * wrote). The edges serve on meanwhile: an epoch that is not complete takes nothing from them.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
-import { uuidv7 } from "@connect-domain/domain/uuidv7.ts"
 import { hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
 import { CallError } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
@@ -17,12 +16,17 @@ import { provision } from "@connect-domain/nats/provision.ts"
 import { Outbox } from "@connect-domain/outbox/Outbox.ts"
 import { Context, Effect, Layer, Schedule, Stream } from "effect"
 import { Applications } from "./Applications.ts"
+import { beginEpoch, highestVersion } from "./Epoch.ts"
 import { Wake } from "./Wake.ts"
 
 /** Open work is spread, so that 100,000 waiting connections don't knock in one second. Connections per second. */
 const wakingRate = 500
 /** As long as the event stream keeps its events. */
 const eventsKept = "35 days"
+/** Between two looks at what the bucket has; one is a question to NATS and one to Postgres. */
+const lookEvery = "5 seconds"
+/** A leader that was elected just now may still catch up: less than was acknowledged counts when it is so each time, a second apart. */
+const looks = 3
 
 export interface Rebuilt {
   readonly epoch: string
@@ -35,6 +39,8 @@ export class Rebuild extends Context.Service<
   {
     /** Returns when `_meta` is complete. Safe to call at any time, and twice. */
     readonly rebuild: (why: string) => Effect.Effect<Rebuilt, CallError | DatabaseError>
+    /** Begins, if this epoch still stands, and does not wait. */
+    readonly beginAgain: (why: string, epoch: string) => Effect.Effect<void, CallError | DatabaseError>
   }
 >()("lifecycle/Rebuild") {
   static readonly layer = Layer.effect(
@@ -46,29 +52,21 @@ export class Rebuild extends Context.Service<
       const applications = yield* Applications
       const { registry, deadline } = yield* Wake
       const bucket = (yield* Kv).bucket(hostnames)
-      const provisioned = Effect.mapError(
-        Effect.provideService(provision, Nats, nats),
-        (error) => new CallError({ code: "unavailable", message: error.message })
-      )
-
+      const provisioned = Effect.mapError(Effect.provideService(provision, Nats, nats), unavailable)
       /** Before any hostname that refers to one. */
-      const published = Effect.mapError(applications.publishAll, (error) =>
-        error._tag === "NatsUnavailable" ? new CallError({ code: "unavailable", message: error.message }) : error
-      )
+      const published = Effect.mapError(applications.publishAll, (error) => (error._tag === "NatsUnavailable" ? unavailable(error) : error))
 
       /** It takes locks on many rows, in no order that the connections' actors could follow: who loses a deadlock against one of them begins again. */
       const alone = <A>(effect: Effect.Effect<A, DatabaseError>) =>
         Effect.retry(db.transaction(effect), { times: 10, while: ({ reason }) => reason === "SerializationFailure" })
 
-      const begin = Effect.fnUntraced(function* (why: string, sendEvents: boolean) {
-        const epoch = uuidv7()
-        yield* db.query(
-          (sql) => sql`insert into lifecycle.epoch (epoch, complete) values (${epoch}, false)
-            on conflict (single) do update set epoch = excluded.epoch, complete = false, begun_at = now()`
-        )
-        yield* db.query((sql) => sql`update lifecycle.registry set put_version = 0, put_revision = null, put_epoch = null`)
-        if (sendEvents) yield* db.query((sql) => sql`${sql.unsafe(sendEventsAgain)}`)
+      const change = Effect.fnUntraced(function* (beginning: Beginning, highest: number) {
+        const { why, sendEvents } = beginning
+        // First, as the actors do: rows of connections before those of the registry.
         const woken = yield* wakeOpenWork
+        const epoch = yield* beginEpoch(db, { ...beginning, highest })
+        if (epoch === undefined) return undefined
+        if (sendEvents) yield* db.query((sql) => sql`${sql.unsafe(sendEventsAgain)}`)
         yield* db.afterCommit(() => {
           registry.raise()
           deadline.signal.raise()
@@ -77,6 +75,7 @@ export class Rebuild extends Context.Service<
         yield* Effect.logInfo(`rebuilding NATS from Postgres: ${why}`, { epoch, connections_woken: woken })
         return { epoch, connections_woken: woken }
       }, alone)
+      const begin = (beginning: Beginning) => Effect.flatMap(highestVersion(bucket), (highest) => change(beginning, highest))
 
       const wakeOpenWork = Effect.gen(function* () {
         yield* db.query((sql) => sql`${sql.unsafe(releaseAgain)}`)
@@ -94,22 +93,42 @@ export class Rebuild extends Context.Service<
             Effect.retry({ while: (error) => error === "not yet", schedule: Schedule.spaced("50 millis") }),
             Effect.catchIf((error): error is "not yet" => error === "not yet", Effect.die)
           )
-      const rebuild = Effect.fnUntraced(function* (why: string, sendEvents = true) {
+      const rebuild = Effect.fnUntraced(function* (why: string) {
         yield* provisioned
         yield* published
-        const begun = yield* begin(why, sendEvents)
+        const begun = (yield* begin({ why, sendEvents: true, forgetful: true }))!
         return { ...begun, hostnames: yield* finished(begun.epoch) }
       })
+      const beginAgain = (why: string, instead: string) => Effect.asVoid(begin({ why, instead, sendEvents: true, forgetful: false }))
+
+      const readEpoch = Effect.map(
+        db.query<{ epoch: string; put_revision: number }>((sql) => sql`select epoch, put_revision from lifecycle.epoch`),
+        ([row]) => row
+      )
+      /** The epoch of which the bucket has less than it acknowledged. */
+      const lostOf = Effect.gen(function* () {
+        for (let look = 1; ; look++) {
+          const known = yield* readEpoch
+          if (known === undefined || (yield* Effect.mapError(bucket.lastRevision, unavailable)) >= known.put_revision) return undefined
+          if (look === looks) return known.epoch
+          yield* Effect.sleep("1 second")
+        }
+      })
+      const beginIfLost = Effect.flatMap(lostOf, (epoch) =>
+        epoch === undefined ? Effect.succeed(false) : Effect.as(beginAgain("NATS has lost what it had acknowledged", epoch), true)
+      )
 
       /** Is this the store that this database filled? Streams in memory are empty after a restart in any case: their work is due again. */
       const check = Effect.gen(function* () {
         yield* provisioned
         yield* published
-        const [known] = yield* db.query<{ epoch: string }>((sql) => sql`select epoch from lifecycle.epoch`)
-        const meta = yield* Effect.mapError(bucket.get(metaKey), (error) => new CallError({ code: "unavailable", message: error.message }))
-        if (known === undefined) return yield* begin("a new installation", false)
-        if (meta !== undefined && "epoch" in meta.value && meta.value.epoch === known.epoch) return yield* Effect.asVoid(wakeOpenWork)
-        yield* begin("the store is empty or another one", true)
+        const known = yield* readEpoch
+        const meta = yield* Effect.mapError(bucket.get(metaKey), unavailable)
+        if (known === undefined) return yield* begin({ why: "a new installation", instead: null, sendEvents: false, forgetful: true })
+        if (meta === undefined || !("epoch" in meta.value) || meta.value.epoch !== known.epoch) {
+          return yield* begin({ why: "the store is empty or another one", instead: known.epoch, sendEvents: true, forgetful: true })
+        }
+        if (!(yield* beginIfLost)) yield* wakeOpenWork
       }).pipe(
         Effect.tapError((error) => Effect.logWarning(`NATS can't be checked yet: ${error.message}`)),
         Effect.retry(Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("2 seconds")]))
@@ -120,10 +139,23 @@ export class Rebuild extends Context.Service<
         Stream.runForEach(() => check),
         Effect.forkScoped
       )
-      return Rebuild.of({ rebuild: (why) => rebuild(why) })
+      // While it is away nothing can be lost that the reconnection would not find.
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignore(beginIfLost), Schedule.spaced(lookEvery)))
+      return Rebuild.of({ rebuild, beginAgain })
     })
   )
 }
+
+interface Beginning {
+  readonly why: string
+  /** The epoch that it follows; another one stands: somebody else has begun. Null: none. Absent: whichever. */
+  readonly instead?: string | null
+  readonly sendEvents: boolean
+  /** Versions may have been given out that neither the database nor the bucket remembers. */
+  readonly forgetful: boolean
+}
+
+const unavailable = ({ message }: { readonly message: string }) => new CallError({ code: "unavailable", message })
 
 /** Answers that were under way are lost: ask again, spread over the time that this many take. Live domains are looked at anyway. */
 const makeOpenWorkDue = `

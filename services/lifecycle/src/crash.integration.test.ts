@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { Database } from "@connect-domain/database/Database.ts"
-import { hostnames } from "@connect-domain/messages/buckets.ts"
+import { type HostnameEntry, hostnames } from "@connect-domain/messages/buckets.ts"
 import type { ConnectionView } from "@connect-domain/messages/connection.ts"
-import { rebuild } from "@connect-domain/messages/lifecycle.ts"
+import { rebuild, updateConnection } from "@connect-domain/messages/lifecycle.ts"
 import { Calls } from "@connect-domain/nats/Calls.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
@@ -163,10 +163,90 @@ layer(surroundings, { excludeTestServices: true })("lifecycle, killed", (it) => 
         yield* bucket.put("com.example.survivor", { ...entry, origin: "https://evil.example" } as typeof entry)
         const rebuilt = yield* calls.request(rebuild, {})
         assert.isUndefined(yield* bucket.get("com.example.planted"))
-        assert.deepStrictEqual((yield* bucket.get("com.example.survivor"))?.value, entry)
+        assert.deepStrictEqual({ ...(yield* bucket.get("com.example.survivor"))?.value, version: 0 }, { ...entry, version: 0 })
         assert.notStrictEqual(rebuilt.epoch, before)
         assert.isAtLeast(rebuilt.hostnames, 2)
         yield* eventually(Effect.sync(() => assert.strictEqual(world.meta?.epoch, rebuilt.epoch)))
+      })
+    )
+  )
+
+  it.effect("puts back what NATS acknowledged and lost", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { world, nats } = yield* Servers
+        yield* started
+        const live = (hostname: string) =>
+          Effect.gen(function* () {
+            const connection = yield* createPatiently(hostname, crypto.randomUUID())
+            world.pointed.add(hostname)
+            world.proofs.add(connection.ownership_challenge.value)
+            yield* reaches(connection.id, "live")
+            return connection
+          })
+        yield* live("kept.example.com")
+        yield* nats.stop("SIGTERM")
+        yield* nats.keep
+        yield* nats.start
+        yield* live("lost.example.com")
+        const before = world.meta!.epoch
+
+        yield* nats.stop("SIGKILL")
+        yield* nats.restore
+        yield* nats.start
+        const bucket = (yield* Kv).bucket(hostnames)
+        yield* eventually(
+          Effect.gen(function* () {
+            assert.isDefined(yield* bucket.get("com.example.lost"))
+            assert.notStrictEqual(world.meta?.epoch, before)
+            assert.isTrue(world.meta?.complete)
+          })
+        )
+      })
+    )
+  )
+
+  it.effect("says more than anybody has heard when the database went back to a backup", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const calls = yield* Calls
+        const db = yield* Database
+        const bucket = (yield* Kv).bucket(hostnames)
+        const entryOf = Effect.map(bucket.get("com.example.backup"), (found) => {
+          assert.isTrue(found !== undefined && "version" in found.value)
+          return found!.value as HostnameEntry
+        })
+        /** As after a restore: what was put since the backup stands in the bucket, with versions that the database does not know. */
+        const goBack = db.query(
+          (sql) => sql`
+            with back as (
+              update lifecycle.registry set version = 7, put_version = 7, put_revision = 1, entry = entry || '{"version": 7, "origin": "https://backup.example"}'
+              where key = 'com.example.backup'
+            ) select setval('lifecycle.versions', 40)`
+        )
+        yield* started
+        const { id, tenant_id, ...connection } = yield* createPatiently("backup.example.com", crypto.randomUUID())
+        const { world } = yield* Servers
+        world.pointed.add("backup.example.com")
+        world.proofs.add(connection.ownership_challenge.value)
+        yield* reaches(id, "live")
+        const first = yield* eventually(entryOf)
+
+        yield* goBack
+        yield* calls.request(rebuild, {})
+        const second = yield* entryOf
+        assert.strictEqual(second.origin, "https://backup.example")
+        assert.isAbove(second.version, first.version)
+
+        // Nobody asks for a rebuild: the next change finds a version in the bucket that was never given out.
+        yield* goBack
+        yield* calls.request(updateConnection, { tenant_id, connection_id: id, expected_version: null, origin: "https://changed.example" })
+        yield* eventually(
+          Effect.map(entryOf, (third) => {
+            assert.strictEqual(third.origin, "https://changed.example")
+            assert.isAbove(third.version, second.version)
+          })
+        )
       })
     )
   )

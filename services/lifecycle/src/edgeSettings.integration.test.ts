@@ -197,17 +197,19 @@ layer(everything, { excludeTestServices: true })("settings at the edge", (it) =>
       const db = yield* Database
       const calls = yield* Calls
       const { id } = yield* hold("deadlock.example.com", yield* makeApplication())
+      // Open work, which the rebuild makes due.
+      yield* db.query(
+        (sql) => sql`update lifecycle.connections set next_check_at = now() + interval '1 hour', state = 'verifying' where id = ${id}`
+      )
       const waiting = db.query((sql) => sql`select 1 from pg_locks where not granted`)
       const rebuilt = yield* db.transaction(
         Effect.gen(function* () {
           // The rebuild looks for deadlocks first, and so is the one that must go.
           yield* db.query((sql) => sql`set local deadlock_timeout = '60s'`)
-          yield* db.query(
-            (sql) => sql`update lifecycle.connections set next_check_at = now() + interval '1 hour', state = 'verifying' where id = ${id}`
-          )
+          yield* db.query((sql) => sql`update lifecycle.registry set put_version = put_version where entry ->> 'connection_id' = ${id}`)
           const rebuilding = yield* Effect.forkDetach(calls.request(rebuild, {}))
           yield* eventually(Effect.map(waiting, (rows) => assert.lengthOf(rows, 1)))
-          yield* db.query((sql) => sql`update lifecycle.registry set put_version = put_version where entry ->> 'connection_id' = ${id}`)
+          yield* db.query((sql) => sql`update lifecycle.connections set next_check_at = now() + interval '2 hours' where id = ${id}`)
           return rebuilding
         })
       )

@@ -4,7 +4,7 @@
  * Owns: starting, stopping, killing and wiping the server. Leaves to `serverConfiguration.ts`: what production's configuration looks like.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { ConfigProvider, Data, Effect, type Layer, type Scope } from "effect"
@@ -22,6 +22,10 @@ export interface NatsServer {
   readonly start: Effect.Effect<void, NatsServerError>
   /** Deletes everything that JetStream stored; only while it is stopped. */
   readonly wipe: Effect.Effect<void>
+  /** Copies what JetStream stored, for `restore`; both only while it is stopped. */
+  readonly keep: Effect.Effect<void>
+  /** Goes back to the copy: everything since is lost. */
+  readonly restore: Effect.Effect<void>
   /** Gives tests' layers this server's address: `Layer.provide(server.config)`. */
   readonly config: Layer.Layer<never>
 }
@@ -46,6 +50,7 @@ export const startNats = (options: NatsServerOptions = {}): Effect.Effect<NatsSe
 const launch = async (options: NatsServerOptions) => {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "connect-domain-nats-"))
   const store = join(folder, "store")
+  const kept = join(folder, "kept")
   mkdirSync(store, { recursive: true })
   let port = options.port ?? -1
   let child: ChildProcess | undefined
@@ -82,6 +87,11 @@ const launch = async (options: NatsServerOptions) => {
     wipe: Effect.sync(() => {
       rmSync(store, { recursive: true, force: true })
       mkdirSync(store)
+    }),
+    keep: Effect.sync(() => cpSync(store, kept, { recursive: true })),
+    restore: Effect.sync(() => {
+      rmSync(store, { recursive: true, force: true })
+      cpSync(kept, store, { recursive: true })
     }),
     config: ConfigProvider.layer(ConfigProvider.fromEnvRecord({ NATS_URL: url }))
   }
