@@ -21,7 +21,7 @@ import { leavesPrefix } from "../policy/originPath.ts"
 import { noPolicy, type Policy } from "../policy/Policy.ts"
 import { type Ends, proxyPreface } from "../policy/proxyPreface.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
-import { type Answer, allowedAnswer } from "./answers.ts"
+import { type Answer, allowedAnswer, errorAnswer, withLines } from "./answers.ts"
 
 /** Milliseconds that a client may take (E8). */
 export interface ClientLimits {
@@ -78,11 +78,19 @@ export interface ProxyDecision {
   readonly policy: Policy
 }
 
+/** What holds for the connection's server name. */
+const policyOfServerName = ({ applications, table }: Edge, { serverName }: ClientPeer): Policy => {
+  const named = serverName === "" ? undefined : table.find(serverName)
+  return named === undefined ? noPolicy : applications.policyOf(named)
+}
+
+/** To a message that became no request: of its host only the server name is known. */
+export const unreadAnswer = (edge: Edge, peer: ClientPeer, status: number, requestId: string): Answer =>
+  withLines(errorAnswer(status, "", requestId), policyOfServerName(edge, peer).hsts)
+
 /** RFC 9110 §15.5.20: the client may repeat a misdirected request on another connection; this one is of no more use to it. */
 const misdirected = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string, { status, code }: Refusal): OwnDecision => {
-  const named = peer.serverName === "" ? undefined : edge.table.find(peer.serverName)
-  const policy = named === undefined ? noPolicy : pageOf(edge.applications.policyOf(named))
-  return { answer: policyAnswer(policy, head, status, requestId), code, close: true }
+  return { answer: policyAnswer(pageOf(policyOfServerName(edge, peer)), head, status, requestId), code, close: true }
 }
 
 /** Too often, or too much at once: with the seconds after which it is worth trying again. */
@@ -107,7 +115,7 @@ export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, reque
   if (refused !== undefined) return limited({ entry, policy }, head, requestId, refused)
   const answered = policy === noPolicy ? undefined : decidePolicy(edge, entry, policy, head, requestId)
   if (answered !== undefined) return answered
-  if (head.lastHop) return { answer: allowedAnswer, code: "max-forwards", close: false, entry }
+  if (head.lastHop) return { answer: withLines(allowedAnswer, policy.hsts), code: "max-forwards", close: false, entry }
   if (origin === undefined) return { answer: policyAnswer(policy, head, 503, requestId), code: "no-origin", close: false, entry }
   if (origin.prefix !== "" && leavesPrefix(head.target))
     return { answer: policyAnswer(policy, head, 400, requestId), code: "path-above-origin", close: false, entry }

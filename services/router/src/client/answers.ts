@@ -81,6 +81,9 @@ export const errorAnswer = (status: number, accept: string, requestId: string, s
 
 export const textAnswer = (status: number, body: string): Answer => ({ status, contentType: "text/plain", body, headers: "" })
 
+/** `lines`: each with CRLF. */
+export const withLines = (answer: Answer, lines: string): Answer => (lines === "" ? answer : { ...answer, headers: answer.headers + lines })
+
 /** To an OPTIONS that goes no further (RFC 9110 §9.3.7): what the edge passes on. */
 export const allowedAnswer: Answer = {
   ...{ status: 200, contentType: "text/plain", body: "" },

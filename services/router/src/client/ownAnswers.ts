@@ -6,10 +6,10 @@
  */
 import type { Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
-import { nobody, policyAnswer } from "../policy/errorPage.ts"
+import { policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
 import { writeAnswer } from "./answers.ts"
-import type { OwnDecision } from "./Edge.ts"
+import { type OwnDecision, unreadAnswer } from "./Edge.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 import { Http1Exchange } from "./Http1Exchange.ts"
 import { recordOfRefusal } from "./recordOf.ts"
@@ -49,8 +49,10 @@ export const refuseMessage = (connection: Http1Connection, refusal: Refusal): vo
     return
   }
   const requestId = exchange?.requestId ?? edge.newRequestId()
-  const asked = exchange?.head ?? nobody
-  const answer = policyAnswer(exchange?.policy ?? noPolicy, asked, refusal.status, requestId)
+  const answer =
+    exchange === undefined
+      ? unreadAnswer(edge, peer, refusal.status, requestId)
+      : policyAnswer(exchange.policy, exchange.head, refusal.status, requestId)
   connection.socket.write(writeAnswer(answer, { head: false, close: true }), "latin1")
   if (exchange === undefined) {
     edge.observer.requestStarted()

@@ -7,8 +7,8 @@
  */
 import { randomBytes } from "node:crypto"
 import type { Duplex } from "node:stream"
-import { type Answer, errorAnswer } from "../client/answers.ts"
-import { type ClientPeer, decideTls, type Edge, type ProxyDecision } from "../client/Edge.ts"
+import type { Answer } from "../client/answers.ts"
+import { type ClientPeer, decideTls, type Edge, type ProxyDecision, unreadAnswer } from "../client/Edge.ts"
 import { openOrigin } from "../client/openOrigin.ts"
 import { openTunnel } from "../client/openTunnel.ts"
 import { type Recorded, recordOf } from "../client/recordOf.ts"
@@ -83,7 +83,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     const head = readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {
       this.code = head.code
-      this.answer(errorAnswer(head.status, "", this.requestId), "", isMalformed(head))
+      this.answer(unreadAnswer(this.edge, this.peer, head.status, this.requestId), "", isMalformed(head))
       return
     }
     this.head = head

@@ -41,18 +41,21 @@ afterAll(async () => {
   origin.close()
 })
 
-const overHttp1 = async (edge: TestEdge, host: string, path: string, accept: string): Promise<Seen> => {
-  const head = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: ${accept}\r\nConnection: close\r\n\r\n`
+/** `hops`: an OPTIONS with this as Max-Forwards, instead of a GET. */
+const overHttp1 = async (edge: TestEdge, host: string, path: string, accept: string, hops?: string): Promise<Seen> => {
+  const [method, more] = hops === undefined ? ["GET", ""] : ["OPTIONS", `Max-Forwards: ${hops}\r\n`]
+  const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: ${accept}\r\n${more}Connection: close\r\n\r\n`
   const text = await sendRaw(edge, host, head)
   const [first = "", ...lines] = text.slice(0, text.indexOf("\r\n\r\n")).split("\r\n")
   const headers = lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()])
   return { status: Number(first.split(" ")[1]), headers: Object.fromEntries(headers), body: text.slice(text.indexOf("\r\n\r\n") + 4) }
 }
 
-const overHttp2 = async (edge: TestEdge, host: string, path: string, accept: string): Promise<Seen> => {
+const overHttp2 = async (edge: TestEdge, host: string, path: string, accept: string, hops?: string): Promise<Seen> => {
   const socket = await edge.connect(host, { alpn: ["h2"] })
   const session = connectHttp2(`https://${host}`, { createConnection: () => socket })
-  const stream = session.request({ ":path": path, ":authority": host, accept })
+  const more = hops === undefined ? {} : { ":method": "OPTIONS", "max-forwards": hops }
+  const stream = session.request({ ":path": path, ":authority": host, accept, ...more })
   const headers = await new Promise<Record<string, string>>((resolve) => stream.on("response", (received) => resolve(received as never)))
   let body = ""
   for await (const piece of stream) body += String(piece)
@@ -115,6 +118,16 @@ describe.each(ways)("over %s", (_, which, asking) => {
     expect(await locationOf(await served(which, {}), `${url}/login`)).toBe(`${url}/login`)
     const named = await served(which, { host_header: "origin" })
     expect(await locationOf(named, `${url}/login`)).toBe(`https://${named}/login`)
+  })
+
+  it.each([
+    ["OPTIONS that go no further", "0", 200],
+    ["a request that can't be read: its server name is known", "x", 400]
+  ])("HSTS is on the answer to %s", async (_, hops, status) => {
+    for (const [flags, value] of [[{ hsts }, hstsValue] as const, [{}, undefined] as const]) {
+      const seen = await asking(edges[which], await served(which, flags), "/", "text/html", hops)
+      expect([seen.status, seen.headers["strict-transport-security"]]).toEqual([status, value])
+    }
   })
 
   it("HSTS replaces the origin's; without it the origin's stays", async () => {
