@@ -7,12 +7,23 @@
 import { createInbox, type Msg } from "@nats-io/transport-node"
 import { inboxPrefix, type Nats } from "./Nats.ts"
 
-export interface BucketMessage {
+/**
+ * Of a class, not a literal: where literals outlived young collections while the heap was small, V8 allocates them in old space from then on
+ * (allocation-site pretenuring), and each keeps what it refers to alive until a full collection, long after it was applied.
+ */
+export class BucketMessage {
   readonly key: string
   /** A slice of the socket's buffer: decode at once, it is large. */
   readonly data: Uint8Array
   readonly revision: number
   readonly deleted: boolean
+
+  constructor(key: string, data: Uint8Array, revision: number, deleted: boolean) {
+    this.key = key
+    this.data = data
+    this.revision = revision
+    this.deleted = deleted
+  }
 }
 
 export interface StreamState {
@@ -38,12 +49,10 @@ const markerReason = "Nats-Marker-Reason"
 const keyOf = (bucket: string, subject: string): string => subject.slice(`$KV.${bucket}.`.length)
 
 /** A message as the server repeats it, or as a direct get gives it. */
-export const readMessage = (bucket: string, { headers, data }: Msg): BucketMessage => ({
-  key: keyOf(bucket, headers?.get("Nats-Subject") ?? ""),
-  data,
-  revision: Number(headers?.get("Nats-Sequence")),
-  deleted: headers?.get(operation) !== "" || headers?.get(markerReason) !== ""
-})
+export const readMessage = (bucket: string, { headers, data }: Msg): BucketMessage => {
+  const deleted = headers?.get(operation) !== "" || headers?.get(markerReason) !== ""
+  return new BucketMessage(keyOf(bucket, headers?.get("Nats-Subject") ?? ""), data, Number(headers?.get("Nats-Sequence")), deleted)
+}
 
 /** As the leader knows it. */
 export const streamState = (nats: Nats["Service"], bucket: string): Promise<StreamState> =>
@@ -92,7 +101,7 @@ export const nextAtLeader = (nats: Nats["Service"], bucket: string, from: number
     ({ message: { subject, seq, hdrs = "", data = "" } }) => {
       const headers = Buffer.from(hdrs, "base64").toString()
       const deleted = headers.includes(`${operation}:`) || headers.includes(`${markerReason}:`)
-      return { key: keyOf(bucket, subject), data: Buffer.from(data, "base64"), revision: seq, deleted }
+      return new BucketMessage(keyOf(bucket, subject), Buffer.from(data, "base64"), seq, deleted)
     },
     noMessage
   )

@@ -8,11 +8,25 @@ import { Deferred, Effect, Queue, Result, Stream } from "effect"
 import { type Nats, NatsUnavailable } from "./Nats.ts"
 import { readBucket } from "./readBucket.ts"
 
+/** Of a class, as `BucketMessage` is and for its reason. */
+class BucketEntry<V> {
+  readonly type = "entry"
+  readonly key: string
+  /** Undefined: deleted or expired. */
+  readonly value: V | undefined
+  readonly revision: number
+
+  constructor(key: string, value: V | undefined, revision: number) {
+    this.key = key
+    this.value = value
+    this.revision = revision
+  }
+}
+
 export type WatchEvent<V> =
   /** What follows up to `complete` is the whole content. */
   | { readonly type: "reset" }
-  /** `value` undefined: deleted or expired. */
-  | { readonly type: "entry"; readonly key: string; readonly value: V | undefined; readonly revision: number }
+  | BucketEntry<V>
   /** The whole content as of `revision` has been told. */
   | { readonly type: "complete"; readonly revision: number }
 
@@ -31,7 +45,7 @@ export const watchBucket = <V>(
         onMessage: ({ key, data, revision, deleted }) => {
           const value = deleted ? Result.succeed(undefined) : decode(data)
           if (Result.isFailure(value)) unusable(key, value.failure)
-          else Queue.offerUnsafe(queue, { type: "entry", key, value: value.success, revision })
+          else Queue.offerUnsafe(queue, new BucketEntry(key, value.success, revision))
         }
       })
     })
