@@ -26,8 +26,7 @@ import { TurnWriter } from "./TurnWriter.ts"
 
 const connectionWindow = 1024 * 1024
 const firstWindow = 65_535
-const lookMillis = 1000
-const closingMillis = 1000
+const [lookMillis, closingMillis] = [1000, 1000]
 /** With so much written that the client has not taken, nothing more is read from it: answers without a body have no window that would bound them. */
 const maxUnread = 1024 * 1024
 
@@ -37,7 +36,6 @@ export class Http2Connection implements Watched, FrameSink {
   readonly writer: TurnWriter
   /** What the peer offered. */
   peerWindow = firstWindow
-  peerFrameSize = 16_384
   peerTable = firstTable
   sendWindow = firstWindow
   readonly edge: Edge

@@ -6,7 +6,7 @@
  */
 import { Duplex } from "node:stream"
 import type { OriginExchange } from "../exchange/Exchange.ts"
-import { ErrorCode, Flag, FrameType, frameHeader, maxWindow } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, frameHeader, frameSize, maxWindow } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request, Http2Stream } from "./Http2Request.ts"
 import { Intake } from "./Intake.ts"
@@ -17,7 +17,6 @@ const worthHolding = 16 * 1024
 
 export class OwnStream implements Http2Stream {
   readonly id: number
-  /** In `OpenStreams`. */
   place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
@@ -119,7 +118,7 @@ export class OwnStream implements Http2Stream {
     const { connection, id } = this
     let at = 0
     while (at < end && !connection.writer.blocked) {
-      const room = Math.min(this.sendWindow, connection.sendWindow, connection.peerFrameSize, end - at)
+      const room = Math.min(this.sendWindow, connection.sendWindow, frameSize, end - at)
       if (room <= 0) break
       this.sendWindow -= room
       connection.sendWindow -= room

@@ -28,7 +28,6 @@ export const offered: ReadonlyArray<readonly [number, number]> = [
 
 export interface PeerSettings {
   peerWindow: number
-  peerFrameSize: number
   peerTable: number
   readonly writer: { tableUpdate: boolean }
 }
