@@ -10,6 +10,7 @@ import { HotCache } from "./store/HotCache.ts"
 import { heldTag, packHostname, releasedTag, unpackHostname } from "./store/hostnameRecord.ts"
 import { Issuers } from "./store/Issuers.ts"
 import { RecordStore } from "./store/RecordStore.ts"
+import { ServedWith } from "./store/ServedWith.ts"
 
 const hotNames = 8192
 const hotCertificates = 512
@@ -27,6 +28,7 @@ export class Holdings {
   readonly names: RecordStore
   readonly certificates: RecordStore
   readonly issuers = new Issuers()
+  private readonly servedWith: ServedWith
   /** Names with status `held`. */
   held = 0
   /** The complete epochs whose absent names were dropped, the latest last. */
@@ -39,7 +41,10 @@ export class Holdings {
   constructor(seeds?: { readonly names: number; readonly certificates: number }) {
     this.names = new RecordStore(seeds?.names)
     this.certificates = new RecordStore(seeds?.certificates)
+    this.servedWith = new ServedWith(this.names)
+    this.names.onMoved = (from, to) => this.servedWith.move(from, to)
     this.names.onDead = (ref) => {
+      this.servedWith.remove(ref)
       if (this.names.tagOf(ref) === heldTag) this.held--
     }
     this.certificates.onDead = (ref) => {
@@ -83,7 +88,7 @@ export class Holdings {
     const tag = tagOf(entry)
     const ref = this.names.find(hostname)
     if (ref !== 0 && this.names.equals(ref, value, tag)) return false
-    this.names.put(hostname, value, tag)
+    this.servedWith.add(this.names.put(hostname, value, tag))
     if (tag === heldTag) this.held++
     this.hotNames.delete(hostname)
     this.reclaim()
@@ -104,6 +109,11 @@ export class Holdings {
     const certificate = this.decodeCertificate(ref, id)
     this.hotCertificates.set(id, certificate)
     return certificate
+  }
+
+  /** Held names that may be served with this certificate, whatever names stand in it. */
+  namesServedWith(certificate: Pick<CertificateEntry, "certificate_id" | "claim_id">): ReadonlyArray<string> {
+    return this.servedWith.namesOf(certificate)
   }
 
   decodeCertificate(ref: number, id: string = this.certificates.keyOf(ref)): StoredCertificate {
@@ -140,7 +150,9 @@ export class Holdings {
     store.adopt(page, (ref) => {
       const tag = store.tagOf(ref)
       if (kind === "certificates" && tag !== 0) this.issuers.retain(tag)
-      if (kind === "names" && tag === heldTag) this.held++
+      if (kind !== "names" || tag !== heldTag) return
+      this.held++
+      this.servedWith.add(ref)
     })
   }
 

@@ -130,7 +130,7 @@ export class Registry implements HostnameTable {
     if (!changed) return
     this.journal.hostname(entry)
     if (before !== id || entry.status !== known?.status) this.onCertificateChange(entry.hostname)
-    if (before !== null && (before !== id || entry.status === "released")) this.dropUnneeded(before)
+    if (before !== null) this.dropUnneeded(before)
   }
 
   /** The key is no longer in the bucket. That says nothing by itself: only a tombstone or a complete epoch ends a name. */
@@ -170,7 +170,7 @@ export class Registry implements HostnameTable {
     if (this.missing.delete(entry.certificate_id)) this.onApplied()
     if (!changed) return
     this.journal.certificate(entry)
-    for (const hostname of entry.hostnames) this.onCertificateChange(hostname)
+    for (const hostname of this.holdings.namesServedWith(entry)) this.onCertificateChange(hostname)
   }
 
   /** The certifier removed it. Kept while a held entry is still served with it. */
@@ -196,8 +196,7 @@ export class Registry implements HostnameTable {
     const ref = certificates.find(id)
     if (ref === 0) return
     if (this.certificates.sees(ref) || (certificates.markOf(ref) !== 0 && !this.certificates.complete)) return
-    const { hostnames } = this.holdings.decodeCertificate(ref, id)
-    if (hostnames.some((hostname) => this.holdings.heldName(hostname)?.certificate_id === id)) return
+    if (this.holdings.namesServedWith(this.holdings.decodeCertificate(ref, id)).length > 0) return
     this.holdings.removeCertificate(id)
     this.journal.certificateGone(id)
     this.onCertificateGone(id)

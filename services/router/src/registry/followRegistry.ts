@@ -5,7 +5,7 @@
  * cuts and new buckets; to `Registry.ts`: what an event changes.
  */
 import { certificates, challenges, type HostnameEntry, hostnames, metaKey, type RegistryMeta } from "@connect-domain/messages/buckets.ts"
-import { Kv, type WatchEvent } from "@connect-domain/nats/Kv.ts"
+import { isKey, Kv, type WatchEvent } from "@connect-domain/nats/Kv.ts"
 import { Effect, Latch, Stream } from "effect"
 import type { Registry } from "./Registry.ts"
 
@@ -26,8 +26,12 @@ const applyHostname = (registry: Registry, event: WatchEvent<HostnameEntry | Reg
     registry.putMeta(event.value as RegistryMeta, event.revision)
     return
   }
-  if ("hostname" in event.value) registry.putHostname(event.value, event.revision)
+  if ("hostname" in event.value) registry.putHostname(usable(event.value), event.revision)
 }
+
+/** A certificate under an id that is no key will never come: nothing is to wait for it. */
+const usable = (entry: HostnameEntry): HostnameEntry =>
+  entry.certificate_id === null || isKey(entry.certificate_id) ? entry : { ...entry, certificate_id: null }
 
 const retryMillis = 500
 /** Between two rounds, each of so many at most: a rebuild may miss a hundred thousand for a while. */

@@ -174,6 +174,26 @@ describe("certificates", () => {
     expect(["cert-0", "cert-1", "cert-2", "cert-3"].filter((id) => registry.hasCertificate(id))).toEqual(["cert-0", "cert-1"])
   })
 
+  it("A13: imported ones stay while a name that only their wildcard covers is served with them, also when their bucket was made anew", async () => {
+    const imported = await certificateEntry(authority, ["*.customer.test"], { certificate_id: "imported", claim_id: "claim-shop" })
+    const shop = numberedEntry(1, "shop.customer.test", { certificate_id: "imported", claim_id: "claim-shop" })
+    const registry = new Registry()
+    const [gone, changed]: [Array<string>, Array<string>] = [[], []]
+    registry.onCertificateGone = (id) => gone.push(id)
+    registry.putHostname(shop, 1)
+    registry.onCertificateChange = (hostname) => changed.push(hostname)
+    registry.putCertificate(imported)
+    // Handshakes may be waiting for it.
+    expect(changed).toEqual(["shop.customer.test"])
+    registry.beginCertificates()
+    registry.endCertificates()
+    registry.deleteCertificate("imported")
+    expect([registry.certificateOf(shop)?.certificate_id, gone]).toEqual(["imported", []])
+    // The name's next owner has no use for it.
+    registry.putHostname({ ...shop, claim_id: "claim-next", version: shop.version + 1 }, 2)
+    expect([registry.hasCertificate("imported"), gone]).toEqual([false, ["imported"]])
+  })
+
   it("that an applied entry names and that are not here yet hold the applied revision back", () => {
     const registry = new Registry()
     registry.putHostname(numberedEntry(1, "n1.test", { certificate_id: "cert-1", claim_id: "claim-1" }), 7)

@@ -84,11 +84,12 @@ export class HashIndex {
     }
   }
 
-  /** Whether exactly this reference stands under this hash. */
-  holds(hash: number, ref: number): boolean {
-    const { mask, refs } = this.segment(hash)
-    for (let slot = hash & mask; refs[slot] !== 0; slot = (slot + 1) & mask) if (refs[slot] === ref) return true
-    return false
+  /** All references under this hash, whatever their keys are. */
+  under(hash: number): ReadonlyArray<number> {
+    const { hashes, mask, refs } = this.segment(hash)
+    const found: Array<number> = []
+    for (let slot = hash & mask; refs[slot] !== 0; slot = (slot + 1) & mask) if (hashes[slot] === hash) found.push(refs[slot]!)
+    return found
   }
 
   /** The key must not stand here yet. */

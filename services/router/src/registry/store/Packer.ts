@@ -162,6 +162,20 @@ export class Unpacker {
     return `v1.${this.text()}.${this.bytes().toString("base64url")}.${this.bytes().toString("base64url")}`
   }
 
+  /** Passes over a text; gives back where it ended. */
+  skip(): number {
+    const kind = this.buffer[this.at++]!
+    if (kind >= ascii) this.at += kind - ascii
+    else if (kind === uuid) this.at += 16
+    else if (kind === time) this.at += 8
+    else if (kind === sealed) {
+      this.skip()
+      this.bytes()
+      this.bytes()
+    } else if (kind !== none) this.bytes()
+    return this.at
+  }
+
   private uuid(): string {
     const hex = this.buffer.toString("hex", this.at, this.at + 16)
     this.at += 16

@@ -14,6 +14,8 @@ export class RecordStore {
   readonly pages = new Pages()
   /** Told before a record dies, by replacement or removal. */
   onDead: (ref: number) => void = () => {}
+  /** Told when a record stands elsewhere. */
+  onMoved: (from: number, to: number) => void = () => {}
   /** Makes the hash of one process (or snapshot) another than everybody else's: nobody can choose names that collide. */
   readonly seed: number
   private readonly index: HashIndex
@@ -81,8 +83,8 @@ export class RecordStore {
     return this.tagOf(ref) === tag && this.pages.word(ref, 0) === length && this.valueOf(ref).subarray(0, value.length).equals(value)
   }
 
-  /** Stands in place of what the key had. The mark goes with the key. */
-  put(key: string, value: Buffer, tag: number): void {
+  /** Stands in place of what the key had. The mark goes with the key. Gives back the reference. */
+  put(key: string, value: Buffer, tag: number): number {
     const { pages } = this
     const hash = this.hash(key)
     const before = this.index.find(hash, key)
@@ -103,6 +105,7 @@ export class RecordStore {
       this.index.replace(hash, before, ref)
       this.bury(before)
     }
+    return ref
   }
 
   remove(key: string): boolean {
@@ -133,6 +136,7 @@ export class RecordStore {
       const to = pages.append(length)
       pages.page(ref).bytes.copy(pages.page(to).bytes, pages.start(to), pages.start(ref), pages.start(ref) + length)
       this.index.replace(pages.word(ref, 1), ref, to)
+      this.onMoved(ref, to)
       pages.bury(ref)
     })
     pages.dropEmpty(place)

@@ -1,7 +1,8 @@
 /**
  * A hostname's entry as a record's value and back.
  *
- * Owns: the fields' order. A field that the schema gains later is kept as JSON until it gets a place here.
+ * Owns: the fields' order, and the hash under which a certificate finds its names. A field that the schema gains later is kept as JSON until it gets
+ * a place here.
  */
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { Packer, Unpacker } from "./Packer.ts"
@@ -40,4 +41,31 @@ export const unpackHostname = (hostname: string, value: Buffer): HostnameEntry =
     version,
     ...(more === null ? {} : JSON.parse(more))
   }
+}
+
+/** FNV-1a; both ids are made by us, so nobody chooses any that collide. */
+const hashBytes = (bytes: Buffer, start: number, end: number, seed = 0x811c_9dc5): number => {
+  let hash = seed
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x0100_0193)
+  return hash >>> 0
+}
+
+/** Of the claim and the certificate that the record of a held name names; -1: it is not served with any. */
+export const certificateHash = (value: Buffer): number => {
+  const from = new Unpacker(value)
+  if (from.count() !== 1) return -1
+  for (let field = 0; field < 2; field++) from.skip()
+  const claim = from.skip()
+  const claimEnd = from.skip()
+  from.skip()
+  const id = from.skip()
+  const end = from.skip()
+  return end === id + 1 ? -1 : hashBytes(value, id, end, hashBytes(value, claim, claimEnd))
+}
+
+export const hashOfCertificate = (claimId: string, certificateId: string): number => {
+  packer.text(claimId)
+  packer.text(certificateId)
+  const packed = packer.take()
+  return hashBytes(packed, 0, packed.length)
 }
