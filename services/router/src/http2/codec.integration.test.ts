@@ -134,6 +134,23 @@ const attack = (bytes: string | ((socket: TLSSocket) => void), begin = start) =>
     }, reject)
   })
 
+/** Resolves when so many frames of this kind have come. */
+const seen = (socket: TLSSocket, count: number, wanted: (type: number, flags: number, stream: number) => boolean) =>
+  new Promise<void>((resolve) => {
+    let all = Buffer.alloc(0)
+    socket.on("data", (piece: Buffer) => {
+      all = Buffer.concat([all, piece])
+      let found = 0
+      for (let at = 0; at + 9 <= all.length; at += 9 + all.readUIntBE(at, 3))
+        if (wanted(all[at + 3]!, all[at + 4]!, all.readUInt32BE(at + 5))) found++
+      if (found >= count) resolve()
+    })
+  })
+
+/** Resolves when the answer on this stream is complete. */
+const answered = (socket: TLSSocket, stream: number) =>
+  seen(socket, 1, (type, flags, id) => id === stream && type <= FrameType.Headers && (flags & Flag.EndStream) !== 0)
+
 const many = (count: number, each: (at: number) => string) => Array.from({ length: count }, (_, at) => each(at)).join("")
 const drop = (code: number) => frame(FrameType.RstStream, 0, 1, uint32(code))
 
@@ -231,17 +248,17 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
         many(130, (at) => headers(at * 2 + 1, post, Flag.EndHeaders)),
         "latin1"
       )
-      setTimeout(() => socket.end(), 200)
+      void seen(socket, 2, (type) => type === FrameType.RstStream).then(() => socket.end())
     })
     expect(crowd.resets.filter((code) => code === ErrorCode.RefusedStream)).toHaveLength(2)
     const trailers = await attack((socket) => {
       socket.write(headers(1, post, Flag.EndHeaders) + headers(1, [":path", "/"]), "latin1")
-      setTimeout(() => socket.end(), 200)
+      void seen(socket, 1, (type) => type === FrameType.RstStream).then(() => socket.end())
     })
     expect(trailers.resets).toEqual([Protocol])
     const bomb = await attack((socket) => {
       socket.write(headers(1, [...request, ...Array.from({ length: 1100 }, () => ["a", "b"]).flat()]), "latin1")
-      setTimeout(() => socket.end(), 200)
+      void seen(socket, 1, (type) => type === FrameType.Headers).then(() => socket.end())
     })
     expect(bomb).toMatchObject({ goaway: undefined, statuses: 1 })
   })
@@ -258,7 +275,7 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
     async (_, fields, resets) => {
       const told = await attack((socket) => {
         socket.write(headers(1, fields) + headers(3), "latin1")
-        setTimeout(() => socket.end(), 200)
+        void answered(socket, 3).then(() => socket.end())
       })
       expect(told).toEqual({ goaway: undefined, resets, statuses: 2 })
     }
@@ -270,8 +287,9 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
   ])("DATA on a stream %s is a stream error (RFC 9113 §6.1)", async (_, before) => {
     const told = await attack((socket) => {
       socket.write(before, "latin1")
-      setTimeout(() => socket.write(frame(FrameType.Data, Flag.EndStream, 1, "x") + headers(3), "latin1"), 100)
-      setTimeout(() => socket.end(), 300)
+      const ended = before === headers(1) ? answered(socket, 1) : Promise.resolve()
+      void ended.then(() => socket.write(frame(FrameType.Data, Flag.EndStream, 1, "x") + headers(3), "latin1"))
+      void answered(socket, 3).then(() => socket.end())
     })
     expect(told).toMatchObject({ goaway: undefined, resets: [StreamClosed] })
   })
@@ -281,7 +299,7 @@ describe("E9: abuse ends the connection with GOAWAY", () => {
     const told = await attack((socket) => {
       const rest = frame(FrameType.Data, 0, 1, "x") + headers(1, ["x-sum", "1"])
       socket.write(headers(1, declined, Flag.EndHeaders) + rest + headers(3), "latin1")
-      setTimeout(() => socket.end(), 200)
+      void answered(socket, 3).then(() => socket.end())
     })
     expect(told).toEqual({ goaway: undefined, resets: [ErrorCode.NoError], statuses: 2 })
   })

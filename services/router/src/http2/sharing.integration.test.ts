@@ -28,7 +28,7 @@ beforeAll(async () => {
     more()
   })
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve))
-  edge = await TestEdge.start({ limits: { bodyMillis: 1000 } })
+  edge = await TestEdge.start({ limits: { bodyMillis: 4000 } })
   await edge.add(host, `http://127.0.0.1:${(origin.address() as AddressInfo).port}`)
 })
 
@@ -79,7 +79,7 @@ it("a body that can't be sent, because others that are held back use up the conn
   const large = Array.from({ length: 5 }, () => upload("/held", 16 * 1024 * 1024))
   while ((session.state.remoteWindowSize ?? 0) > 0) await sleep(10)
   const small = upload("/upload", 100_000)
-  await sleep(4000) // several times as long as a body may stop
+  await sleep(12_000) // several times as long as a body may stop
   expect(resets).toEqual([])
   for (const request of held) request.resume()
   expect(await Promise.all([small, ...large])).toEqual(Array.from({ length: 6 }, () => "taken"))
