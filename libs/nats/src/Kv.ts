@@ -34,7 +34,7 @@ export interface WriteOptions {
 }
 
 export interface Bucket<V> {
-  /** Undefined for an absent, deleted or expired key; and, logged as an error, for a value that does not fit the schema. */
+  /** Undefined for an absent, deleted or expired key, for a text that can be none, and, logged as an error, for a value that does not fit the schema. */
   readonly get: (key: string) => Effect.Effect<KvEntry<V> | undefined, NatsUnavailable>
   /** Gives back the new revision. */
   readonly put: (key: string, value: V, options?: WriteOptions) => Effect.Effect<number, NatsUnavailable>
@@ -70,21 +70,22 @@ const expectedHeader = "Nats-Expected-Last-Subject-Sequence"
 /** How long the mark of a deletion stays in a bucket with TTLs, for watchers that were away. */
 const deletionMarkSeconds = 600
 
-/** Keys as the server takes them; a dot separates tokens. */
 const keyPattern = /^[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*$/
+/** Keys as the server takes them; a dot separates tokens. */
+export const isKey = (text: string): boolean => keyPattern.test(text)
 
 const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Nats["Service"], definition: D): Bucket<V> => {
   const { bucket } = definition
   const codec = codecOf(definition.value)
   const subject = (key: string) => {
-    if (!keyPattern.test(key)) throw new Error(`${bucket}: not a key: ${key}`)
+    if (!isKey(key)) throw new Error(`${bucket}: not a key: ${key}`)
     return `$KV.${bucket}.${key}`
   }
   const get = (key: string) => Effect.flatMap(readRaw(nats, bucket, subject(key)), (raw) => decodeEntry<V>(codec, bucket, key, raw))
   const write = (key: string, data: string, expected: number, headers: Record<string, string>) =>
     compareAndSet(nats, bucket, key, subject(key), data, expected, headers)
   return {
-    get: (key) => Effect.suspend(() => get(key)),
+    get: (key) => (isKey(key) ? get(key) : Effect.succeed(undefined)),
     put: (key, value, options) =>
       Effect.suspend(() => publishRepeatedly(nats, subject(key), codec.encode(value), ttl(options))).pipe(Effect.map((ack) => ack.seq)),
     create: (key, value, options) =>

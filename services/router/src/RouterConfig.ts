@@ -6,7 +6,7 @@
 import { hostname } from "node:os"
 import { wrongSetting } from "@connect-domain/domain/Setting.ts"
 import { type Network, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
-import { Config, ConfigProvider, Effect } from "effect"
+import { Config, ConfigProvider, Effect, Option } from "effect"
 import type { Address } from "./tls/Listeners.ts"
 
 const listen = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?([0-9]{1,5})$/
@@ -21,7 +21,8 @@ export const parseListen = (text: string): Address | undefined => {
 
 /**
  * `CD_EDGE_REUSE_PORT` (false): several router processes share the two ports, one per core, and a new one starts before the old one drains. Linux.
- * Each needs a `CD_EDGE_ID` and a snapshot folder of its own. With `net.ipv4.tcp_migrate_req=1` not even a connection that was just being made is lost.
+ * Each needs a `CD_EDGE_ID` and a snapshot folder of its own, and does not start without. With `net.ipv4.tcp_migrate_req=1` not even a connection
+ * that was just being made is lost.
  */
 export const ReusePort = Config.Boolean("CD_EDGE_REUSE_PORT").pipe(Config.withDefault(false))
 
@@ -40,8 +41,15 @@ export const HttpsListenText = Config.String("CD_EDGE_HTTPS_LISTEN").pipe(Config
 export const HttpsListen = addressOf("CD_EDGE_HTTPS_LISTEN", HttpsListenText)
 /** `CD_PUBLIC_HTTPS_PORT` (443): the port that clients reach the TLS listener at; it stands in redirects. */
 export const PublicHttpsPort = Config.Port("CD_PUBLIC_HTTPS_PORT").pipe(Config.withDefault(443))
-/** `CD_EDGE_ID` (the machine's name): this edge in the `edges` bucket; one per process. */
-export const EdgeId = Config.String("CD_EDGE_ID").pipe(Config.withDefault(hostname().replace(/[^A-Za-z0-9_-]/g, "-")))
+/** `CD_EDGE_ID` (the machine's name): this edge in the `edges` bucket; one per process. Without a default where processes share ports. */
+export const EdgeId = Effect.gen(function* () {
+  const given = yield* Config.option(Config.String("CD_EDGE_ID"))
+  if (Option.isSome(given)) return given.value
+  if (yield* Effect.orElseSucceed(ReusePort, () => false)) {
+    return yield* wrongSetting("CD_EDGE_ID", "is missing, and processes that share ports (CD_EDGE_REUSE_PORT) must not share an id")
+  }
+  return hostname().replace(/[^A-Za-z0-9_-]/g, "-")
+})
 /** `CD_EDGE_SNAPSHOT_DIR` (none): folder for the registry's snapshot; without it an edge needs NATS to start serving. */
 export const SnapshotDir = Config.option(Config.String("CD_EDGE_SNAPSHOT_DIR"))
 /** `CD_EDGE_CONTEXT_MIB` (512): memory for the TLS contexts of hot certificates. */

@@ -1,5 +1,7 @@
 /** The whole service against a real NATS: registry, certificates, challenges, heartbeat, snapshot. */
+import { once } from "node:events"
 import { connect as connectTcp } from "node:net"
+import { connect as connectTls } from "node:tls"
 import { registryKey } from "@connect-domain/domain/Hostname.ts"
 import { challenges, edges, hostnames, metaKey } from "@connect-domain/messages/buckets.ts"
 import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
@@ -8,7 +10,7 @@ import { provision } from "@connect-domain/nats/provision.ts"
 import { startNats } from "@connect-domain/nats/testing/NatsServer.ts"
 import { handle, Work } from "@connect-domain/nats/Work.ts"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { applied, ask, control, environmentFor, folderOf, origin, publish, runRouter, until } from "./testing/runningRouter.ts"
 import { hostnameEntry, makeAuthority, readAll } from "./testing/TestEdge.ts"
 
@@ -174,6 +176,71 @@ describe("the router service", () => {
         for (const answer of never) assert.match(answer, /^handshake: /)
         assert.match(yield* ask(running, authority, "never.example.org"), /^handshake: /)
         assert.deepStrictEqual(asked, ["soon.example.org", "never.example.org"])
+      }).pipe(Effect.provide(control(nats), { local: true }))
+    })
+  )
+
+  it.live("learns names beside an entry whose certificate can't exist, and begins again after a defect", () =>
+    Effect.gen(function* () {
+      const nats = yield* startNats()
+      const running = yield* environmentFor(nats, yield* folderOf)
+      const authority = yield* Effect.promise(makeAuthority)
+      const { url } = yield* origin
+      yield* Effect.gen(function* () {
+        yield* provision
+        const kv = yield* Kv
+        const hold = (hostname: string) => publish(authority, hostname, { origin: url })
+        const served = (port: { readonly https: number }, hostname: string) =>
+          until(ask({ ...running, ...port }, authority, hostname), (answer) => answer.includes("200 OK"))
+        const impossible = hostnameEntry("impossible.example.org", { origin: url, certificate_id: "a..b c" })
+        const revision = yield* kv.bucket(hostnames).put(registryKey(impossible.hostname), impossible)
+        yield* runRouter(running)
+        // Reported as applied: nothing waits for the certificate.
+        yield* applied(revision)
+        yield* hold("after.example.org")
+        yield* served(running, "after.example.org")
+
+        // Its heartbeats are a defect: an id that is no key, which the check of its settings would have refused.
+        const broken = yield* environmentFor(nats, yield* folderOf)
+        yield* runRouter({ ...broken, environment: { ...broken.environment, CD_EDGE_ID: "edge..1" } })
+        yield* Effect.sleep("1 second")
+        yield* hold("later.example.org")
+        yield* served(broken, "later.example.org")
+      }).pipe(Effect.provide(control(nats), { local: true }))
+    })
+  )
+
+  it.live("E14: an edge that drains reports no more, follows on, and leaves the entry of the process that takes its place", () =>
+    Effect.gen(function* () {
+      const nats = yield* startNats()
+      const base = yield* environmentFor(nats, yield* folderOf)
+      const running = { ...base, environment: { ...base.environment, CD_EDGE_DRAIN_SECONDS: "60" } }
+      const authority = yield* Effect.promise(makeAuthority)
+      const { url } = yield* origin
+      yield* Effect.gen(function* () {
+        yield* provision
+        const entry = Effect.map(Effect.orDie((yield* Kv).bucket(edges).get("edge-1")), (found) => found?.value)
+        const scope = yield* Scope.make()
+        yield* Scope.provide(runRouter(running), scope)
+        const first = yield* publish(authority, "one.example.org", { origin: url })
+        yield* applied(first.revision)
+        // In flight for as long as the test wants it.
+        const held = connectTls({ host: "127.0.0.1", port: running.https, servername: "one.example.org", ca: authority.pem })
+        yield* Effect.promise(() => once(held, "secureConnect"))
+        held.write("POST / HTTP/1.1\r\nHost: one.example.org\r\nContent-Length: 4\r\n\r\nab")
+        const drained = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* until(entry, (value) => value === undefined)
+        const second = yield* publish(authority, "two.example.org", { origin: url })
+        yield* Effect.sleep("2500 millis")
+        assert.isUndefined(yield* entry)
+
+        // Another process with this id, in another folder, while the first one drains.
+        const next = yield* environmentFor(nats, yield* folderOf)
+        yield* runRouter(next)
+        yield* applied(second.revision)
+        held.end("cd")
+        yield* Fiber.join(drained)
+        assert.isDefined(yield* entry)
       }).pipe(Effect.provide(control(nats), { local: true }))
     })
   )

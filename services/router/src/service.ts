@@ -2,23 +2,20 @@
  * The router service: settings, the snapshot, NATS, and the edge itself.
  *
  * Owns: the order of things. The snapshot is read and both sockets listen before NATS is even tried: an edge serves with everything else down
- * (A11, E16). Leaves to `Router.ts`: the edge; to `followRegistry.ts` and `sendHeartbeats.ts`: what is exchanged with the control plane.
+ * (A11, E16). Leaves to `Router.ts`: the edge; to `controlPlane.ts`: what is exchanged with the other services.
  */
 import { readFileSync } from "node:fs"
 import { readEdgeAddresses } from "@connect-domain/domain/edgeSettings.ts"
 import { addressPolicy } from "@connect-domain/egress/AddressPolicy.ts"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
-import { ensureCertificate } from "@connect-domain/messages/certifier.ts"
-import { Calls } from "@connect-domain/nats/Calls.ts"
-import { Kv } from "@connect-domain/nats/Kv.ts"
-import { Nats } from "@connect-domain/nats/Nats.ts"
-import { Work } from "@connect-domain/nats/Work.ts"
 import { type KeyRing, keyRing } from "@connect-domain/secrets/KeyRing.ts"
 import { makeVault } from "@connect-domain/secrets/Vault.ts"
 import { healthServer } from "@connect-domain/telemetry/healthServer.ts"
 import { Readiness } from "@connect-domain/telemetry/Readiness.ts"
 import { OtlpEndpoint, Telemetry } from "@connect-domain/telemetry/Telemetry.ts"
-import { Clock, Data, Effect, Layer, Option, Queue, Schedule, Tracer } from "effect"
+import { Clock, Data, Deferred, Effect, Layer, Option, Queue, Schedule, Tracer } from "effect"
+import { claimFolder } from "./claimFolder.ts"
+import { controlPlane } from "./controlPlane.ts"
 import { readGateSettings } from "./limits/LimitSettings.ts"
 import { AccessLog, AccessLogMode } from "./observe/AccessLog.ts"
 import { accessLogGauge } from "./observe/innerGauges.ts"
@@ -27,34 +24,31 @@ import { RequestTraces } from "./observe/RequestTraces.ts"
 import { tellProblems } from "./observe/tellProblems.ts"
 import { Applications } from "./policy/Applications.ts"
 import { ApplicationsFile, applicationGauges } from "./policy/ApplicationsFile.ts"
-import { followApplications } from "./policy/followApplications.ts"
 import { Router } from "./Router.ts"
 import * as settings from "./RouterConfig.ts"
-import { followRegistry } from "./registry/followRegistry.ts"
 import { Registry } from "./registry/Registry.ts"
 import { Snapshot, snapshotGauges } from "./registry/Snapshot.ts"
-import { sendHeartbeats } from "./registry/sendHeartbeats.ts"
 import { ticketKeysAt, ticketPeriodMillis } from "./tls/ticketKeys.ts"
-import { sendForever, type Traffic } from "./traffic/sendTraffic.ts"
 import { sealAtEnd, startTraffic } from "./traffic/startTraffic.ts"
 
 /** A setting or a port that the edge can't start with; `message` says which. */
 export class StartError extends Data.TaggedError("StartError")<{ readonly message: string }> {}
 
-const version = "0.1.0"
 const toStartError = (error: unknown) => new StartError({ message: error instanceof Error ? error.message : String(error) })
+const toFolderError = (error: unknown) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
 
 const openSnapshot = (registry: Registry) =>
   Effect.gen(function* () {
     const folder = yield* settings.SnapshotDir
     if (Option.isNone(folder)) return undefined
+    if (yield* settings.ReusePort) yield* Effect.mapError(claimFolder(folder.value), toFolderError)
     const { report, snapshot } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const snapshot = new Snapshot(folder.value, registry)
           return { snapshot, report: await snapshot.load() }
         },
-        catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
+        catch: toFolderError
       }),
       ({ snapshot }) => Effect.promise(() => snapshot.close())
     )
@@ -71,7 +65,7 @@ const openApplications = (applications: Applications) =>
     const file = yield* Effect.acquireRelease(
       Effect.try({
         try: () => new ApplicationsFile(folder.value, applications),
-        catch: (error) => new StartError({ message: `CD_EDGE_SNAPSHOT_DIR: ${String(error)}` })
+        catch: toFolderError
       }),
       (file) => Effect.promise(() => file.close())
     )
@@ -79,37 +73,6 @@ const openApplications = (applications: Applications) =>
     yield* Effect.forkScoped(tellProblems("the applications' file", file))
     return file
   })
-
-/** One `ensure` per claim and minute, whatever number of handshakes asks. */
-const sendEnsures = (wanted: Queue.Queue<HostnameEntry>) =>
-  Effect.gen(function* () {
-    const work = yield* Work
-    const send = (entry: HostnameEntry) => {
-      const { connection_id, tenant_id, claim_id, hostname, environment } = entry
-      const id = `edge-ensure-${claim_id}-${Math.floor(Date.now() / 60_000)}`
-      return Effect.ignore(work.send(ensureCertificate, { connection_id, tenant_id, claim_id, hostname, environment }, { id }))
-    }
-    yield* Effect.forever(Effect.flatMap(Queue.take(wanted), (entry) => Effect.forkChild(send(entry))))
-  })
-
-/** Everything that needs NATS, connected in the background and started again if it should fail. */
-const controlPlane = (registry: Registry, router: Router, wanted: Queue.Queue<HostnameEntry>, traffic: Traffic, edgeId: string) => {
-  const load = () => router.metrics.inFlight
-  const parts = [
-    followRegistry(registry),
-    followApplications(router.applications),
-    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load, onSent: () => router.heard() })),
-    sendEnsures(wanted),
-    sendForever(traffic)
-  ]
-  const all = Effect.all(parts, { concurrency: "unbounded", discard: true })
-  const layer = Layer.mergeAll(Calls.layer, Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("router"))))
-  return all.pipe(
-    Effect.provide(layer, { local: true }),
-    Effect.tapCause((cause) => Effect.logWarning("control plane lost; serving on from memory", cause)),
-    Effect.retry(Schedule.spaced("2 seconds"))
-  )
-}
 
 /** At each turn of the period, at the same time on every edge. */
 const rotateTicketKeys = (ring: KeyRing, router: Router) =>
@@ -184,14 +147,17 @@ const catchUp = (registry: Registry, applications: Applications) =>
     if (Option.isNone(yield* wait)) yield* Effect.logWarning("NATS did not give the registry in time; serving by the snapshot")
   })
 
-/** Until the scope ends; then drains. */
-const listen = (router: Router) =>
+/** Until the scope ends; then drains. `leaving` is done first: nobody is to wait for this edge, or to send a CA to its closed ports. */
+const listen = (router: Router, leaving: Deferred.Deferred<void>) =>
   Effect.gen(function* () {
     const drainMillis = (yield* settings.DrainSeconds) * 1000
     const http = yield* settings.HttpListen
     const https = yield* settings.HttpsListen
     const ports = yield* Effect.acquireRelease(Effect.tryPromise({ try: () => router.start(http, https), catch: toStartError }), () =>
-      Effect.promise(() => router.stop(drainMillis))
+      Effect.andThen(
+        Deferred.succeed(leaving, undefined),
+        Effect.promise(() => router.stop(drainMillis))
+      )
     )
     yield* Effect.logInfo("edge listens", ports)
   })
@@ -214,12 +180,13 @@ export const layer = Layer.effectDiscard(
       traffic.counters.count(record)
     }
     router.metrics.onTunnelMoved = (connectionId, bytesIn, bytesOut) => void traffic.counters.add(connectionId, bytesIn, bytesOut)
-    yield* Effect.forkScoped(controlPlane(registry, router, wanted, traffic, edgeId))
+    const leaving = yield* Deferred.make<void>()
+    yield* Effect.forkScoped(controlPlane({ registry, router, wanted, traffic, edgeId, leaving }))
     yield* sealAtEnd(traffic)
     yield* Effect.forkScoped(publishMetrics(router.metrics))
     yield* catchUp(registry, applications)
     // Last, so that the drain comes first: what changes while requests finish is still followed.
-    yield* listen(router)
+    yield* listen(router, leaving)
     const readiness = yield* Readiness
     yield* readiness.register(
       "registry",

@@ -4,6 +4,7 @@ import { modeSettings } from "@connect-domain/domain/Mode.ts"
 import { checked, numberSetting, type Setting, setting } from "@connect-domain/domain/Setting.ts"
 import { networkAllowSettings } from "@connect-domain/egress/AddressPolicy.ts"
 import { natsSettings } from "@connect-domain/nats/connection.ts"
+import { isKey } from "@connect-domain/nats/Kv.ts"
 import { keyRingSettings } from "@connect-domain/secrets/KeyRing.ts"
 import { telemetrySettings } from "@connect-domain/telemetry/checkSettings.ts"
 import { fileSetting } from "@connect-domain/telemetry/fileSetting.ts"
@@ -55,10 +56,8 @@ export const settings: ReadonlyArray<Setting> = [
   setting("CD_PUBLIC_HTTPS_PORT", config.PublicHttpsPort, "a port from 1 to 65535"),
   setting(
     "CD_EDGE_ID",
-    checked("CD_EDGE_ID", config.EdgeId, (id) =>
-      /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-]$|^[A-Za-z0-9_-]$/.test(id) ? undefined : "is no edge's id"
-    ),
-    "letters, digits, -, _ and dots within"
+    checked("CD_EDGE_ID", config.EdgeId, (id) => (isKey(id) && /^[A-Za-z0-9_.-]{1,100}$/.test(id) ? undefined : "is no edge's id")),
+    "letters, digits, -, _ and single dots within"
   ),
   setting("CD_EDGE_SNAPSHOT_DIR", config.SnapshotDir, "a folder's path, or nothing"),
   numberSetting("CD_EDGE_CONTEXT_MIB", config.ContextMebibytes, { least: 1, most: 1_000_000, unit: "MiB" }),

@@ -48,13 +48,13 @@ export const followRegistry = (registry: Registry) =>
     const wanted = yield* Latch.make(false)
     const certificatesRead = yield* Latch.make(registry.ready)
     /** The certificates' watch may be behind the hostnames': an applied entry must not wait for it. */
-    const fetchMissing = Effect.suspend(() =>
-      Effect.forEach(
-        registry.missingCertificates(fetchAtOnce),
-        (id) => Effect.map(sealed.get(id), (entry) => entry !== undefined && registry.putCertificate(entry.value)),
-        { concurrency: 16, discard: true }
-      )
-    ).pipe(Effect.catch(() => Effect.void))
+    const fetch = (id: string) =>
+      Effect.map(sealed.get(id), (entry) => (entry === undefined ? registry.certificateNotFound(id) : registry.putCertificate(entry.value)))
+    /** True: there may be more to ask for at once. */
+    const fetchMissing = Effect.suspend(() => {
+      const ids = registry.missingCertificates(fetchAtOnce)
+      return Effect.as(Effect.forEach(ids, fetch, { concurrency: 16, discard: true }), ids.length === fetchAtOnce)
+    }).pipe(Effect.catch(() => Effect.succeed(false)))
     const followHostnames = kv.bucket(hostnames).watch.pipe(
       Stream.runForEach((event) =>
         Effect.sync(() => {
@@ -88,9 +88,9 @@ export const followRegistry = (registry: Registry) =>
     )
     const stillMissing = Effect.gen(function* () {
       wanted.closeUnsafe()
-      yield* fetchMissing
+      const more = yield* fetchMissing
       yield* Effect.sleep(pauseMillis)
-      yield* Effect.timeoutOption(Latch.await(wanted), retryMillis)
+      if (!more) yield* Effect.timeoutOption(Latch.await(wanted), retryMillis)
     }).pipe(Effect.forever)
     const hostnamesAfter = Effect.andThen(Effect.timeoutOption(Latch.await(certificatesRead), certificatesFirst), followHostnames)
     yield* Effect.all([hostnamesAfter, followCertificates, followChallenges, stillMissing], { concurrency: "unbounded", discard: true })
