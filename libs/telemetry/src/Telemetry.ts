@@ -8,6 +8,7 @@ import { Cause, Config, Effect, Layer, Logger, Option, References, Tracer } from
 import { FetchHttpClient } from "effect/http"
 import { Otlp, PrometheusMetrics } from "effect/observability"
 import { redact, redactText } from "./redact.ts"
+import { writeLine } from "./standardOutput.ts"
 
 /** Least severe level that is logged: `trace`, `debug`, `info` (default), `warn`, `error`, `fatal` or `none`. */
 export const LogLevelSetting = Config.String("CD_LOG_LEVEL").pipe(Config.withDefault("info"))
@@ -58,7 +59,7 @@ const exporter = (baseUrl: string, service: string) =>
 export const metricsText: Effect.Effect<string> = PrometheusMetrics.format({ prefix: "connect_domain" })
 
 /** One line of JSON on standard output per message; exported for its test. */
-export const jsonLogger = (service: string, write: (line: string) => void = (line) => void process.stdout.write(line)) =>
+export const jsonLogger = (service: string, write: (line: string) => void = writeLine) =>
   Logger.make<unknown, void>((options) => {
     try {
       write(`${JSON.stringify(lineOf(service, options))}\n`)

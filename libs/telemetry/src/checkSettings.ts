@@ -11,6 +11,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Option, Runtime } from "effect"
 import { healthListen } from "./healthServer.ts"
 import { redactText } from "./redact.ts"
+import { outliveReader } from "./standardOutput.ts"
 import { LogLevelSetting, levels, OtlpEndpoint } from "./Telemetry.ts"
 
 /** The settings of this library for one service. */
@@ -80,7 +81,8 @@ const stopped: Runtime.Teardown = (exit, onExit) =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
 
 /** Runs a service until SIGTERM, then exits with 0. With wrong settings: their lines on standard error, exit code 1, and nothing was started. */
-export const runService = <E>(settings: ReadonlyArray<Setting>, service: Layer.Layer<never, E>): void =>
+export const runService = <E>(settings: ReadonlyArray<Setting>, service: Layer.Layer<never, E>): void => {
+  for (const out of [process.stdout, process.stderr]) outliveReader(out)
   NodeRuntime.runMain(
     Effect.flatMap(wrongSettings(settings), (lines) => {
       if (lines.length === 0) return Layer.launch(service)
@@ -91,3 +93,4 @@ export const runService = <E>(settings: ReadonlyArray<Setting>, service: Layer.L
     }),
     { teardown: stopped }
   )
+}

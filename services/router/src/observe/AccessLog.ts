@@ -3,9 +3,10 @@
  *
  * Owns: which requests are written, and buffering. Leaves to the operator: where standard output goes. A line never holds a query, cookie, body or
  * authorisation. Built against: a log that costs more than the requests: lines are put into one buffer and leave together, and a reader that is too
- * slow loses lines (counted), not the edge its memory.
+ * slow, or gone, loses lines (counted), not the edge its memory.
  */
 import type { Writable } from "node:stream"
+import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
 import { giveBack, largeBytes, takeLarge } from "../bufferPool.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
@@ -34,6 +35,8 @@ export class AccessLog {
   lost = 0
   private held: Buffer | undefined
   private at = 0
+  /** Lines in it. */
+  private lines = 0
   private formatted = { at: 0, text: "" }
   private timer: NodeJS.Timeout | undefined
   private readonly mode: "off" | "sampled" | "full"
@@ -46,6 +49,10 @@ export class AccessLog {
 
   write(record: RequestRecord): void {
     if (this.mode === "off") return
+    if (!isRead(this.out)) {
+      this.lost++
+      return
+    }
     if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
     const line = this.line(record)
     if (this.at + line.length > largeBytes) this.flush()
@@ -54,6 +61,7 @@ export class AccessLog {
       return
     }
     this.held ??= takeLarge()
+    this.lines++
     this.at += this.held.write(line, this.at, "latin1")
     this.timer ??= setTimeout(() => this.flush(), flushMillis).unref()
   }
@@ -79,10 +87,14 @@ export class AccessLog {
   flush(): void {
     clearTimeout(this.timer)
     this.timer = undefined
-    const { at, held } = this
+    const { at, held, lines } = this
     if (held === undefined || this.out.writableNeedDrain) return
     this.held = undefined
     this.at = 0
-    this.out.write(held.subarray(0, at), () => giveBack(held))
+    this.lines = 0
+    this.out.write(held.subarray(0, at), (error) => {
+      giveBack(held)
+      if (error instanceof Error) this.lost += lines
+    })
   }
 }
