@@ -166,6 +166,7 @@ export class Router {
         Math.round((performance.now() - this.heardAt) / 1000)
       ),
       gauge("edge_registry_revision", "Applied revision of the registry.", () => registry.appliedRevision),
+      gauge("edge_certificates_missing", "Certificates that held names need and NATS does not have.", () => registry.absentCount),
       ...[
         {
           name: "edge_handshakes_total",

@@ -5,6 +5,7 @@
  * dropped. No object stays for a hostname that nobody asks for.
  */
 import type { CertificateEntry, HostnameEntry } from "@connect-domain/messages/buckets.ts"
+import type { RegistryChange } from "./RegistryJournal.ts"
 import { packCertificate, StoredCertificate } from "./store/certificateRecord.ts"
 import { HotCache } from "./store/HotCache.ts"
 import { heldTag, packHostname, releasedTag, unpackHostname } from "./store/hostnameRecord.ts"
@@ -142,6 +143,15 @@ export class Holdings {
 
   putEpoch(epoch: string): void {
     this.epochs = [...this.epochs.filter((each) => each !== epoch), epoch].slice(-maxEpochs)
+  }
+
+  /** Puts back what a snapshot's journal held, before any bucket was looked at. Revisions start again with the first look. */
+  restore(change: RegistryChange): void {
+    if ("certificate" in change) this.putCertificate(change.certificate)
+    else if ("certificateGone" in change) this.removeCertificate(change.certificateGone)
+    else if ("dropped" in change) this.removeName(change.dropped)
+    else if ("completed" in change) this.putEpoch(change.completed)
+    else this.putName(change.hostname)
   }
 
   /** Records that a snapshot had, in its pages. */

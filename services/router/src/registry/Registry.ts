@@ -13,7 +13,7 @@ import { Challenges } from "./Challenges.ts"
 import { Holdings } from "./Holdings.ts"
 import { type HostnameTable, wildcardOf } from "./HostnameTable.ts"
 import { Missing } from "./Missing.ts"
-import { noJournal, type RegistryChange, type RegistryJournal } from "./RegistryJournal.ts"
+import { noJournal, type RegistryJournal } from "./RegistryJournal.ts"
 
 export class Registry implements HostnameTable {
   /** Serves a changed name from now on: contexts of replaced certificates can be let go. */
@@ -46,7 +46,7 @@ export class Registry implements HostnameTable {
 
   /** The bucket was read to its end, and the certificates of its names are here. */
   get current(): boolean {
-    return this.names.complete && this.missing.size === 0
+    return this.names.complete && this.missing.waiting === 0
   }
 
   /** The revision of `hostnames` up to which everything, certificates included, is applied. */
@@ -54,13 +54,24 @@ export class Registry implements HostnameTable {
     return this.missing.applied(this.seen.hostnames)
   }
 
+  /** Certificates that are waited for. */
   get missingCount(): number {
-    return this.missing.size
+    return this.missing.waiting
   }
 
-  /** Up to `max` of them, the longest missed first. */
+  /** Certificates that served names need and that no bucket seems to have. */
+  get absentCount(): number {
+    return this.missing.absent
+  }
+
+  /** Up to `max` of those that are waited for, by turns. */
   missingCertificates(max: number): ReadonlyArray<string> {
-    return this.missing.first(max)
+    return this.missing.next(max, performance.now())
+  }
+
+  /** The bucket was asked for it and had none. */
+  certificateNotFound(id: string): void {
+    if (this.missing.notFound(id, performance.now())) this.onApplied()
   }
 
   find(host: string): HostnameEntry | undefined {
@@ -85,6 +96,10 @@ export class Registry implements HostnameTable {
   /** A full look at the hostnames bucket begins. What is served stays. */
   beginHostnames(): void {
     this.names.begin()
+    // Revisions may begin anew: what was applied of the former bucket is not said of this one.
+    this.seen.hostnames = 0
+    this.missing.clear()
+    this.onApplied()
     this.metaPresent = false
   }
 
@@ -208,6 +223,8 @@ export class Registry implements HostnameTable {
 
   beginChallenges(): void {
     this.challenges.begin()
+    this.seen.challenges = 0
+    this.onApplied()
   }
 
   endChallenges(revision: number): void {
@@ -226,14 +243,5 @@ export class Registry implements HostnameTable {
     this.challenges.delete(token)
     this.seen.challenges = revision
     this.onApplied()
-  }
-
-  /** Puts back what a snapshot's journal held, before any bucket was looked at. Revisions start again with the first look. */
-  restore(change: RegistryChange): void {
-    if ("certificate" in change) this.holdings.putCertificate(change.certificate)
-    else if ("certificateGone" in change) this.holdings.removeCertificate(change.certificateGone)
-    else if ("dropped" in change) this.holdings.removeName(change.dropped)
-    else if ("completed" in change) this.holdings.putEpoch(change.completed)
-    else this.holdings.putName(change.hostname)
   }
 }

@@ -104,7 +104,7 @@ export class Snapshot implements RegistryJournal {
       }
       const torn = readJournal(path, (change) => {
         gone ||= "certificateGone" in change
-        this.registry.restore(change)
+        this.registry.holdings.restore(change)
       })
       if (torn > 0) problems.push(`the last ${torn} bytes of ${path} are no whole change and are passed over`)
       replayed += statSync(path).size

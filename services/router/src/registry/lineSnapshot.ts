@@ -18,7 +18,7 @@ export const readLines = async (folder: string, registry: Registry): Promise<boo
   for (const path of names.map((name) => join(folder, name)).filter((each) => existsSync(each)))
     for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
       const change = parse(line)
-      if (change !== undefined) registry.restore(change)
+      if (change !== undefined) registry.holdings.restore(change)
     }
   return true
 }

@@ -166,8 +166,8 @@ describe("certificates", () => {
 
   it("that were removed while the edge was away are destroyed at the next look, those still served with stay", () => {
     const registry = new Registry()
-    for (const entry of made.slice(0, 4)) registry.restore({ certificate: entry })
-    registry.restore({ hostname: numberedEntry(0, "n0.test", { certificate_id: "cert-0", claim_id: "claim-0" }) })
+    for (const entry of made.slice(0, 4)) registry.holdings.restore({ certificate: entry })
+    registry.holdings.restore({ hostname: numberedEntry(0, "n0.test", { certificate_id: "cert-0", claim_id: "claim-0" }) })
     registry.beginCertificates()
     registry.putCertificate(made[1]!)
     registry.endCertificates()
@@ -200,6 +200,30 @@ describe("certificates", () => {
     expect([registry.appliedRevision, registry.missingCertificates(9)]).toEqual([6, ["cert-1"]])
     registry.putCertificate(made[1]!)
     expect([registry.appliedRevision, registry.missingCount]).toEqual([7, 0])
+  })
+
+  it("that never come hold back what is reported for a while only, and are told of", () => {
+    const registry = new Registry()
+    registry.putHostname(numberedEntry(1, "broken.test", { certificate_id: "never-comes" }), 2)
+    for (let revision = 3; revision < 100; revision++)
+      registry.putHostname(numberedEntry(revision, `n${revision}.test`, { certificate_id: null }), revision)
+    expect([registry.appliedRevision, registry.absentCount]).toEqual([1, 0])
+    for (let tries = 0; tries < 4; tries++) registry.certificateNotFound("never-comes")
+    expect([registry.appliedRevision, registry.absentCount, registry.missingCount]).toEqual([99, 1, 0])
+  })
+
+  it("E16: nothing is reported of a bucket that is being read anew until it was read", () => {
+    const registry = new Registry()
+    registry.putHostname(numberedEntry(1, "n1.test", { certificate_id: "cert-1" }), 5000)
+    registry.putChallenge({ token: "t1", hostname: "n1.test", key_authorization: "k" }, 5000)
+    registry.beginHostnames()
+    registry.beginChallenges()
+    expect([registry.appliedRevision, registry.seen.challenges, registry.challenge("t1", "n1.test")]).toEqual([0, 0, "k"])
+    // What is still missed is waited for by the new bucket's revisions.
+    registry.putHostname(numberedEntry(1, "n1.test", { certificate_id: "cert-1" }), 3)
+    registry.endHostnames(7)
+    registry.endChallenges(1)
+    expect([registry.appliedRevision, registry.seen.challenges]).toEqual([2, 1])
   })
 
   it("A14: a TLS-ALPN-01 challenge is found by its very host, the latest of several", () => {
