@@ -52,6 +52,8 @@ export interface Bucket<V> {
    * whatever was not mentioned by then is gone (sent at the start, and again when the bucket was made anew or changes were missed).
    */
   readonly watch: Stream.Stream<WatchEvent<V>>
+  /** The same. `onCurrent` is called whenever the bucket was asked and has nothing newer: every two seconds while it answers. */
+  readonly watchTelling: (onCurrent: () => void) => Stream.Stream<WatchEvent<V>>
 }
 
 export class Kv extends Context.Service<
@@ -82,6 +84,8 @@ const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Na
     return `$KV.${bucket}.${key}`
   }
   const get = (key: string) => Effect.flatMap(readRaw(nats, bucket, subject(key)), (raw) => decodeEntry<V>(codec, bucket, key, raw))
+  const watch = (onCurrent?: () => void) =>
+    watchBucket<V>(nats, bucket, (data) => codec.decode(data) as Result.Result<V, string>, onCurrent)
   const write = (key: string, data: string, expected: number, headers: Record<string, string>) =>
     compareAndSet(nats, bucket, key, subject(key), data, expected, headers)
   return {
@@ -105,7 +109,8 @@ const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Na
       try: async () => (await streamState(nats, bucket)).lastRevision,
       catch: (cause) => unavailable(`looking at ${bucket}`, cause)
     }),
-    watch: watchBucket<V>(nats, bucket, (data) => codec.decode(data) as Result.Result<V, string>)
+    watch: watch(),
+    watchTelling: watch
   }
 }
 

@@ -19,6 +19,8 @@ export interface BucketReader {
   readonly onReset: () => void
   readonly onMessage: (message: BucketMessage) => void
   readonly onComplete: (revision: number) => void
+  /** The bucket was asked just now and has nothing that was not told: at least every two seconds while it answers. */
+  readonly onCurrent?: (() => void) | undefined
 }
 
 const checkMillis = 2_000
@@ -115,6 +117,7 @@ class Follower {
       this.created = state.created
       this.reader.onComplete(this.revision)
     }
+    this.reader.onCurrent?.()
     return true
   }
 

@@ -33,13 +33,15 @@ export type WatchEvent<V> =
 export const watchBucket = <V>(
   nats: Nats["Service"],
   bucket: string,
-  decode: (data: Uint8Array) => Result.Result<V, string>
+  decode: (data: Uint8Array) => Result.Result<V, string>,
+  onCurrent?: () => void
 ): Stream.Stream<WatchEvent<V>> =>
   Stream.callback<WatchEvent<V>>((queue) =>
     Effect.flatMap(Effect.context<never>(), (context) => {
       const unusable = (key: string, why: string) =>
         Effect.runForkWith(context)(Effect.logError(`${bucket}: the value at ${key} does not fit its schema and is passed over: ${why}`))
       return readBucket(nats, bucket, {
+        onCurrent,
         onReset: () => void Queue.offerUnsafe(queue, { type: "reset" }),
         onComplete: (revision) => void Queue.offerUnsafe(queue, { type: "complete", revision }),
         onMessage: ({ key, data, revision, deleted }) => {

@@ -162,8 +162,10 @@ export class Router {
       gauge("edge_origin_waiting", "Requests that wait for a connection to an origin at its cap.", () => pool.size.waiting),
       gauge("edge_overloaded", "1 while floods are shed.", () => Number(gate.load.overload.shedding)),
       gauge("edge_limited_clients_forgotten", "Rates of clients that were forgotten for want of room.", () => gate.clients.evicted),
-      gauge("edge_registry_age_seconds", "Since NATS was last heard of; from the start on while it was not.", () =>
-        Math.round((performance.now() - this.heardAt) / 1000)
+      gauge(
+        "edge_registry_age_seconds",
+        "Since the registry was last known to be all that NATS has; from the start on while it was not.",
+        () => Math.round((performance.now() - this.heardAt) / 1000)
       ),
       gauge("edge_registry_revision", "Applied revision of the registry.", () => registry.appliedRevision),
       gauge("edge_certificates_missing", "Certificates that held names need and NATS does not have.", () => registry.absentCount),
@@ -192,7 +194,7 @@ export class Router {
     )
   }
 
-  /** The control plane was heard of just now: what is served is that old at most (E16). */
+  /** The hostnames' bucket was asked just now and has nothing newer: what is served is that old at most (E16). */
   heard(): void {
     this.heardAt = performance.now()
   }

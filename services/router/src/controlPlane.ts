@@ -54,9 +54,9 @@ const lasting = <A, E, R>(part: Effect.Effect<A, E, R>) =>
 export const controlPlane = ({ registry, router, wanted, traffic, edgeId, leaving }: Following) => {
   const load = () => router.metrics.inFlight
   const parts = [
-    followRegistry(registry),
+    followRegistry(registry, () => router.heard()),
     followApplications(router.applications),
-    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load, leaving, onSent: () => router.heard() })),
+    Effect.scoped(sendHeartbeats(registry, { edgeId, version, load, leaving })),
     sendEnsures(wanted),
     sendForever(traffic)
   ]

@@ -4,7 +4,7 @@
  * Owns: which files there are, when the base is written anew, what happens to files that can't be used. Certificate keys stay sealed in all of
  * them. Leaves to `baseFile.ts` and `Journal.ts`: their formats; to `JournalWriter.ts`: getting changes to the disk; to `Registry.ts`: what the
  * entries mean. Built against: kill -9 at any byte, a full or read-only disk (the edge serves on, `problem` says why nothing is written), and a
- * damaged base: it is refused as a whole, and the buckets are read instead.
+ * damaged base: it is refused as a whole, put aside until the next one is written, and the buckets are read instead.
  *
  * `base.bin` is written beside itself and renamed into place. `journal-<n>.bin` holds changes; the base says from which n on they count. A new
  * base begins a new journal first, so changes go on while it is written. Beside a refused base no journal counts: what it adds to is not known.
@@ -183,6 +183,8 @@ export class Snapshot implements RegistryJournal {
       await rename(this.file("base.new"), this.file("base.bin"))
       await syncFolder(this.folder)
       this.baseBytes = bytes
+      // It may hold sealed keys that were destroyed since (A13).
+      discard(this.file("base.refused"))
       for (const old of this.journals()) if (old < number) rmSync(this.journalFile(old))
       removeLines(this.folder)
       this.failures = 0

@@ -40,8 +40,8 @@ const fetchAtOnce = 64
 /** An edge without a snapshot reads the certificates first, for so long at most: nothing is missing then, and no name needs one fetched by itself. */
 const certificatesFirst = "30 seconds"
 
-/** Runs for ever. `touched` is called after every change, for the heartbeat. */
-export const followRegistry = (registry: Registry) =>
+/** Runs for ever. `onCurrent`: the hostnames' bucket was asked just now, and the registry has all of it. */
+export const followRegistry = (registry: Registry, onCurrent: () => void = () => {}) =>
   Effect.gen(function* () {
     const kv = yield* Kv
     const sealed = kv.bucket(certificates)
@@ -55,15 +55,18 @@ export const followRegistry = (registry: Registry) =>
       const ids = registry.missingCertificates(fetchAtOnce)
       return Effect.as(Effect.forEach(ids, fetch, { concurrency: 16, discard: true }), ids.length === fetchAtOnce)
     }).pipe(Effect.catch(() => Effect.succeed(false)))
-    const followHostnames = kv.bucket(hostnames).watch.pipe(
-      Stream.runForEach((event) =>
-        Effect.sync(() => {
-          const before = registry.missingCount
-          applyHostname(registry, event)
-          if (registry.missingCount > before) wanted.openUnsafe()
-        })
+    const followHostnames = kv
+      .bucket(hostnames)
+      .watchTelling(onCurrent)
+      .pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() => {
+            const before = registry.missingCount
+            applyHostname(registry, event)
+            if (registry.missingCount > before) wanted.openUnsafe()
+          })
+        )
       )
-    )
     const followCertificates = sealed.watch.pipe(
       Stream.runForEach((event) =>
         Effect.sync(() => {

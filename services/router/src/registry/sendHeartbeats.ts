@@ -21,12 +21,10 @@ export interface HeartbeatOptions {
   readonly load: () => number
   /** Done when this edge begins to drain. */
   readonly leaving: Deferred.Deferred<void>
-  /** NATS took a report: what the edge knows was true a moment ago. */
-  readonly onSent: () => void
 }
 
 /** Runs until this edge leaves. */
-export const sendHeartbeats = (registry: Registry, { edgeId, version, load, leaving, onSent }: HeartbeatOptions) =>
+export const sendHeartbeats = (registry: Registry, { edgeId, version, load, leaving }: HeartbeatOptions) =>
   Effect.gen(function* () {
     const bucket = (yield* Kv).bucket(edges)
     const touched = yield* Latch.make(false)
@@ -58,7 +56,6 @@ export const sendHeartbeats = (registry: Registry, { edgeId, version, load, leav
         },
         { ttlSeconds }
       )
-      onSent()
       yield* Effect.raceFirst(Latch.await(touched), Deferred.await(leaving)).pipe(Effect.timeoutOption(beatMillis))
       yield* Effect.sleep(coalesceMillis)
     }).pipe(Effect.catch((error) => Effect.andThen(Effect.logDebug("heartbeat not sent", error), Effect.sleep(beatMillis))))
