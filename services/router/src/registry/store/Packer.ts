@@ -163,13 +163,13 @@ export class Unpacker {
   }
 
   /** Passes over a text; gives back where it ended. */
-  skip(): number {
+  passOver(): number {
     const kind = this.buffer[this.at++]!
     if (kind >= ascii) this.at += kind - ascii
     else if (kind === uuid) this.at += 16
     else if (kind === time) this.at += 8
     else if (kind === sealed) {
-      this.skip()
+      this.passOver()
       this.bytes()
       this.bytes()
     } else if (kind !== none) this.bytes()

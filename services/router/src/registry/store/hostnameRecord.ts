@@ -54,12 +54,12 @@ const hashBytes = (bytes: Buffer, start: number, end: number, seed = 0x811c_9dc5
 export const certificateHash = (value: Buffer): number => {
   const from = new Unpacker(value)
   if (from.count() !== 1) return -1
-  for (let field = 0; field < 2; field++) from.skip()
-  const claim = from.skip()
-  const claimEnd = from.skip()
-  from.skip()
-  const id = from.skip()
-  const end = from.skip()
+  for (let field = 0; field < 2; field++) from.passOver()
+  const claim = from.passOver()
+  const claimEnd = from.passOver()
+  from.passOver()
+  const id = from.passOver()
+  const end = from.passOver()
   return end === id + 1 ? -1 : hashBytes(value, id, end, hashBytes(value, claim, claimEnd))
 }
 

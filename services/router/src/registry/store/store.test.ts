@@ -147,7 +147,7 @@ describe("packed fields", () => {
         // A lone surrogate has no UTF-8 form and is no text that JSON over NATS could carry.
         expect(texts.map(() => from.text())).toEqual(texts.map((each) => each?.toWellFormed() ?? each))
         const skipped = new Unpacker(Buffer.from(packed))
-        for (const _ of [...texts, sealed]) skipped.skip()
+        for (const _ of [...texts, sealed]) skipped.passOver()
         expect(skipped.count()).toBe(count)
         expect(from.text()).toBe(sealed.toWellFormed())
         expect(from.count()).toBe(count)
