@@ -22,12 +22,30 @@ export interface Load {
   readonly warmSeconds?: number
 }
 
-export const loadNames = ["h1", "h2", "handshake", "megabyte", "h2megabyte"] as const
+export const loadNames = ["h1", "h2", "browser", "handshake", "megabyte", "h2megabyte"] as const
 export type LoadName = (typeof loadNames)[number]
+
+/** What a browser says of itself with every request; all of it is in HPACK's table after the first. */
+const browserFields = [
+  ...["user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"],
+  ...['sec-ch-ua: "Chromium";v="140", "Not=A?Brand";v="24"', "sec-ch-ua-mobile: ?0", 'sec-ch-ua-platform: "Linux"'],
+  ...["sec-fetch-site: same-origin", "sec-fetch-mode: cors", "sec-fetch-dest: empty", "accept: */*", "priority: u=1, i"],
+  ...[
+    "accept-encoding: gzip, deflate, br, zstd",
+    "accept-language: en-US,en;q=0.9,de;q=0.8",
+    "referer: https://bench.example.org/a/page?of=it"
+  ],
+  "cookie: session=0123456789abcdefghijklmnopqrstuvwxyz; theme=dark; consent=yes"
+].flatMap((field) => ["-H", field])
 
 export const loads: Readonly<Record<LoadName, Load>> = {
   h1: { title: "HTTP/1.1, 64 connections, 1 kB", path: "kilobyte", arguments: ["--h1", "-c", "64"] },
   h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", path: "kilobyte", arguments: ["-c", "16", "-m", "16"] },
+  browser: {
+    title: "HTTP/2, 16 connections × 16 streams, 1 kB, a browser's fields",
+    path: "kilobyte",
+    arguments: ["-c", "16", "-m", "16", ...browserFields]
+  },
   handshake: { title: "full TLS 1.3 handshake and one request", path: "kilobyte", arguments: ["--h1"], burst: 150, warmSeconds: 12 },
   megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] },
   h2megabyte: {
