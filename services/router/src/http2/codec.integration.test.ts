@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net"
 import type { TLSSocket } from "node:tls"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { encodeFields } from "../testing/encodeFields.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
 import { ErrorCode, Flag, FrameType, frameHeader, preface, settingsFrame, uint32, windowFrame } from "./frames.ts"
-import { encodeFields } from "./hpack/encodeFields.ts"
 
 const host = "shop.example.org"
 let own: TestEdge

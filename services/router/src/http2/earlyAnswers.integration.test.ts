@@ -1,8 +1,8 @@
 /** An answer that comes before the request's end (RFC 9113 §8.1): complete, then the rest is declined, in a TLS record of its own. */
 import { describe, expect, it } from "vitest"
+import { encodeFields } from "../testing/encodeFields.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
 import { Flag, FrameType, frameHeader, preface, settingsFrame } from "./frames.ts"
-import { encodeFields } from "./hpack/encodeFields.ts"
 
 const host = "shop.example.org"
 

@@ -4,7 +4,7 @@ import { judge } from "../http1/corpus/judge.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { authority, fieldCorpus } from "../http2/fieldCorpus.ts"
 import { Flag, FrameType, frameHeader, headerFrames, preface, settingsFrame } from "../http2/frames.ts"
-import { encodeFields } from "../http2/hpack/encodeFields.ts"
+import { encodeFields } from "../testing/encodeFields.ts"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { readAll, sendRaw, TestEdge } from "../testing/TestEdge.ts"
 

@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls"
 import { corpus } from "../http1/corpus/corpus.ts"
 import { fieldCorpus } from "../http2/fieldCorpus.ts"
 import { Flag, FrameType, frameHeader, headerFrames, preface, settingsFrame, uint32, windowFrame } from "../http2/frames.ts"
-import { encodeFields } from "../http2/hpack/encodeFields.ts"
+import { encodeFields } from "../testing/encodeFields.ts"
 import { Random } from "./random.ts"
 
 export interface FuzzTarget {

@@ -6,7 +6,7 @@
 import type { TLSSocket } from "node:tls"
 import { FrameReader, type FrameSink } from "../http2/FrameReader.ts"
 import { Flag, FrameType, frameHeader, preface, settingsFrame } from "../http2/frames.ts"
-import { encodeFields } from "../http2/hpack/encodeFields.ts"
+import { encodeFields } from "./encodeFields.ts"
 import type { TestEdge } from "./TestEdge.ts"
 
 export const start = preface.toString("latin1")

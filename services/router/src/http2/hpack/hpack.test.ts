@@ -1,7 +1,7 @@
 /** HPACK: the examples of RFC 7541 Appendix C, limits, and garbage. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { encodeFields } from "./encodeFields.ts"
+import { encodeFields } from "../../testing/encodeFields.ts"
 import { HpackDecoder } from "./HpackDecoder.ts"
 
 const hex = (text: string) => Buffer.from(text.replaceAll(" ", ""), "hex")
@@ -71,7 +71,7 @@ describe("HPACK", () => {
     expect(decode(decoder, hex("be"))?.[0]).toBe("a")
   })
 
-  it("decodes what the edge encodes", () => {
+  it("decodes what a client encodes", () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,30}$/)
     const value = fc.stringMatching(/^[ -~]{0,300}$/)
     fc.assert(

@@ -1,10 +1,9 @@
 /**
- * Encodes response fields (RFC 7541), without a dynamic table: nothing to keep in step with the peer, and the same fields give the same bytes.
+ * Encodes any list of fields (RFC 7541), pseudo-fields too, for clients that tests play; names by the static table, no dynamic one.
  *
- * Owns: the block as a latin1 string. Values are plain literals: Huffman would save the client a third of the bytes and cost the edge more time
- * than everything else about a response.
+ * Owns: the block as a latin1 string. Leaves to `http2/hpack/writeBlock.ts`: what the edge itself sends.
  */
-import { staticIndexOf } from "./staticTable.ts"
+import { staticIndexOf } from "../http2/hpack/staticTable.ts"
 
 const statusIndex: Readonly<Record<string, number>> = { 200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14 }
 
