@@ -1,17 +1,29 @@
-/** Ports for servers that can't choose their own; all are held until the last is known, so none comes twice. */
-import { createServer } from "node:net"
+/**
+ * Ports for servers that can't choose their own; all are held until the last is known, so none comes twice.
+ *
+ * Built against: a port of the range that the kernel takes outgoing connections' from (on Linux from 32768 up), which one of them may have before the server does.
+ */
+import { createServer, type Server } from "node:net"
+
+const [lowest, highest] = [20_000, 32_000]
+
+const hold = (port: number): Promise<Server | undefined> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once("error", () => resolve(undefined))
+    server.listen(port, "127.0.0.1", () => resolve(server))
+  })
+
+const holdAny = async (): Promise<Server> => {
+  for (;;) {
+    const server = await hold(lowest + Math.floor(Math.random() * (highest - lowest)))
+    if (server !== undefined) return server
+  }
+}
 
 /** `count` ports that were free a moment ago. */
 export const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
-        })
-    )
-  )
+  const servers = await Promise.all(Array.from({ length: count }, holdAny))
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
