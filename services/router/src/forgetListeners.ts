@@ -2,7 +2,7 @@
  * Lets go of everything that a closed socket knows.
  *
  * Built against: the wrapper of a closed handle of Node's, which V8's young collections take for alive until the next full one, and with it the socket, its
- * listeners and all that these close over: a busy edge then copies every finished connection twice (measured: a tenth of a handshake).
+ * listeners and all that these close over: a busy edge then copies every finished connection twice.
  */
 import type { Socket } from "node:net"
 
