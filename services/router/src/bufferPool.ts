@@ -1,17 +1,21 @@
 /**
- * Large buffers that are used again and again, for the whole process.
+ * Buffers that are used again and again, for the whole process.
  *
  * Owns: their sizes, how many are kept, and from how large pieces Node cuts small buffers. Leaves to its users: giving one back when nobody looks
  * at it any more, which is when the write that has it calls back. Built against: fresh memory for every turn's bytes, which costs the kernel more
- * than moving them does.
+ * than moving them does, and which V8 counts: megabytes of it between two young collections make it begin full ones, over and over.
  */
 /** Half of it doubles the writes of a long body, which costs a tenth. */
 export const largeBytes = 128 * 1024
 /** What is lent for a client that may take nothing: it is held until that client is cut off, and once more in records of TLS. */
 export const mediumBytes = 48 * 1024
 
+/** Sizes are multiples of it: what waits for a slow client takes little more than its bytes. */
+const stepBytes = 4 * 1024
+/** Of each size. */
 const maxFree = 64
-const free = { large: [] as Array<Buffer>, medium: [] as Array<Buffer> }
+/** By how many steps. */
+const free = Array.from({ length: largeBytes / stepBytes + 1 }, (): Array<Buffer> => [])
 
 /**
  * Node cuts what `allocUnsafe` gives from slabs, of 8 or of 64 KiB by its version; a handful of answers use up 8. Not much larger either: whatever
@@ -22,11 +26,14 @@ export const useLargeSlabs = (): void => {
   Buffer.poolSize = Math.max(Buffer.poolSize, slabBytes)
 }
 
-export const takeLarge = (): Buffer => free.large.pop() ?? Buffer.allocUnsafeSlow(largeBytes)
-export const takeMedium = (): Buffer => free.medium.pop() ?? Buffer.allocUnsafeSlow(mediumBytes)
+/** At least so many bytes, of at most `largeBytes`. */
+export const takeBuffer = (bytes: number): Buffer => {
+  const steps = Math.ceil(bytes / stepBytes)
+  return free[steps]!.pop() ?? Buffer.allocUnsafeSlow(steps * stepBytes)
+}
 
-/** Whoever forgets to give one back leaves it to the garbage collector, nothing worse. */
+/** The whole of what was taken. Whoever forgets to give one back leaves it to the garbage collector, nothing worse. */
 export const giveBack = (buffer: Buffer): void => {
-  const list = buffer.length === largeBytes ? free.large : free.medium
+  const list = free[buffer.length / stepBytes]!
   if (list.length < maxFree) list.push(buffer)
 }

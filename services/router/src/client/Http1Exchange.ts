@@ -6,6 +6,7 @@
 import type { Duplex } from "node:stream"
 import { type AnswerWay, answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, ResponseBody } from "../exchange/Exchange.ts"
+import { PassedLines } from "../http1/PassedLines.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { policyAnswer } from "../policy/errorPage.ts"
@@ -21,11 +22,14 @@ const worthHolding = 16 * 1024
 const beyondKernels = 4.5 * 1024 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
-const join = (parts: ReadonlyArray<string | Buffer>, length: number): Buffer => {
+type Part = string | Buffer | PassedLines
+
+const join = (parts: ReadonlyArray<Part>, length: number): Buffer => {
   const joined = Buffer.allocUnsafe(length)
   let at = 0
   for (const part of parts) {
     if (typeof part === "string") joined.write(part, at, "latin1")
+    else if (part instanceof PassedLines) part.copyTo(joined, at)
     else joined.set(part, at)
     at += part.length
   }
@@ -54,7 +58,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   bytesOut = 0
   private readonly connection: Http1Connection
   private chunked = false
-  private parts: Array<string | Buffer> = []
+  private parts: Array<Part> = []
   private held = 0
   private corked = false
   private continued = false
@@ -85,9 +89,9 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     if (parts.length > 0) {
       this.parts = []
       const only = parts.length === 1 ? parts[0]! : ""
-      const release = typeof only === "string" || only.length < worthHolding ? undefined : origin?.hold()
+      const release = Buffer.isBuffer(only) && only.length >= worthHolding ? origin?.hold() : undefined
       if (release === undefined) socket.write(join(parts, this.held))
-      else socket.write(only, release)
+      else socket.write(only as Buffer, release)
       this.held = 0
     }
     if (!socket.writableNeedDrain) {
@@ -102,7 +106,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     return this.connection.socket.bytesWritten > beyondKernels
   }
 
-  private put(part: string | Buffer): void {
+  private put(part: Part): void {
     this.parts.push(part)
     this.held += part.length
     if (!this.corked) this.uncork()
@@ -116,7 +120,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   interim(head: ResponseHead): void {
     if (this.status !== 0 || this.head.minor === 0) return
-    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.kept}\r\n`)
+    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${head.passed.text}\r\n`)
   }
 
   respond(head: ResponseHead, body: ResponseBody): void {
@@ -128,8 +132,10 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
     const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
     const close = connection.closeAfter ? "Connection: close\r\n" : ""
-    const kept = answerLines(head, this.way!, this.head)
-    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n${kept}${framing}${close}\r\n`)
+    const lines = answerLines(head, this.way!, this.head)
+    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n`)
+    this.put(head.passed)
+    this.put(`${lines}${framing}${close}\r\n`)
   }
 
   data(piece: Buffer): boolean {
@@ -151,7 +157,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     this.uncork()
     const { edge, socket: client } = this.connection
     const fromClient = this.connection.becomeTunnel()
-    client.write(`HTTP/1.1 101 ${reasons[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${head.kept}\r\n`, "latin1")
+    client.write(`HTTP/1.1 101 ${reasons[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${head.passed.text}\r\n`, "latin1")
     openTunnel(edge, this, this.asker, { client, origin, fromClient, fromOrigin: rest })
   }
 

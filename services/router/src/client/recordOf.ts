@@ -30,11 +30,9 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestR
   return {
     requestId: request.requestId,
     protocol,
-    scheme: peer.scheme,
-    address: peer.address,
+    peer,
     method: head?.method ?? "",
     host: head?.host ?? "",
-    serverName: head === undefined ? peer.serverName : "",
     path: head === undefined ? "" : withoutQuery(head.target),
     status: request.status,
     code: request.code,

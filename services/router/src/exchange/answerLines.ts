@@ -13,10 +13,15 @@ export interface AnswerWay {
   readonly policy: Policy
 }
 
-/** Each with CRLF, without framing. RFC 9110 §6.6.1: an answer that has no Date gets that of its arrival. */
-export const answerLines = ({ kept, dated }: ResponseHead, { origin, policy }: AnswerWay, asked: RequestHead): string => {
+/**
+ * What stands behind those of `passed`, each with CRLF, without framing. Where one of these must change, all are taken out of `passed` and stand here.
+ * RFC 9110 §6.6.1: an answer that has no Date gets that of its arrival.
+ */
+export const answerLines = ({ passed, dated }: ResponseHead, { origin, policy }: AnswerWay, asked: RequestHead): string => {
   const { hostOfOrigin, hsts } = policy
-  const located = origin.prefix === "" && !hostOfOrigin ? kept : withLocation(kept, { origin, hostOfOrigin, asked })
-  const lines = withHsts(located, hsts)
-  return dated ? lines : lines + dateLine()
+  const date = dated ? "" : dateLine()
+  const located = origin.prefix !== "" || hostOfOrigin
+  if (!located && hsts === "") return date
+  const kept = passed.takeText()
+  return withHsts(located ? withLocation(kept, { origin, hostOfOrigin, asked }) : kept, hsts) + date
 }

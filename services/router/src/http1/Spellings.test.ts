@@ -45,7 +45,7 @@ describe("E8: spellings that are remembered hold no heads in memory", () => {
     ["E8: names of requests' fields", (at: number) => request("shop.example.org", `x.odd-field-name-${at}: 1\r\n`, at)],
     [
       "E8: names of answers' fields",
-      (at: number) => readResponseHead(asRead(`HTTP/1.1 200 OK\r\nx.odd-field-name-${at}: 1\r\nSet-Cookie: ${pad}${at}\r\n\r\n`))
+      (at: number) => readResponseHead(Buffer.from(`HTTP/1.1 200 OK\r\nx.odd-field-name-${at}: 1\r\nSet-Cookie: ${pad}${at}\r\n\r\n`))
     ],
     [
       "E8: names of HTTP/2 fields",

@@ -58,10 +58,9 @@ const firstLetters = (names: Iterable<string>, prefixes: ReadonlyArray<string>):
   return table
 }
 
-/** Whether a name can only be an ordinary one, by length and first letter alone. `kinds` comes with the line (`fields.ts`): 1 is nothing odd. */
-const isOrdinary = (table: Uint32Array, text: string, start: number, end: number, kinds: number): boolean => {
-  const length = end - start
-  const letter = (text.charCodeAt(start) | 32) - 97
+/** Whether a name can only be an ordinary one, by length and first byte alone. `kinds` comes with the line (`fields.ts`): 1 is nothing odd. */
+const isOrdinary = (table: Uint32Array, first: number, length: number, kinds: number): boolean => {
+  const letter = (first | 32) - 97
   return kinds === 1 && length < maxLength && letter >= 0 && letter < 26 && (table[length]! & (1 << letter)) === 0
 }
 
@@ -92,7 +91,7 @@ const requestLetters = firstLetters(named.keys(), prefixes)
 
 /** As `requestField`, of a scanned line. */
 export const requestFieldAt = (text: string, start: number, end: number, kinds: number): Field =>
-  isOrdinary(requestLetters, text, start, end, kinds) ? Field.Pass : requestField(text.slice(start, end))
+  isOrdinary(requestLetters, text.charCodeAt(start), end - start, kinds) ? Field.Pass : requestField(text.slice(start, end))
 
 const responseNames = new Map<string, Field>([
   ["content-length", Field.ContentLength],
@@ -110,21 +109,28 @@ const responseNames = new Map<string, Field>([
 
 const ofResponses = new Spellings<Field>(spellings, (name) => responseNames.get(name.toLowerCase()) ?? Field.Pass)
 
-/** What a response field of this name means. */
-export const responseField = (name: string): Field => ofResponses.meaningOf(name)
-
 const responseLetters = firstLetters(responseNames.keys(), [])
 
 /** The spellings that nearly all origins use, by length: compared in place, which needs no string and no hash of one. */
-const usual: ReadonlyArray<readonly [string, Field] | undefined> = Array.from({ length: 15 }, (_, length) =>
-  length === 10 ? ["Connection", Field.Connection] : length === 14 ? ["Content-Length", Field.ContentLength] : undefined
+const usual: ReadonlyArray<readonly [Buffer, Field] | undefined> = Array.from({ length: 15 }, (_, length) =>
+  length === 10
+    ? [Buffer.from("Connection"), Field.Connection]
+    : length === 14
+      ? [Buffer.from("Content-Length"), Field.ContentLength]
+      : undefined
 )
 
-/** As `responseField`, of a scanned line. */
-export const responseFieldAt = (text: string, start: number, end: number, kinds: number): Field => {
-  if (isOrdinary(responseLetters, text, start, end, kinds)) return Field.Pass
+/** Whether these bytes are there, to the letter. */
+export const isAt = (bytes: Buffer, start: number, wanted: Buffer): boolean => {
+  for (let at = 0; at < wanted.length; at++) if (bytes[start + at] !== wanted[at]) return false
+  return true
+}
+
+/** What a response field means, of a scanned line. */
+export const responseFieldAt = (bytes: Buffer, start: number, end: number, kinds: number): Field => {
+  if (isOrdinary(responseLetters, bytes[start]!, end - start, kinds)) return Field.Pass
   const likely = usual[end - start]
-  return likely !== undefined && text.startsWith(likely[0], start) ? likely[1] : responseField(text.slice(start, end))
+  return likely !== undefined && isAt(bytes, start, likely[0]) ? likely[1] : ofResponses.meaningOf(bytes.toString("latin1", start, end))
 }
 
 /** RFC 9110 §6.5.1: fields that a trailer section must not carry are those for framing, routing, authentication, and those that say how to read the body. */

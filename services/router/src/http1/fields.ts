@@ -125,3 +125,15 @@ export const parseContentLength = (value: string): number | undefined => {
   const length = Number(value)
   return Number.isSafeInteger(length) ? length : undefined
 }
+
+/** As `parseContentLength`, of bytes; -1 when it is refused. */
+export const readContentLength = (bytes: Uint8Array, start: number, end: number): number => {
+  if (end === start || end - start > 16) return -1
+  let length = 0
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]! - 48
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
+  }
+  return Number.isSafeInteger(length) ? length : -1
+}

@@ -105,9 +105,9 @@ describe("forwarding", () => {
     )
     fc.assert(
       fc.property(fc.array(part, { maxLength: 12 }), fc.constantFrom("\r\n", "", "\n"), (parts, between) => {
-        const head = readResponseHead(`${parts.join(between)}\r\n\r\n`)
+        const head = readResponseHead(Buffer.from(`${parts.join(between)}\r\n\r\n`, "latin1"))
         if (isRefusal(head)) expect(head.status).toBe(502)
-        else expect(head.kept).not.toMatch(/^(content-length|transfer-encoding|connection|keep-alive):/im)
+        else expect(head.passed.text).not.toMatch(/^(content-length|transfer-encoding|connection|keep-alive):/im)
       }),
       { numRuns: 5000 }
     )

@@ -4,15 +4,16 @@
  * Owns: the verdict on it, how the body is delimited, which lines may be passed on. Leaves to the client's side: writing it in its own framing.
  * Built against: an origin whose framing is ambiguous, which could slip a second response into another client's hands.
  */
-import { Field, responseFieldAt } from "./fieldNames.ts"
-import { findForeignByte, lines, parseContentLength, readOptions, scanFields, stride, withoutNamed } from "./fields.ts"
-import { type Refusal, refuse } from "./Refusal.ts"
+import { Field, isAt, responseFieldAt } from "./fieldNames.ts"
+import { findForeignByte, lines, readContentLength, readOptions, scanFields, stride } from "./fields.ts"
+import { PassedLines } from "./PassedLines.ts"
+import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
 
 export interface ResponseHead {
   readonly status: number
   readonly reason: string
-  /** Field lines that pass untouched, each with its CRLF; without framing and hop-by-hop fields. */
-  readonly kept: string
+  /** Without framing and hop-by-hop fields. */
+  readonly passed: PassedLines
   /** A Date is among them. */
   readonly dated: boolean
   readonly chunked: boolean
@@ -30,22 +31,28 @@ const trimming = { trimBeforeColon: true }
 const statusLine = /^HTTP\/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 const keepTimeout = /(?:^|[,;\s])timeout\s*=\s*"?([0-9]{1,6})/i
 
+/** Of the head that was read last: one for the process, as the lines of the last scan are. */
+const passed = new PassedLines()
+
+const absent = -1
+
 interface Draft {
-  length: string | undefined
+  length: number
   encoding: string | undefined
   connection: string
   upgrade: string
   keepAlive: string
-  dated: boolean
-  kept: string
 }
 
-const takeField = (field: Field, value: string, draft: Draft): Refusal | undefined => {
+const takeField = (field: Field, bytes: Buffer, start: number, end: number, draft: Draft): Refusal | undefined => {
+  if (field === Field.ContentLength) {
+    if (draft.length !== absent) return refuse(502, "origin-length-twice")
+    draft.length = readContentLength(bytes, start, end)
+    return draft.length < 0 ? refuse(502, "origin-content-length") : undefined
+  }
+  if (field === Field.Drop) return undefined
+  const value = textOf(bytes, start, end)
   switch (field) {
-    case Field.ContentLength:
-      if (draft.length !== undefined) return refuse(502, "origin-length-twice")
-      draft.length = value
-      return undefined
     case Field.TransferEncoding:
       if (draft.encoding !== undefined) return refuse(502, "origin-encoding-twice")
       draft.encoding = value
@@ -64,30 +71,25 @@ const takeField = (field: Field, value: string, draft: Draft): Refusal | undefin
   }
 }
 
-const isDate = (text: string, start: number, end: number): boolean =>
-  end - start === 4 && (text.startsWith("Date", start) || text.slice(start, end).toLowerCase() === "date")
+/** Values that nearly all origins send, compared in place, which needs no string. */
+const usualValues = ["keep-alive", "close", "chunked"].map((text) => ({ text, bytes: Buffer.from(text) }))
 
-const takeLines = (text: string, found: number, draft: Draft): Refusal | undefined => {
-  let run = found === 0 ? 0 : lines[0]!
-  const cut = (until: number, next: number) => {
-    if (until > run) draft.kept += text.slice(run, until)
-    run = next
-  }
+const textOf = (bytes: Buffer, start: number, end: number): string => {
+  for (const usual of usualValues) if (usual.bytes.length === end - start && isAt(bytes, start, usual.bytes)) return usual.text
+  return bytes.toString("latin1", start, end)
+}
+
+const takeLines = (bytes: Buffer, found: number, draft: Draft): Refusal | undefined => {
+  passed.begin(bytes)
   for (let slot = 0; slot < found * stride; slot += stride) {
-    const start = lines[slot]!
-    const nameEnd = lines[slot + 1]!
-    const field = responseFieldAt(text, start, nameEnd, lines[slot + 5]!)
+    const field = responseFieldAt(bytes, lines[slot]!, lines[slot + 1]!, lines[slot + 5]!)
     if (field === Field.Pass) {
-      draft.dated ||= isDate(text, start, nameEnd)
-      if (text.charCodeAt(nameEnd) === 58) continue
-      cut(nameEnd, text.indexOf(":", nameEnd))
+      passed.add(slot)
       continue
     }
-    const refusal = takeField(field, text.slice(lines[slot + 2]!, lines[slot + 3]!), draft)
+    const refusal = takeField(field, bytes, lines[slot + 2]!, lines[slot + 3]!, draft)
     if (refusal !== undefined) return refusal
-    cut(start, lines[slot + 4]!)
   }
-  if (found > 0) cut(text.length - 2, 0)
   return undefined
 }
 
@@ -95,45 +97,64 @@ const ordinary = new Set(["close", "keep-alive", "upgrade", ""])
 
 /** A response that has both, an unknown coding, or an encoding in HTTP/1.0 is not repaired (RFC 9112 §6.1, §6.3). */
 const readFraming = (draft: Draft, minor: string): { chunked: boolean; length: number } | Refusal => {
-  if (draft.encoding === undefined) {
-    if (draft.length === undefined) return { chunked: false, length: -1 }
-    const length = parseContentLength(draft.length)
-    return length === undefined ? refuse(502, "origin-content-length") : { chunked: false, length }
-  }
-  if (draft.length !== undefined) return refuse(502, "origin-length-and-encoding")
+  if (draft.encoding === undefined) return { chunked: false, length: draft.length }
+  if (draft.length !== absent) return refuse(502, "origin-length-and-encoding")
   if (minor === "0") return refuse(502, "origin-encoding-in-http10")
   return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(502, "origin-transfer-encoding")
 }
 
 const ok: ReadonlyArray<string> = ["", "1", "200", "OK"]
-const readStatusLine = (text: string, end: number): ReadonlyArray<string | undefined> | null =>
-  end === 15 && text.startsWith("HTTP/1.1 200 OK") ? ok : statusLine.exec(text.slice(0, end))
+const okLine = Buffer.from("HTTP/1.1 200 OK\r\n")
+const readStatusLine = (bytes: Buffer): ReadonlyArray<string | undefined> | null =>
+  isAt(bytes, 0, okLine) ? ok : statusLine.exec(bytes.toString("latin1", 0, bytes.indexOf("\r\n")))
 
-/** Reads a whole head, as `readRequestHead` does. Refusals have status 502. */
-export const readResponseHead = (text: string, scanned = -1): ResponseHead | Refusal => {
-  const foreign = scanned < 0 ? findForeignByte(text) : undefined
-  if (foreign !== undefined) return refuse(502, `origin-${foreign.code}`)
-  const end = text.indexOf("\r\n")
-  const line = readStatusLine(text, end)
-  if (line === null) return refuse(502, "origin-status-line")
-  const found = scanned < 0 ? scanFields(text, end + 2, trimming) : scanned
+/** A head that may be unusual: white space before a colon is removed (RFC 9112 §5.1), anything else refused. */
+const makePlain = (bytes: Buffer): { readonly bytes: Buffer; readonly found: number } | Refusal => {
+  const text = bytes.toString("latin1")
+  const foreign = findForeignByte(text)
+  const first = text.indexOf("\r\n") + 2
+  const found = foreign ?? scanFields(text, first, trimming)
   if (typeof found !== "number") return refuse(502, `origin-${found.code}`)
-  const draft: Draft = { length: undefined, encoding: undefined, connection: "", upgrade: "", keepAlive: "", dated: false, kept: "" }
-  const refusal = takeLines(text, found, draft)
+  let plain = text.slice(0, first)
+  for (let slot = 0; slot < found * stride; slot += stride) {
+    const nameEnd = lines[slot + 1]!
+    plain += text.slice(lines[slot], nameEnd) + text.slice(text.indexOf(":", nameEnd), lines[slot + 4])
+  }
+  return plain.length + 2 === text.length ? { bytes, found } : makePlain(Buffer.from(`${plain}\r\n`, "latin1"))
+}
+
+const readPlainHead = (bytes: Buffer, found: number): ResponseHead | Refusal => {
+  const line = readStatusLine(bytes)
+  if (line === null) return refuse(502, "origin-status-line")
+  const draft: Draft = { length: absent, encoding: undefined, connection: "", upgrade: "", keepAlive: "" }
+  const refusal = takeLines(bytes, found, draft)
   if (refusal !== undefined) return refusal
   const framing = readFraming(draft, line[1]!)
   if ("refused" in framing) return framing
   const options = readOptions(draft.connection)
+  if (options.some((option) => !ordinary.has(option))) passed.removeNamed(options)
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
   return {
     status: Number(line[2]),
     reason: line[3] ?? "",
-    kept: options.some((option) => !ordinary.has(option)) ? withoutNamed(draft.kept, options) : draft.kept,
-    dated: draft.dated && !options.includes("date"),
+    passed,
+    dated: passed.has("date"),
     chunked: framing.chunked,
     length: framing.length,
     close: line[1] === "0" ? !options.includes("keep-alive") : options.includes("close"),
     websocket: line[2] === "101" && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     keepSeconds: timeout === null ? -1 : Number(timeout[1])
   }
+}
+
+/**
+ * Reads the whole head, its empty line included, that `bytes` begin with. `scanned`: how many lines `HeadScan` has found in it; -1: it was not scanned,
+ * or is unusual. Refusals have status 502.
+ */
+export const readResponseHead = (bytes: Buffer, length = bytes.length, scanned = -1): ResponseHead | Refusal => {
+  if (scanned < 0) {
+    const plain = makePlain(bytes.subarray(0, length))
+    return isRefusal(plain) ? plain : readPlainHead(plain.bytes, plain.found)
+  }
+  return readPlainHead(bytes, scanned)
 }

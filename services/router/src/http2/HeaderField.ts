@@ -5,6 +5,7 @@
  */
 import { Field, requestField } from "../http1/fieldNames.ts"
 import { isToken } from "../http1/fields.ts"
+import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
 import { Spellings } from "../http1/Spellings.ts"
 
 /** What HTTP/2 adds to the meanings of names: pseudo-fields, those that it forbids or writes differently, and any whose value is malformed. */
@@ -13,16 +14,20 @@ export const Kind = {
   ...{ UpperCase: 100, NoToken: 101, ConnectionSpecific: 102, Te: 103, Cookie: 104, Pseudo: 105, BadValue: 106 }
 } as const
 
-const foreignInValue = /[\x00-\x08\x0a-\x1f\x7f]/
 /** Not what `trim` takes: in latin1 the last byte of a UTF-8 letter may be its no-break space. */
 export const isSpace = (code: number): boolean => code === 32 || code === 9
 const upperCase = /[A-Z]/
 const connectionSpecific = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"])
 const colon = 58
 
-/** RFC 9113 §8.2.1: no NUL, CR, LF, and no white space around it. */
-const isValue = (value: string): boolean =>
-  !foreignInValue.test(value) && !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
+/** RFC 9113 §8.2.1: no NUL, CR, LF, and no white space around it; RFC 9110 §5.5: no other control bytes. */
+const isValue = (value: string): boolean => {
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at)
+    if ((code < 32 && code !== 9) || code === 127) return false
+  }
+  return !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
+}
 
 const classify = (name: string): number => {
   if (name.charCodeAt(0) === colon) return Kind.Pseudo
@@ -35,21 +40,39 @@ const classify = (name: string): number => {
 /** Clients use few names, also in fields that come once. */
 const names = new Spellings<number>(4096, classify)
 
+const unknown = -1
+
 export class HeaderField {
   readonly name: string
   readonly value: string
-  private judged = -1
+  private judged: number = unknown
   private text = ""
   private uses = 0
+  private named: HostAndPort | undefined
+  private known: number
 
-  constructor(name: string, value: string) {
+  /** `meaning`: of another one with this name. */
+  constructor(name: string, value: string, meaning = unknown) {
     this.name = name
     this.value = value
+    this.known = meaning
+  }
+
+  /** Of its name alone. */
+  get meaning(): number {
+    if (this.known === unknown) this.known = names.meaningOf(this.name)
+    return this.known
   }
 
   get kind(): number {
-    if (this.judged < 0) this.judged = isValue(this.value) ? names.meaningOf(this.name) : Kind.BadValue
+    if (this.judged === unknown) this.judged = isValue(this.value) ? this.meaning : Kind.BadValue
     return this.judged
+  }
+
+  /** The value of an `:authority` or a Host; undefined when it is none. */
+  get host(): HostAndPort | undefined {
+    this.named ??= readHostAndPort(this.value)
+    return this.named
   }
 
   /** With its CRLF. What is asked for again is worth having in one piece, which V8 would otherwise make anew for each request. */

@@ -16,33 +16,15 @@ import { answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
 import { forwardedLines } from "../exchange/forwardHead.ts"
 import { dateLine } from "../http1/dateLine.ts"
+import { noLines } from "../http1/PassedLines.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
 import type { HeaderField } from "./HeaderField.ts"
+import { bareHead, type Http2Stream } from "./Http2Stream.ts"
 import { isMalformed, readHttp2Fields } from "./readFields.ts"
-
-/** What a codec offers for one stream. */
-export interface Http2Stream {
-  /** `lines`: HTTP/1 field lines, each with its CRLF, valid ones only. */
-  respond(status: number, lines: string, ended: boolean): void
-  /** A 1xx. */
-  interim(status: number, lines: string): void
-  /** False: wait for `onDrain`. What has to wait is copied, or held where its `source` can do that. */
-  write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean
-  /** `trailers`: lines as in `respond`. False: some of the answer waits for the client; `onSent` or `onReset` tells what becomes of it. */
-  end(trailers: string): boolean
-  /** RFC 9113 §7 error code. */
-  reset(code: number): void
-  /** Asking for this over and over ends the connection (E9). */
-  charge(): void
-  pause(): void
-  resume(): void
-  /** The stream's bytes both ways, for a tunnel (RFC 8441). From now on what the client sends goes there alone, and waits until it is read. */
-  asDuplex(): Duplex
-}
 
 const protocolError = 1
 const internalError = 2
@@ -175,18 +157,17 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   proceed(): void {
     if (this.over || this.status !== 0 || this.bytesIn > 0 || this.head?.expectContinue !== true) return
-    this.stream.interim(100, "")
+    this.stream.respond(bareHead(100), "", false)
   }
 
   interim(head: ResponseHead): void {
-    if (!this.over) this.stream.interim(head.status, head.kept)
+    if (!this.over) this.stream.respond({ status: head.status, length: -1, passed: head.passed }, "", false)
   }
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
-    const length = head.length >= 0 && head.status !== 204 ? `content-length: ${head.length}\r\n` : ""
     const bare = body === "none" || (body === "length" && head.length === 0)
-    this.stream.respond(head.status, answerLines(head, this.way!, this.head!) + length, bare)
+    this.stream.respond(head, answerLines(head, this.way!, this.head!), bare)
   }
 
   data(piece: Buffer): boolean {
@@ -204,8 +185,8 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 200
-    const kept = head.kept.replace(/^sec-websocket-accept:.*\r\n/im, "")
-    this.stream.respond(200, kept, false)
+    head.passed.removeNamed(["sec-websocket-accept"])
+    this.stream.respond({ status: 200, length: -1, passed: head.passed }, "", false)
     this.over = true
     this.recorded = true // by the tunnel
     const ends = { client: this.tunnelEnd!, origin, fromClient: Buffer.alloc(0), fromOrigin: rest }
@@ -231,9 +212,9 @@ export class Http2Request implements ExchangeClient, Recorded {
   private answer(answer: Answer, method: string, malformed = false): void {
     this.status = answer.status
     const body = Buffer.from(answer.body, "utf8")
-    const about = `content-type: ${answer.contentType}\r\ncontent-length: ${body.length}\r\n${dateLine()}`
+    const about = `content-type: ${answer.contentType}\r\n${dateLine()}`
     const bare = !malformed && (method === "HEAD" || body.length === 0)
-    this.stream.respond(answer.status, answer.headers + about, bare)
+    this.stream.respond({ status: answer.status, length: body.length, passed: noLines }, answer.headers + about, bare)
     this.over = true
     if (!bare) this.stream.write(body)
     if (bare || malformed || this.stream.end("")) this.finish()

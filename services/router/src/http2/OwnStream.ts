@@ -8,7 +8,8 @@ import { Duplex } from "node:stream"
 import type { OriginExchange } from "../exchange/Exchange.ts"
 import { ErrorCode, Flag, FrameType, frameHeader, frameSize, maxWindow } from "./frames.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
-import type { Http2Request, Http2Stream } from "./Http2Request.ts"
+import type { Http2Request } from "./Http2Request.ts"
+import { type AnswerHead, bareHead, type Http2Stream } from "./Http2Stream.ts"
 import { Intake } from "./Intake.ts"
 
 const maxQueued = 64 * 1024
@@ -62,14 +63,10 @@ export class OwnStream implements Http2Stream {
     return this.intake?.receivedAt ?? 0
   }
 
-  respond(status: number, lines: string, ended: boolean): void {
+  respond(head: AnswerHead, lines: string, ended: boolean): void {
     if (this.localEnded) return
-    this.connection.writer.putHeaders(this.id, status, lines, ended)
+    this.connection.writer.putHeaders(this.id, head, lines, ended)
     if (ended) this.endLocal()
-  }
-
-  interim(status: number, lines: string): void {
-    if (!this.localEnded) this.connection.writer.putHeaders(this.id, status, lines, false)
   }
 
   write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean {
@@ -135,7 +132,7 @@ export class OwnStream implements Http2Stream {
   private sendEnd(trailers: string): void {
     if (this.localEnded) return
     const { writer } = this.connection
-    if (trailers.length > 0) writer.putHeaders(this.id, 0, trailers, true)
+    if (trailers.length > 0) writer.putHeaders(this.id, bareHead(0), trailers, true)
     else if (this.lastData < 0 || !writer.endStreamAt(this.lastData)) writer.put(frameHeader(0, FrameType.Data, Flag.EndStream, this.id))
     this.endLocal()
   }

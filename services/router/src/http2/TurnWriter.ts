@@ -4,11 +4,12 @@
  * Owns: the order of frames, one buffer and one TLS write per turn. That is where HTTP/2 wins: sixteen answers cost one record, one system call.
  */
 import type { Socket } from "node:net"
-import { giveBack, largeBytes, takeLarge } from "../bufferPool.ts"
+import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
 import { Flag, FrameType, frameSize, headerBytes, headerFrames, writeFrameHeader } from "./frames.ts"
-import { blockRoom, writeLines, writeStatus } from "./hpack/writeBlock.ts"
+import type { AnswerHead } from "./Http2Stream.ts"
+import { blockRoom, writeLength, writeLines, writePassed, writeStatus } from "./hpack/writeBlock.ts"
 
-/** Up to here a turn's bytes are copied, so that what waits for a slow client takes no more memory than it has bytes. */
+/** Up to here a turn's bytes are copied into a smaller buffer, so that what waits for a slow client takes little more memory than it has bytes. */
 const copiedBytes = 32 * 1024
 
 /** RFC 7541 §4.2: "a table of size 0", of which the edge's encoder uses nothing anyway. */
@@ -43,7 +44,7 @@ export class TurnWriter {
   private room(length: number): Buffer {
     if (this.at + length > largeBytes) this.flush()
     if (this.out !== undefined) return this.out
-    this.out = takeLarge()
+    this.out = takeBuffer(largeBytes)
     dirty.push(this)
     if (!scheduled) {
       scheduled = true
@@ -64,27 +65,26 @@ export class TurnWriter {
   }
 
   /** Returns where it ends. */
-  private writeBlock(out: Buffer, at: number, status: number, lines: string): number {
+  private writeBlock(out: Buffer, at: number, head: AnswerHead, lines: string): number {
     let start = at
     if (this.tableUpdate) out[start++] = noTable
     this.tableUpdate = false
-    return writeLines(out, status === 0 ? start : writeStatus(out, start, status), lines)
+    start = writePassed(out, writeStatus(out, start, head.status), head.passed)
+    return writeLines(out, writeLength(out, start, head), lines)
   }
 
-  /**
-   * A header block as HEADERS and as many CONTINUATION frames as it needs. `status` 0: trailers. `lines`: of HTTP/1, each with its CRLF.
-   */
-  putHeaders(stream: number, status: number, lines: string, ended: boolean): void {
-    const most = blockRoom(lines) + 1
+  /** A header block as HEADERS and as many CONTINUATION frames as it needs. Status 0: trailers. `lines`: of HTTP/1, each with its CRLF. */
+  putHeaders(stream: number, head: AnswerHead, lines: string, ended: boolean): void {
+    const most = blockRoom(head.passed.length + lines.length) + 1
     if (most > frameSize) {
       const block = Buffer.allocUnsafe(most)
-      const end = this.writeBlock(block, 0, status, lines)
+      const end = this.writeBlock(block, 0, head, lines)
       this.put(headerFrames(stream, block.toString("latin1", 0, end), ended))
       return
     }
     const out = this.room(headerBytes + most)
     const start = this.at + headerBytes
-    const end = this.writeBlock(out, start, status, lines)
+    const end = this.writeBlock(out, start, head, lines)
     const flags = ended ? Flag.EndHeaders | Flag.EndStream : Flag.EndHeaders
     writeFrameHeader(out, this.at, end - start, FrameType.Headers, flags, stream)
     this.at = end
@@ -118,12 +118,13 @@ export class TurnWriter {
       this.send(out.subarray(0, at), out)
       return
     }
-    const bytes = Buffer.allocUnsafe(at)
+    const bytes = takeBuffer(at)
     out.copy(bytes, 0, 0, at)
     giveBack(out)
-    this.send(bytes)
+    this.send(bytes.subarray(0, at), bytes)
   }
 
+  /** `whole`: given back when it is written. */
   private send(bytes: Buffer, whole?: Buffer): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
     if (!this.socket.write(bytes, whole === undefined ? undefined : () => giveBack(whole))) this.blocked = true

@@ -5,6 +5,7 @@
  * `Http2Request.ts`: requests. All return whether reading goes on.
  */
 import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
+import { noLines } from "../http1/PassedLines.ts"
 import { ErrorCode, Flag } from "./frames.ts"
 import { type HeaderBlock, unpad } from "./HeaderBlocks.ts"
 import type { HeaderField } from "./HeaderField.ts"
@@ -61,7 +62,7 @@ export const onBlock = (connection: Http2Connection, block: HeaderBlock | number
   const stream = new OwnStream(connection, id, ended)
   connection.streams.add(stream)
   if (list.tooLarge) {
-    stream.respond(431, "content-length: 0\r\n", true)
+    stream.respond({ status: 431, length: 0, passed: noLines }, "", true)
     stream.reset(ErrorCode.NoError)
     return connection.spend("resets")
   }

@@ -8,7 +8,9 @@ import type { Socket } from "node:net"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
 import { readTrailers } from "../http1/trailers.ts"
 import { fieldsOf } from "./HeaderField.ts"
-import { Http2Request, type Http2Stream } from "./Http2Request.ts"
+import { Http2Request } from "./Http2Request.ts"
+import type { AnswerHead, Http2Stream } from "./Http2Stream.ts"
+import { hasLength } from "./hpack/writeBlock.ts"
 import { linesToFields } from "./readFields.ts"
 
 /** More fields than the edge's own limit, so that the answer to too many is the edge's too; Node would reset the stream at 128. */
@@ -40,12 +42,12 @@ class NodeStream implements Http2Stream {
     return !this.stream.destroyed && !this.stream.closed
   }
 
-  respond(status: number, lines: string, ended: boolean): void {
-    const fields = [":status", String(status), ...linesToFields(lines)]
-    if (this.usable) this.stream.respond(toObject(fields) as never, { endStream: ended, waitForTrailers: !ended })
-  }
-  interim(status: number, lines: string): void {
-    if (this.usable) this.stream.additionalHeaders(toObject([":status", String(status), ...linesToFields(lines)]) as never)
+  respond({ status, length, passed }: AnswerHead, lines: string, ended: boolean): void {
+    const own = hasLength(status, length) ? ["content-length", String(length)] : []
+    const fields = [":status", String(status), ...linesToFields(passed.text + lines), ...own]
+    if (!this.usable) return
+    if (status < 200) this.stream.additionalHeaders(toObject(fields) as never)
+    else this.stream.respond(toObject(fields) as never, { endStream: ended, waitForTrailers: !ended })
   }
   write(piece: Buffer): boolean {
     return this.usable ? this.stream.write(Buffer.from(piece)) : true // `piece` is valid in this turn only

@@ -5,7 +5,7 @@
  * that becomes two HTTP/1 requests at the origin (CR, LF or colon smuggled in a field), and two hosts in one request.
  */
 import { isToken, parseContentLength } from "../http1/fields.ts"
-import { type HostAndPort, readHostAndPort } from "../http1/HostNames.ts"
+import type { HostAndPort } from "../http1/HostNames.ts"
 import { lowerMaxForwards } from "../http1/maxForwards.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
 import { loopName, methodForm, type RequestHead } from "../http1/requestHead.ts"
@@ -27,10 +27,10 @@ export const isMalformed = (refusal: Refusal): boolean => malformed.has(refusal.
 interface Draft {
   method: string | undefined
   scheme: string | undefined
-  authority: string | undefined
+  authority: HeaderField | undefined
   path: string | undefined
   protocol: string | undefined
-  host: string | undefined
+  host: HeaderField | undefined
   length: string | undefined
   cookie: string
   accept: string
@@ -40,8 +40,9 @@ interface Draft {
 }
 
 /** Each field by its name: one function for all of them would be the slowest look-up that V8 has. */
-const takePseudo = ({ name, value }: HeaderField, draft: Draft): Refusal | undefined => {
-  switch (name) {
+const takePseudo = (field: HeaderField, draft: Draft): Refusal | undefined => {
+  const { value } = field
+  switch (field.name) {
     case ":method":
       if (draft.method !== undefined) return refuse(400, "pseudo-twice")
       draft.method = value
@@ -52,7 +53,7 @@ const takePseudo = ({ name, value }: HeaderField, draft: Draft): Refusal | undef
       return undefined
     case ":authority":
       if (draft.authority !== undefined) return refuse(400, "pseudo-twice")
-      draft.authority = value
+      draft.authority = field
       return undefined
     case ":path":
       if (draft.path !== undefined) return refuse(400, "pseudo-twice")
@@ -85,7 +86,7 @@ const takeField = (field: HeaderField, draft: Draft): Refusal | undefined => {
       return undefined
     case Kind.Host:
       if (draft.host !== undefined) return refuse(400, "host-twice")
-      draft.host = value
+      draft.host = field
       return undefined
     case Kind.ContentLength:
       if (draft.length !== undefined) return refuse(400, "length-twice")
@@ -123,14 +124,13 @@ const takeFields = (fields: ReadonlyArray<HeaderField>, draft: Draft): Refusal |
 }
 
 /** RFC 9113 §8.3.1: `:authority`, and a Host that says the same if there is one. */
-const readHost = (draft: Draft): HostAndPort | Refusal => {
-  const text = draft.authority ?? draft.host
-  if (text === undefined) return refuse(400, "host-missing")
-  const host = readHostAndPort(text)
+const readHost = ({ authority, host: field }: Draft): HostAndPort | Refusal => {
+  const named = authority ?? field
+  if (named === undefined) return refuse(400, "host-missing")
+  const { host } = named
   if (host === undefined) return refuse(400, "host")
-  if (draft.host === undefined || draft.host === text) return host
-  const other = readHostAndPort(draft.host)
-  return other !== undefined && other.host === host.host && other.port === host.port ? host : refuse(400, "authority-host-differ")
+  if (field === undefined || field.value === named.value) return host
+  return field.host?.host === host.host && field.host.port === host.port ? host : refuse(400, "authority-host-differ")
 }
 
 const readPath = (path: string, verb: string): Refusal | undefined => {
@@ -146,7 +146,7 @@ const checkPseudo = (draft: Draft): Refusal | undefined => {
   if (protocol !== undefined && !extended) return refuse(400, "pseudo-unknown")
   if (extended && protocol !== "websocket") return refuse(501, "protocol-unknown")
   if ((verb === "CONNECT" && !extended) || verb === "TRACE") return refuse(405, "method-refused")
-  if (!methodForm.test(verb)) return refuse(501, "method-unknown")
+  if (verb !== "GET" && !methodForm.test(verb)) return refuse(501, "method-unknown")
   if (path === undefined || scheme === undefined) return refuse(400, "pseudo-missing")
   return scheme === "https" ? readPath(path, verb) : refuse(400, "scheme")
 }

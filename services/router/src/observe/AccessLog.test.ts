@@ -1,11 +1,13 @@
 import { Writable } from "node:stream"
 import { outliveReader } from "@connect-domain/telemetry/standardOutput.ts"
 import { describe, expect, it } from "vitest"
+import { largeBytes } from "../bufferPool.ts"
 import { AccessLog } from "./AccessLog.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 const record: RequestRecord = {
-  ...{ requestId: "r", protocol: "h2", scheme: "https", address: "192.0.2.1", method: "GET", host: "a.test", serverName: "", path: "/" },
+  ...{ requestId: "r", protocol: "h2", method: "GET", host: "a.test", path: "/" },
+  peer: { scheme: "https", address: "192.0.2.1", serverName: "b.test" },
   ...{ status: 200, code: "", connectionId: "c", tenantId: "t", bytesIn: 0, bytesOut: 0, millis: 1, tunnel: false }
 }
 const failingWith = (code: string) => {
@@ -15,7 +17,66 @@ const failingWith = (code: string) => {
 }
 const later = () => new Promise((resolve) => setImmediate(resolve))
 
+/** What is written of these records. */
+const written = async (...records: ReadonlyArray<RequestRecord>): Promise<ReadonlyArray<Record<string, unknown>>> => {
+  let text = ""
+  const out = new Writable({
+    write: (piece: Buffer, _encoding, done) => {
+      text += piece.toString("utf8")
+      done()
+    }
+  })
+  const log = new AccessLog("full", out)
+  for (const each of records) log.write(each)
+  log.flush()
+  await later()
+  expect(text).toMatch(/^[\x20-\x7e\n]*$/)
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line))
+}
+
 describe("the access log", () => {
+  it("has a line for each request", async () => {
+    const from = Date.now()
+    const [first, second, third] = await written(
+      record,
+      {
+        ...record,
+        peer: { ...record.peer, scheme: "http" },
+        status: 503,
+        code: "no-origin",
+        connectionId: "",
+        bytesIn: 1024,
+        millis: 12.345
+      },
+      { ...record, protocol: "http/1.1", host: "", method: "", path: "", status: 400, bytesOut: 5_000_000_000, millis: 0.004 }
+    )
+    expect(Date.parse(String(first!.at))).toBeGreaterThanOrEqual(from)
+    expect({ ...first, at: "" }).toEqual({
+      ...{ at: "", kind: "access", request_id: "r", scheme: "https", client: "192.0.2.1", protocol: "h2", method: "GET", host: "a.test" },
+      ...{ path: "/", status: 200, connection_id: "c", bytes_in: 0, bytes_out: 0, ms: 1 }
+    })
+    expect(second).toMatchObject({ scheme: "http", status: 503, code: "no-origin", bytes_in: 1024, ms: 12.35 })
+    expect(second).not.toHaveProperty("connection_id")
+    expect(third).toMatchObject({ protocol: "http/1.1", status: 400, server_name: "b.test", bytes_out: 5_000_000_000, ms: 0 })
+  })
+
+  it.each(['/"', "/\\", "/\n\u0001", "/\xe9\u20ac\ud83d\ude00", `/${"a".repeat(40_000)}`, `/${'"'.repeat(3000)}`])(
+    "says any path: %j",
+    async (path) => {
+      expect(await written(record, { ...record, path }, record)).toMatchObject([{ path: "/" }, { path }, { path: "/" }])
+    }
+  )
+
+  it("leaves out a line that is larger than all that it holds, and says so", async () => {
+    const log = new AccessLog("full", new Writable({ write: (_piece, _encoding, done) => done() }))
+    log.write({ ...record, path: `/${"a".repeat(largeBytes)}` })
+    log.write(record)
+    expect(log.lost).toBe(1)
+  })
+
   it("counts what its reader did not take, and what is not written because he is gone", async () => {
     const log = new AccessLog("full", failingWith("EPIPE"))
     for (let at = 0; at < 3; at++) log.write(record)

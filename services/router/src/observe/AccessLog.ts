@@ -8,7 +8,8 @@
 import type { Writable } from "node:stream"
 import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
-import { giveBack, largeBytes, takeLarge } from "../bufferPool.ts"
+import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
+import { putHundredths, putNumber, putText } from "./lineBytes.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
@@ -21,15 +22,33 @@ const plain = /^[ !#-[\]-~]*$/
 const beyondAscii = /[^\x00-\x7f]/g
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 /** Paths were checked by the readers and need no escaping; this holds even if one were not. A line is ASCII: one byte for each code unit. */
-const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text).replace(beyondAscii, escaped))
+const asJson = (text: string): string => JSON.stringify(text).slice(1, -1).replace(beyondAscii, escaped)
 
-const hundredths = Array.from({ length: 100 }, (_, at) => `.${String(at).padStart(2, "0")}`)
-/** Milliseconds with two digits behind the point: a fraction as text costs V8 more than the rest of a line. */
-const milliseconds = (millis: number): string => {
-  const all = Math.round(millis * 100)
-  const whole = Math.floor(all / 100)
-  return whole + hundredths[all - whole * 100]!
+/** In one piece, which is quicker to write than what V8 would join anew each time. */
+const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
+
+/** What stands between the id and the path, kept with the client's connection: its requests differ in it seldom. */
+const aboutRequest = (record: RequestRecord): string => {
+  const { connectionId, host, method, peer, protocol } = record
+  const last = peer.logged
+  if (
+    last !== undefined &&
+    last.host === host &&
+    last.connectionId === connectionId &&
+    last.method === method &&
+    last.protocol === protocol
+  )
+    return last.text
+  const connection = connectionId === "" ? "" : `,"connection_id":${JSON.stringify(connectionId)}`
+  const text = flat(
+    `","protocol":"${protocol}","scheme":"${peer.scheme}","client":"${peer.address}"${connection},"method":"${method}","host":"${host}","path":"`
+  )
+  peer.logged = { connectionId, host, method, protocol, text }
+  return text
 }
+
+/** More than all of a line that is not text of the request. */
+const lineBytes = 512
 
 export class AccessLog {
   lost = 0
@@ -37,7 +56,7 @@ export class AccessLog {
   private at = 0
   /** Lines in it. */
   private lines = 0
-  private formatted = { at: 0, text: "" }
+  private begun = { at: 0, text: "" }
   private timer: NodeJS.Timeout | undefined
   private readonly mode: "off" | "sampled" | "full"
   private readonly out: Writable
@@ -54,34 +73,39 @@ export class AccessLog {
       return
     }
     if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
-    const line = this.line(record)
-    if (this.at + line.length > largeBytes) this.flush()
-    if (this.at + line.length > largeBytes) {
+    const path = plain.test(record.path) ? record.path : asJson(record.path)
+    const most = lineBytes + path.length + record.host.length + record.connectionId.length + record.peer.serverName.length
+    if (this.at + most > largeBytes) this.flush()
+    if (this.at + most > largeBytes) {
       this.lost++
       return
     }
-    this.held ??= takeLarge()
+    this.held ??= takeBuffer(largeBytes)
     this.lines++
-    this.at += this.held.write(line, this.at, "latin1")
+    this.at = this.line(this.held, record, path)
     this.timer ??= setTimeout(() => this.flush(), flushMillis).unref()
   }
 
-  private line(record: RequestRecord): string {
-    const { code, connectionId, method, host, path, serverName } = record
-    const named = serverName === "" ? "" : `,"server_name":"${serverName}"`
-    const more = `${code === "" ? "" : `,"code":"${code}"`}${connectionId === "" ? "" : `,"connection_id":${quoted(connectionId)}`}${named}`
-    return (
-      `{"at":"${this.timestamp()}","kind":"access","request_id":"${record.requestId}","protocol":"${record.protocol}","scheme":"${record.scheme}",` +
-      `"client":"${record.address}","method":"${method}","host":"${host}","path":${quoted(path)},"status":${record.status}${more},` +
-      `"bytes_in":${record.bytesIn},"bytes_out":${record.bytesOut},"ms":${milliseconds(record.millis)}}\n`
-    )
+  private line(out: Buffer, record: RequestRecord, path: string): number {
+    const { code, host, peer } = record
+    let at = putText(out, this.at, this.beginning())
+    at = putText(out, at, record.requestId)
+    at = putText(out, at, aboutRequest(record))
+    at = putText(out, at, path)
+    at = putNumber(out, putText(out, at, '","status":'), record.status)
+    if (code !== "") at = putText(out, putText(out, putText(out, at, ',"code":"'), code), '"')
+    if (host === "" && peer.serverName !== "") at = putText(out, putText(out, putText(out, at, ',"server_name":"'), peer.serverName), '"')
+    at = putNumber(out, putText(out, at, ',"bytes_in":'), record.bytesIn)
+    at = putNumber(out, putText(out, at, ',"bytes_out":'), record.bytesOut)
+    at = putHundredths(out, putText(out, at, ',"ms":'), record.millis)
+    return putText(out, at, "}\n")
   }
 
-  /** To the millisecond, formatted once for each. */
-  private timestamp(): string {
+  /** With the time to the millisecond, made once for each. */
+  private beginning(): string {
     const now = Date.now()
-    if (now !== this.formatted.at) this.formatted = { at: now, text: new Date(now).toISOString() }
-    return this.formatted.text
+    if (now !== this.begun.at) this.begun = { at: now, text: flat(`{"at":"${new Date(now).toISOString()}","kind":"access","request_id":"`) }
+    return this.begun.text
   }
 
   flush(): void {

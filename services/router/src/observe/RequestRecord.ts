@@ -3,15 +3,23 @@
  *
  * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
  */
-export interface RequestRecord {
-  readonly requestId: string
-  readonly protocol: "http/1.0" | "http/1.1" | "h2"
+
+/** Who asked. */
+export interface Asking {
   readonly scheme: "https" | "http"
   readonly address: string
+  /** Canonical SNI, "" for none: the only name that a message has which could not be read. */
+  readonly serverName: string
+  /** What the access log says of its last request; most are for one host. */
+  logged?: Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: string }
+}
+
+export interface RequestRecord {
+  readonly peer: Asking
+  readonly requestId: string
+  readonly protocol: "http/1.0" | "http/1.1" | "h2"
   readonly method: string
   readonly host: string
-  /** Canonical SNI of a connection whose message could not be read, so that its refusal has a name all the same; "" for requests, which have a host. */
-  readonly serverName: string
   /** Path without query. */
   readonly path: string
   readonly status: number

@@ -39,7 +39,17 @@ it("tells of lines of the access log that were lost", () => {
   const stuck = new Writable({ highWaterMark: 1, write: () => {} })
   const log = new AccessLog("full", stuck)
   const path = `/${"x".repeat(8000)}`
-  for (let at = 0; at < 1000; at++) log.write({ path, host: "", address: "", method: "", requestId: "", code: "" } as RequestRecord)
+  const record = {
+    path,
+    host: "",
+    peer: { serverName: "" },
+    method: "",
+    requestId: "",
+    protocol: "h2",
+    code: "",
+    connectionId: ""
+  } as RequestRecord
+  for (let at = 0; at < 1000; at++) log.write(record)
   expect(log.lost).toBeGreaterThan(0)
   expect(accessLogGauge(log).read()).toBe(log.lost)
 })

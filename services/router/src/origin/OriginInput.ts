@@ -7,7 +7,7 @@
  * that take nothing, each with more than one buffer (E8).
  */
 import type { Socket } from "node:net"
-import { giveBack, largeBytes, type mediumBytes, takeLarge, takeMedium } from "../bufferPool.ts"
+import { giveBack, type largeBytes, type mediumBytes, takeBuffer } from "../bufferPool.ts"
 
 /** Small answers are copied into one write with their head, so a read is no larger than what is worth copying. */
 export const sharedBytes = 32 * 1024
@@ -105,7 +105,7 @@ export class OriginInput {
     if (buffer.length === long && (loan === undefined || this.paused)) return buffer
     if (buffer !== shared && loan === undefined) giveBack(buffer)
     this.loan = undefined
-    this.buffer = long === 0 ? shared : long === largeBytes ? takeLarge() : takeMedium()
+    this.buffer = long === 0 ? shared : takeBuffer(long)
     return this.buffer
   }
 }

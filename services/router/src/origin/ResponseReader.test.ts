@@ -12,11 +12,11 @@ const through = (text: string, cut: number): string => {
     proceed: () => {
       told += "100 "
     },
-    interim: ({ status, kept }) => {
-      told += `${status} ${kept} `
+    interim: ({ status, passed }) => {
+      told += `${status} ${passed.text} `
     },
-    respond: ({ status, kept }) => {
-      told += `${status} ${kept} `
+    respond: ({ status, passed }) => {
+      told += `${status} ${passed.text} `
     },
     data: (piece) => {
       told += piece.toString("latin1")

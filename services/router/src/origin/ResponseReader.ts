@@ -66,7 +66,7 @@ export class ResponseReader {
       this.held = undefined
       this.looked = 0
       bytes = joined.subarray(end)
-      const refusal = this.takeHead(joined.toString("latin1", 0, end), search.scanned)
+      const refusal = this.takeHead(joined, end, search.scanned)
       if (refusal !== undefined) return refusal
     }
     return this.takeBody(bytes)
@@ -79,8 +79,8 @@ export class ResponseReader {
     this.held.add(Buffer.from(unfinished)) // what came is valid in this turn only
   }
 
-  private takeHead(text: string, scanned: number): Refusal | undefined {
-    const head = readResponseHead(text, scanned)
+  private takeHead(bytes: Buffer, length: number, scanned: number): Refusal | undefined {
+    const head = readResponseHead(bytes, length, scanned)
     if (isRefusal(head)) return head
     if (head.status >= 200) return this.begin(head)
     if (head.status === 101) {

@@ -69,10 +69,11 @@ export class HpackDecoder {
   private literal(first: number): HeaderField | undefined {
     const indexing = (first & 0xc0) === 0x40
     const index = this.integer(indexing ? 6 : 4)
-    const name = index === 0 ? this.text() : this.look(index)?.name
+    const alike = index === 0 ? undefined : this.look(index)
+    const name = index === 0 ? this.text() : alike?.name
     const value = name === undefined ? undefined : this.text()
     if (name === undefined || value === undefined) return undefined
-    const field = new HeaderField(name, value)
+    const field = new HeaderField(name, value, alike?.meaning)
     if (indexing) this.insert(field)
     return field
   }

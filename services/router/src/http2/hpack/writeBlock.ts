@@ -4,6 +4,8 @@
  * Owns: the encoding. There is no dynamic table: nothing to keep in step with the peer. Values are plain literals: Huffman would save the client
  * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
  */
+import { type PassedLines, placeStride } from "../../http1/PassedLines.ts"
+import { putNumber } from "../../observe/lineBytes.ts"
 import { staticLength, staticNames } from "./staticTable.ts"
 
 const [tab, cr, space, colon] = [9, 13, 32, 58]
@@ -12,15 +14,17 @@ const neverIndexed = 0x10
 
 const lower = new Uint8Array(256).map((_, code) => (code >= 65 && code <= 90 ? code + 32 : code))
 
-const hashStep = (hash: number, code: number): number => (Math.imul(hash, 31) + code) & 0xffff
+/** Of a name, whatever its case: the 52 of the static table get 49 slots by it. */
+const slotOf = (text: Uint8Array, start: number, end: number): number =>
+  (end - start + (text[start]! & 31) * 4 + (text[end - 1]! & 31) * 16) & 255
 
-/** Indices of the static table by the hash of their name, open addressing. */
+/** Indices of the static table by `slotOf` their name, open addressing. */
 const slots = new Uint8Array(256)
 const names = staticNames.map((name) => Buffer.from(name, "latin1"))
 const secret = new Uint8Array(staticLength + 1)
 for (let index = 1; index <= staticLength; index++) {
   if (staticNames.indexOf(staticNames[index]!) < index) continue
-  let slot = names[index]!.reduce(hashStep, 0) & 255
+  let slot = slotOf(names[index]!, 0, names[index]!.length)
   while (slots[slot] !== 0) slot = (slot + 1) & 255
   slots[slot] = index
   if (staticNames[index] === "set-cookie" || staticNames[index] === "authorization") secret[index] = neverIndexed
@@ -34,8 +38,9 @@ const isName = (index: number, text: Uint8Array, start: number, end: number): bo
 }
 
 /** The first index of the static table with this name; 0: none has it. */
-const indexOf = (hash: number, text: Uint8Array, start: number, end: number): number => {
-  for (let slot = hash & 255; slots[slot] !== 0; slot = (slot + 1) & 255) if (isName(slots[slot]!, text, start, end)) return slots[slot]!
+const indexOf = (text: Uint8Array, start: number, end: number): number => {
+  for (let slot = slotOf(text, start, end); slots[slot] !== 0; slot = (slot + 1) & 255)
+    if (isName(slots[slot]!, text, start, end)) return slots[slot]!
   return 0
 }
 
@@ -54,8 +59,8 @@ const writeInteger = (out: Uint8Array, start: number, value: number, bits: numbe
   return at + 1
 }
 
-const writeName = (out: Uint8Array, start: number, text: Uint8Array, from: number, to: number, hash: number): number => {
-  const index = indexOf(hash, text, from, to)
+const writeName = (out: Uint8Array, start: number, text: Uint8Array, from: number, to: number): number => {
+  const index = indexOf(text, from, to)
   if (index > 0) return writeInteger(out, start, index, 4, secret[index]!)
   out[start] = 0
   let at = writeInteger(out, start + 1, to - from, 7, 0)
@@ -75,8 +80,9 @@ const writeValue = (out: Buffer, start: number, text: Buffer, from: number, to: 
 
 const statusIndex = new Map([200, 204, 206, 304, 400, 404, 500].map((status, at) => [status, 8 + at]))
 
-/** `:status`; returns the place behind it. */
+/** `:status`, unless it is 0; returns the place behind it. */
 export const writeStatus = (out: Uint8Array, start: number, status: number): number => {
+  if (status === 0) return start
   const index = statusIndex.get(status)
   if (index !== undefined) {
     out[start] = 0x80 | index
@@ -90,10 +96,40 @@ export const writeStatus = (out: Uint8Array, start: number, status: number): num
   return start + 5
 }
 
+/** RFC 9110 §8.6: none in an answer of 204. */
+export const hasLength = (status: number, length: number): boolean => length >= 0 && status !== 204
+
+const contentLength = staticNames.indexOf("content-length")
+
+/** `content-length`, if there is to be one; returns the place behind it. */
+export const writeLength = (
+  out: Buffer,
+  start: number,
+  { status, length }: { readonly status: number; readonly length: number }
+): number => {
+  if (!hasLength(status, length)) return start
+  const at = writeInteger(out, start, contentLength, 4, 0) + 1
+  const end = putNumber(out, at, length)
+  out[at - 1] = end - at
+  return end
+}
+
+/** Lines as they came; returns the place behind them. */
+export const writePassed = (out: Buffer, start: number, { bytes, count, places }: PassedLines): number => {
+  let at = start
+  for (let place = 0; place < count * placeStride; place += placeStride) {
+    const from = places[place]!
+    const nameEnd = places[place + 1]!
+    at = writeName(out, at, bytes, from, nameEnd)
+    at = writeValue(out, at, bytes, places[place + 2]!, places[place + 3]!)
+  }
+  return at
+}
+
 const scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** Room that is enough for `:status` and these lines: what a line loses of colon and CRLF is what a field needs, but for lengths above 126. */
-export const blockRoom = (lines: string): number => lines.length + (lines.length >>> 5) + 16
+/** Room that is enough for `:status`, a length and lines of so many bytes: what a line loses of colon and CRLF is what a field needs, but for lengths above 126. */
+export const blockRoom = (bytes: number): number => bytes + (bytes >>> 5) + 40
 
 /** HTTP/1 field lines, each with its CRLF, one code unit per byte; `out` has room for them. Returns the place behind the block. */
 export const writeLines = (out: Buffer, start: number, lines: string): number => {
@@ -101,16 +137,15 @@ export const writeLines = (out: Buffer, start: number, lines: string): number =>
   const length = text.write(lines, 0, "latin1")
   let at = start
   for (let line = 0; line < length; ) {
-    let hash = 0
     let nameEnd = line
-    for (; nameEnd < length && text[nameEnd] !== colon; nameEnd++) hash = hashStep(hash, lower[text[nameEnd]!]!)
+    while (nameEnd < length && text[nameEnd] !== colon) nameEnd++
     let from = nameEnd + 1
     while (text[from] === space || text[from] === tab) from++
     let next = from
     while (next < length && text[next] !== cr) next++
     let to = next
     while (to > from && (text[to - 1] === space || text[to - 1] === tab)) to--
-    at = writeName(out, at, text, line, nameEnd, hash)
+    at = writeName(out, at, text, line, nameEnd)
     at = writeValue(out, at, text, from, to)
     line = next + 2
   }
