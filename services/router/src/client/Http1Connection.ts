@@ -49,11 +49,9 @@ export class Http1Connection implements Watched {
     this.decide = decide
     this.deadline = edge.deadlines.now + edge.limits.headMillis
     edge.deadlines.watch(this)
-    socket.setNoDelay(true)
     socket.on("data", this.onSegment)
     socket.on("end", () => this.onEnd())
     socket.on("drain", () => this.onDrain())
-    socket.on("error", () => this.destroy())
     socket.on("close", () => this.destroy())
   }
 

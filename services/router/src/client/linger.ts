@@ -29,12 +29,13 @@ export const linger = (socket: Socket, deadlines: Deadlines, drainMillis: number
     else if (socket.writableFinished) watched.deadline = deadlines.now + listenMillis
   }
   deadlines.watch(watched)
-  socket.on("data", (segment: Buffer) => {
-    bytes += segment.length
-    if (bytes > maxBytes) socket.destroy()
-  })
-  socket.once("end", onHalf).once("finish", onHalf)
-  socket.once("close", () => deadlines.forget(watched))
+  socket.once("finish", onHalf).once("close", () => deadlines.forget(watched))
+  if (!socket.readableEnded) {
+    socket.once("end", onHalf).on("data", (segment: Buffer) => {
+      bytes += segment.length
+      if (bytes > maxBytes) socket.destroy()
+    })
+    socket.resume()
+  }
   socket.end()
-  socket.resume()
 }

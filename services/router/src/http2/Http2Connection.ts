@@ -75,7 +75,6 @@ export class Http2Connection implements Watched, FrameSink {
     this.deadline = this.headUntil
     edge.deadlines.watch(this)
     this.writer.put(settingsFrame(offered) + windowFrame(0, connectionWindow - firstWindow))
-    socket.setNoDelay(true)
     socket.on("data", (segment: Buffer) => this.onSegment(segment))
     socket.on("drain", () => this.onDrain())
     socket.on("finish", () => {

@@ -67,8 +67,9 @@ export class Listeners {
   constructor(options: ListenersOptions) {
     this.options = options
     this.http2 = options.http2 === "node" ? new NodeHttp2(options.edge) : new OwnHttp2(options.edge)
-    this.plain = createServer({ allowHalfOpen: true }, (socket) => this.onPlain(socket))
-    this.secure = createServer({ allowHalfOpen: true }, (socket) => this.onRaw(socket))
+    const accepting = { allowHalfOpen: true, noDelay: true }
+    this.plain = createServer(accepting, (socket) => this.onPlain(socket))
+    this.secure = createServer(accepting, (socket) => this.onRaw(socket))
     this.secure.maxConnections = options.maxConnections
     this.secure.on("drop", () => options.edge.gate.count("connections"))
   }

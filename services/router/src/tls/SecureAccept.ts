@@ -64,7 +64,6 @@ export class SecureAccept implements Watched {
     this.options = options
     this.deadline = options.deadlines.now + options.handshakeMillis
     options.deadlines.watch(this)
-    raw.setNoDelay(true)
     raw.on("readable", this.onBytes)
     raw.on("end", this.onGone).on("close", this.onGone)
     if (options.first !== undefined) this.take(options.first)
