@@ -56,7 +56,7 @@ export class SecureAccept implements Watched {
   private looks = 0
   private secured: TLSSocket | undefined
   private over = false
-  private readonly onBytes = () => this.read()
+  private readonly onBytes = (bytes: Buffer) => this.take(bytes)
   private readonly onGone = () => this.fail("closed")
 
   constructor(raw: Socket, options: AcceptOptions) {
@@ -64,14 +64,8 @@ export class SecureAccept implements Watched {
     this.options = options
     this.deadline = options.deadlines.now + options.handshakeMillis
     options.deadlines.watch(this)
-    raw.on("readable", this.onBytes)
-    raw.on("end", this.onGone).on("close", this.onGone)
+    raw.on("data", this.onBytes).on("end", this.onGone).on("close", this.onGone)
     if (options.first !== undefined) this.take(options.first)
-  }
-
-  private read(): void {
-    const bytes: Buffer | null = this.raw.read()
-    if (bytes !== null) this.take(bytes)
   }
 
   private take(bytes: Buffer): void {
@@ -83,7 +77,7 @@ export class SecureAccept implements Watched {
       this.wanted = helloWants(held.bytes)
       return
     }
-    this.raw.off("readable", this.onBytes)
+    this.raw.off("data", this.onBytes).pause()
     if (typeof hello === "string") {
       this.fail("not-tls")
       return
