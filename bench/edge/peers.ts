@@ -10,7 +10,7 @@ export const nginxOrigin = (folder: string, port: number): string => `
 ${user}worker_processes 1; daemon off; pid ${folder}/origin.pid; error_log ${folder}/origin.log error;
 events { worker_connections 4096; }
 http {
-  access_log off; keepalive_requests 1000000000; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p;
+  access_log off; open_file_cache max=10 inactive=1h; open_file_cache_valid 1h; keepalive_requests 1000000000; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p;
   fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
   server { listen 127.0.0.1:${port} backlog=4096; root ${folder}/www; location / { } }
 }
