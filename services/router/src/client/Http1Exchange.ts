@@ -48,6 +48,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   readonly head: RequestHead
   readonly requestId: string
   readonly startedAt = performance.now()
+  answeredAt = 0
   readonly connectionId: string
   readonly tenantId: string
   readonly policy: Policy
@@ -125,6 +126,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
+    this.answeredAt = performance.now()
     const { connection } = this
     if (!connection.requestComplete || connection.edge.draining) connection.closeAfter = true
     this.chunked = body === "stream" && this.head.minor === 1
@@ -154,6 +156,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 101
+    this.answeredAt = performance.now()
     this.uncork()
     const { edge, socket: client } = this.connection
     const fromClient = this.connection.becomeTunnel()

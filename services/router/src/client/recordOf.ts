@@ -9,6 +9,8 @@ export interface Recorded {
   readonly requestId: string
   /** Of `performance.now`. */
   readonly startedAt: number
+  /** When its origin's answer began, of the same clock; 0: it has not. */
+  readonly answeredAt: number
   /** Absent when it could not be read. */
   readonly head: RequestHead | undefined
   readonly status: number
@@ -41,12 +43,13 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestR
     bytesIn: request.bytesIn,
     bytesOut: request.bytesOut,
     millis: performance.now() - request.startedAt,
+    originMillis: request.answeredAt === 0 ? -1 : request.answeredAt - request.startedAt,
     tunnel: false
   }
 }
 
 /** Nothing of a refused head is believed, so nothing of it is recorded: only the name that the connection was made for. */
 export const recordOfRefusal = ({ status, code }: Refusal, requestId: string, peer: ClientPeer): RequestRecord => {
-  const nothing = { head: undefined, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0 }
+  const nothing = { head: undefined, answeredAt: 0, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0 }
   return recordOf({ requestId, startedAt: performance.now(), status, code, ...nothing }, { peer, protocol: "http/1.1" })
 }

@@ -17,7 +17,7 @@ import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../e
 import { forwardedLines } from "../exchange/forwardHead.ts"
 import { dateLine } from "../http1/dateLine.ts"
 import { noLines } from "../http1/PassedLines.ts"
-import { isRefusal } from "../http1/Refusal.ts"
+import { isRefusal, type Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
@@ -36,6 +36,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   private readonly stream: Http2Stream
   readonly requestId: string
   readonly startedAt = performance.now()
+  answeredAt = 0
   head: RequestHead | undefined
   private origin: OriginExchange | undefined
   private way: ProxyDecision | undefined
@@ -60,9 +61,10 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.requestId = edge.newRequestId()
   }
 
-  start(fields: ReadonlyArray<HeaderField>): void {
+  /** With a refusal: the message becomes no request. */
+  start(fields: ReadonlyArray<HeaderField> | Refusal): void {
     this.edge.observer.requestStarted()
-    const head = readHttp2Fields(fields, this.requestEnded)
+    const head = isRefusal(fields) ? fields : readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {
       this.code = head.code
       this.answer(unreadAnswer(this.edge, this.peer, head.status, this.requestId), "", isMalformed(head))
@@ -166,6 +168,7 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
+    this.answeredAt = performance.now()
     const bare = body === "none" || (body === "length" && head.length === 0)
     this.stream.respond(head, answerLines(head, this.way!, this.head!), bare)
   }
@@ -185,6 +188,7 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   upgrade(head: ResponseHead, origin: Duplex, rest: Buffer): void {
     this.status = 200
+    this.answeredAt = performance.now()
     head.passed.removeNamed(["sec-websocket-accept"])
     this.stream.respond({ status: 200, length: -1, passed: head.passed }, "", false)
     this.over = true

@@ -5,7 +5,7 @@
  * `Http2Request.ts`: requests. All return whether reading goes on.
  */
 import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
-import { noLines } from "../http1/PassedLines.ts"
+import { refuse } from "../http1/Refusal.ts"
 import { ErrorCode, Flag } from "./frames.ts"
 import { type HeaderBlock, unpad } from "./HeaderBlocks.ts"
 import type { HeaderField } from "./HeaderField.ts"
@@ -27,7 +27,10 @@ export const onData = (connection: Http2Connection, flags: number, id: number, p
   }
   const ended = (flags & Flag.EndStream) !== 0
   if (data.length === 0 && !ended && !connection.spend("controls")) return false
-  if (!stream.receive(data, payload.length)) return connection.failStream(id, ErrorCode.FlowControl)
+  if (!stream.receive(data, payload.length)) {
+    connection.credit(payload.length)
+    return connection.failStream(id, ErrorCode.FlowControl)
+  }
   if (ended) stream.endRemote("")
   return !connection.closed
 }
@@ -61,13 +64,8 @@ export const onBlock = (connection: Http2Connection, block: HeaderBlock | number
   }
   const stream = new OwnStream(connection, id, ended)
   connection.streams.add(stream)
-  if (list.tooLarge) {
-    stream.respond({ status: 431, length: 0, passed: noLines }, "", true)
-    stream.reset(ErrorCode.NoError)
-    return connection.spend("resets")
-  }
   const request = new Http2Request(connection.edge, connection.peer, stream, ended)
   stream.request = request
-  request.start(list.fields)
-  return !connection.closed
+  request.start(list.tooLarge ? refuse(431, "head-too-large") : list.fields)
+  return list.tooLarge ? connection.spend("resets") : !connection.closed
 }

@@ -73,3 +73,22 @@ it("E9: a flood of requests for names that are not served there ends the connect
   await confused.until(() => confused.closed)
   expect(errors()).toEqual({ ENHANCE_YOUR_CALM: 1, PROTOCOL_ERROR: 1 })
 })
+
+it("E2: a head that is too large is answered, with a page, and recorded under the connection's name", async () => {
+  const records: Array<Record<string, unknown>> = []
+  edge.router.metrics.onRecord = (record) => records.push({ ...record })
+  const client = await RawHttp2.open(edge, host)
+  const many = Array.from({ length: 1100 }, (_, at) => [`a${at}`, "b"]).flat()
+  client.send(headers(1, [":method", "GET", ":scheme", "https", ":authority", host, ":path", "/secret", ...many], whole))
+  await client.until(() => client.ended.has(1))
+  expect(client.text).toContain(String(records[0]!.requestId))
+  expect(records).toMatchObject([{ status: 431, code: "head-too-large", host: "", path: "", protocol: "h2", peer: { serverName: host } }])
+  expect(records[0]).toMatchObject({ originMillis: -1 })
+  expect(edge.router.metrics.inFlight).toBe(0)
+  client.send(request(3, "PUT", host, whole))
+  await client.until(() => client.ended.has(3))
+  const { millis, originMillis } = records[1] as { millis: number; originMillis: number }
+  expect(originMillis).toBeGreaterThan(0)
+  expect(originMillis).toBeLessThanOrEqual(millis)
+  client.close()
+})

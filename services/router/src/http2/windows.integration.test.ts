@@ -1,9 +1,9 @@
 /** Flow control of what the edge sends (RFC 9113 §6.9): a window that the client changes while an answer is under way. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { headers, RawHttp2 } from "../testing/RawHttp2.ts"
+import { frame, headers, RawHttp2 } from "../testing/RawHttp2.ts"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
 import { TestEdge } from "../testing/TestEdge.ts"
-import { ErrorCode, maxWindow, Setting, settingsFrame, windowFrame } from "./frames.ts"
+import { ErrorCode, Flag, FrameType, maxWindow, Setting, settingsFrame, uint32, windowFrame } from "./frames.ts"
 
 const host = "shop.example.org"
 /** Its origin never answers: its streams' windows stay as they are. */
@@ -77,6 +77,23 @@ describe("SETTINGS_INITIAL_WINDOW_SIZE in the middle of an answer", () => {
     expect(client.goaways).toEqual([ErrorCode.FlowControl])
     client.close()
   })
+})
+
+it("E9: what overran its stream's window still counts as read for the connection's", async () => {
+  const client = await open(1000, silentHost)
+  const post = (stream: number) =>
+    headers(stream, [":method", "POST", ":scheme", "https", ":authority", silentHost, ":path", "/"], Flag.EndHeaders)
+  const piece = frame(FrameType.Data, 0, 0, "x".repeat(16_000))
+  const on = (stream: number) => piece.slice(0, 5) + uint32(stream) + piece.slice(9)
+  // The last 16,000 of 272,000 bytes on each stream are too many; all of these together are more than the connection's window.
+  for (let stream = 1; stream < 160; stream += 2) {
+    client.send(post(stream) + on(stream).repeat(17))
+    await client.settled()
+    expect(client.goaways).toEqual([])
+  }
+  expect(new Set(client.resets.map(([, code]) => code))).toEqual(new Set([ErrorCode.FlowControl]))
+  expect(client.resets.length).toBeGreaterThan(66) // of the others the origin had taken some by then
+  client.close()
 })
 
 describe("a client that gives no window back", () => {

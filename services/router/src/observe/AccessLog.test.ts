@@ -8,7 +8,7 @@ import type { RequestRecord } from "./RequestRecord.ts"
 const record: RequestRecord = {
   ...{ requestId: "r", protocol: "h2", method: "GET", host: "a.test", path: "/" },
   peer: { scheme: "https", address: "192.0.2.1", serverName: "b.test" },
-  ...{ status: 200, code: "", connectionId: "c", tenantId: "t", bytesIn: 0, bytesOut: 0, millis: 1, tunnel: false }
+  ...{ status: 200, code: "", connectionId: "c", tenantId: "t", bytesIn: 0, bytesOut: 0, millis: 1, originMillis: 0.25, tunnel: false }
 }
 const failingWith = (code: string) => {
   const out = new Writable({ write: (_piece, _encoding, done) => done(Object.assign(new Error(code), { code })) })
@@ -49,17 +49,19 @@ describe("the access log", () => {
         code: "no-origin",
         connectionId: "",
         bytesIn: 1024,
-        millis: 12.345
+        millis: 12.345,
+        originMillis: -1
       },
       { ...record, protocol: "http/1.1", host: "", method: "", path: "", status: 400, bytesOut: 5_000_000_000, millis: 0.004 }
     )
     expect(Date.parse(String(first!.at))).toBeGreaterThanOrEqual(from)
     expect({ ...first, at: "" }).toEqual({
       ...{ at: "", kind: "access", request_id: "r", scheme: "https", client: "192.0.2.1", protocol: "h2", method: "GET", host: "a.test" },
-      ...{ path: "/", status: 200, connection_id: "c", bytes_in: 0, bytes_out: 0, ms: 1 }
+      ...{ path: "/", status: 200, connection_id: "c", bytes_in: 0, bytes_out: 0, origin_ms: 0.25, ms: 1 }
     })
     expect(second).toMatchObject({ scheme: "http", status: 503, code: "no-origin", bytes_in: 1024, ms: 12.35 })
     expect(second).not.toHaveProperty("connection_id")
+    expect(second).not.toHaveProperty("origin_ms")
     expect(third).toMatchObject({ protocol: "http/1.1", status: 400, server_name: "b.test", bytes_out: 5_000_000_000, ms: 0 })
   })
 

@@ -97,6 +97,7 @@ export class AccessLog {
     if (host === "" && peer.serverName !== "") at = putText(out, putText(out, putText(out, at, ',"server_name":"'), peer.serverName), '"')
     at = putNumber(out, putText(out, at, ',"bytes_in":'), record.bytesIn)
     at = putNumber(out, putText(out, at, ',"bytes_out":'), record.bytesOut)
+    if (record.originMillis >= 0) at = putHundredths(out, putText(out, at, ',"origin_ms":'), record.originMillis)
     at = putHundredths(out, putText(out, at, ',"ms":'), record.millis)
     return putText(out, at, "}\n")
   }

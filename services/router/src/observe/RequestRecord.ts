@@ -30,6 +30,8 @@ export interface RequestRecord {
   readonly bytesIn: number
   readonly bytesOut: number
   readonly millis: number
+  /** Until the head of the origin's answer was there; -1: no origin answered. */
+  readonly originMillis: number
   /** It opened a tunnel that goes on; `Observer.tunnelClosed` tells the whole. */
   readonly tunnel: boolean
 }
