@@ -25,6 +25,15 @@ describe("E4: lines that pass", () => {
       ["A: 1", "B:  2\t", "C:"]
     ],
     ["none that Connection names", ["X-Hop: 1", "A: 1", "connection: x-hop, keep-alive", "x-HOP: 2", "X-Hope: 3"], ["A: 1", "X-Hope: 3"]],
+    [
+      "none of a thousand that Connection names, among others",
+      [
+        ...Array.from({ length: 980 }, (_, at) => `x${at}: 1`),
+        `Connection: ${Array.from({ length: 980 }, (_, at) => `x${at}`).join(",")}`,
+        "A: 1"
+      ],
+      ["A: 1"]
+    ],
     ["without the white space before a colon", ["A\t : 1", "B: 2 : 3", "Connection : b"], ["A: 1"]]
   ])("%s", (_, lines, passing) => {
     const head = read(lines)

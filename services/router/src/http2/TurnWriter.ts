@@ -9,7 +9,10 @@ import { Flag, FrameType, frameSize, headerBytes, headerFrames, writeFrameHeader
 import type { AnswerHead } from "./Http2Stream.ts"
 import { blockRoom, writeLength, writeLines, writePassed, writeStatus } from "./hpack/writeBlock.ts"
 
-/** Up to here a turn's bytes are copied into a smaller buffer, so that what waits for a slow client takes little more memory than it has bytes. */
+/**
+ * Up to here a turn's bytes are copied into a smaller buffer: one that is used again or, behind others that wait for a slow client, one that takes no more
+ * memory than it has bytes.
+ */
 const copiedBytes = 32 * 1024
 
 /** RFC 7541 §4.2: "a table of size 0", of which the edge's encoder uses nothing anyway. */
@@ -118,10 +121,12 @@ export class TurnWriter {
       this.send(out.subarray(0, at), out)
       return
     }
-    const bytes = takeBuffer(at)
+    const waiting = this.socket.writableLength > 0
+    const bytes = waiting ? Buffer.allocUnsafe(at) : takeBuffer(at)
     out.copy(bytes, 0, 0, at)
     giveBack(out)
-    this.send(bytes.subarray(0, at), bytes)
+    if (waiting) this.send(bytes)
+    else this.send(bytes.subarray(0, at), bytes)
   }
 
   /** `whole`: given back when it is written. */

@@ -1,4 +1,6 @@
 import { Writable } from "node:stream"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { outliveReader } from "@connect-domain/telemetry/standardOutput.ts"
 import { describe, expect, it } from "vitest"
 import { largeBytes } from "../bufferPool.ts"
@@ -71,6 +73,30 @@ describe("the access log", () => {
       expect(await written(record, { ...record, path }, record)).toMatchObject([{ path: "/" }, { path }, { path: "/" }])
     }
   )
+
+  it.each(["connection-ü", "連接", "a\u4e22b", '"'])("says any connection: %j", async (connectionId) => {
+    expect(await written({ ...record, connectionId })).toMatchObject([{ connection_id: connectionId, path: "/" }])
+  })
+
+  it("E8: keeps nothing of a head with the connection that it came on", () => {
+    setFlagsFromString("--expose-gc")
+    const collect: () => void = runInNewContext("gc")
+    const log = new AccessLog("full", new Writable({ write: (_piece, _encoding, done) => done() }))
+    const peers: Array<RequestRecord["peer"]> = []
+    const heapAfter = (count: number): number => {
+      for (let at = 0; at < count; at++) {
+        const head = Buffer.from(`VERSION-CONTROL / HTTP/1.1\r\nCookie: ${"c".repeat(30_000)}${at}`).toString("latin1")
+        const peer = { ...record.peer }
+        peers.push(peer)
+        log.write({ ...record, peer, method: head.slice(0, head.indexOf(" ")) })
+      }
+      collect()
+      collect()
+      return process.memoryUsage().heapUsed / 1024 / 1024
+    }
+    const before = heapAfter(1)
+    expect(heapAfter(1000) - before).toBeLessThan(10) // MiB; with the heads it would be 29
+  })
 
   it("leaves out a line that is larger than all that it holds, and says so", async () => {
     const log = new AccessLog("full", new Writable({ write: (_piece, _encoding, done) => done() }))

@@ -39,14 +39,17 @@ const aboutRequest = (record: RequestRecord): string => {
     last.protocol === protocol
   )
     return last.text
-  const connection = connectionId === "" ? "" : `,"connection_id":${JSON.stringify(connectionId)}`
+  const connection = connectionId === "" ? "" : `,"connection_id":"${asJson(connectionId)}"`
   const text = flat(
     `","protocol":"${protocol}","scheme":"${peer.scheme}","client":"${peer.address}"${connection},"method":"${method}","host":"${host}","path":"`
   )
-  peer.logged = { connectionId, host, method, protocol, text }
+  // A copy: as a piece of its head, a method would keep the whole of it in memory (`Spellings.ts`).
+  peer.logged = { connectionId, host, method: flat(method), protocol, text }
   return text
 }
 
+/** Of one code unit, at most. */
+const escapedBytes = 6
 /** More than all of a line that is not text of the request. */
 const lineBytes = 512
 
@@ -74,7 +77,7 @@ export class AccessLog {
     }
     if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
     const path = plain.test(record.path) ? record.path : asJson(record.path)
-    const most = lineBytes + path.length + record.host.length + record.connectionId.length + record.peer.serverName.length
+    const most = lineBytes + path.length + record.host.length + escapedBytes * record.connectionId.length + record.peer.serverName.length
     if (this.at + most > largeBytes) this.flush()
     if (this.at + most > largeBytes) {
       this.lost++
