@@ -9,6 +9,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import type { AddressPolicy } from "./AddressPolicy.ts"
 import { denied, isOpen, makeLookup } from "./checkedLookup.ts"
 import { EgressError } from "./EgressError.ts"
+import { reachedBy } from "./reachedFamilies.ts"
 import type { Resolve } from "./resolveName.ts"
 
 export interface ConnectTarget {
@@ -61,7 +62,10 @@ export const checkedConnect = (
     settled = true
     clearTimeout(timer)
     socket.off("error", settle).off(target.tls === undefined ? "connect" : "secureConnect", onOpen)
-    if (error === null) return tell(null, socket)
+    if (error === null) {
+      if (isIP(host) === 0) reachedBy(host, socket.remoteFamily)
+      return tell(null, socket)
+    }
     socket.on("error", () => {}).destroy()
     tell(EgressError.from(error), null)
   }

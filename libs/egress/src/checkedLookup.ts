@@ -7,6 +7,7 @@
 import type { LookupFunction } from "node:net"
 import type { AddressPolicy } from "./AddressPolicy.ts"
 import { EgressError } from "./EgressError.ts"
+import { inOrder } from "./reachedFamilies.ts"
 import { type Resolve, resolveName } from "./resolveName.ts"
 
 /** Drops denied addresses; none left is `Denied`. With `secure: false` only addresses on the allow-list stay. */
@@ -15,7 +16,8 @@ export const makeLookup = (policy: AddressPolicy, secure: boolean, resolve: Reso
     resolve(hostname, (error, found) => {
       if (error !== null) return done(unresolved(error))
       const family = options.family === 4 || options.family === "IPv4" ? 4 : options.family === 6 || options.family === "IPv6" ? 6 : 0
-      const open = found.filter((entry) => isOpen(policy, secure, entry.address) && (family === 0 || entry.family === family))
+      const fit = found.filter((entry) => isOpen(policy, secure, entry.address) && (family === 0 || entry.family === family))
+      const open = inOrder(hostname, fit)
       const first = open[0]
       if (first === undefined) return done(denied(hostname))
       return options.all ? done(null, open) : done(null, first.address, first.family)
