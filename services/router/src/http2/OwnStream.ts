@@ -11,6 +11,7 @@ import type { Http2Connection } from "./Http2Connection.ts"
 import type { Http2Request } from "./Http2Request.ts"
 import { type AnswerHead, bareHead, type Http2Stream } from "./Http2Stream.ts"
 import { Intake } from "./Intake.ts"
+import { Progress } from "./Progress.ts"
 
 const maxQueued = 64 * 1024
 /** What is smaller is copied: held, it would keep a buffer many times its size. */
@@ -21,14 +22,14 @@ export class OwnStream implements Http2Stream {
   place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
-  /** When DATA left last; of the clock of `Deadlines`. */
-  sentAt: number
   sendWindow: number
   private readonly connection: Http2Connection
   /** Absent when the request came whole. */
   private readonly intake: Intake | undefined
   private queue: Array<{ bytes: Buffer; readonly release: (() => void) | undefined }> = []
   private queued = 0
+  /** Since something waits for the peer's window. */
+  private sent: Progress | undefined
   /** `write` has asked for a pause. */
   private full = false
   private ending: string | undefined
@@ -45,13 +46,17 @@ export class OwnStream implements Http2Stream {
     this.id = id
     this.remoteEnded = ended
     this.sendWindow = connection.peerWindow
-    this.sentAt = connection.now
     this.intake = ended ? undefined : new Intake(connection, this)
   }
 
   /** The peer is slow in taking what waits for it. */
   get waiting(): boolean {
     return this.queued > 0
+  }
+
+  /** When DATA left last since something waits. */
+  get sentAt(): number {
+    return this.sent?.at ?? 0
   }
 
   /** The peer owes the rest of a body, and nothing keeps it from sending. */
@@ -76,7 +81,7 @@ export class OwnStream implements Http2Stream {
       const rest = piece.subarray(sent)
       const release = rest.length < worthHolding ? undefined : source?.hold()
       this.queue.push({ bytes: release === undefined ? Buffer.from(rest) : rest, release }) // `piece` is valid in this turn only
-      if (this.queued === 0) this.sentAt = this.connection.now // its wait begins here
+      if (this.queued === 0) this.sent = new Progress(this.connection.now)
       this.queued += rest.length
     }
     this.full = this.queued >= maxQueued || this.connection.writer.blocked
@@ -122,10 +127,8 @@ export class OwnStream implements Http2Stream {
       this.lastData = connection.writer.putData(id, room === bytes.length ? bytes : bytes.subarray(at, at + room))
       at += room
     }
-    if (at > 0) {
-      this.sentAt = connection.now
-      connection.patience.sentAt = connection.now
-    }
+    this.sent?.moved(at, connection.now)
+    connection.patience.sent.moved(at, connection.now)
     return at
   }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { ClientLimits } from "../client/Edge.ts"
 import type { OwnStream } from "./OwnStream.ts"
 import { Patience } from "./Patience.ts"
+import { Progress } from "./Progress.ts"
 import { ReceiveWindow } from "./ReceiveWindow.ts"
 
 const limits = { bodyMillis: 100, drainMillis: 100 } as ClientLimits
@@ -22,12 +23,20 @@ describe("a stream that waits for a window", () => {
 
   it("waits for its own, whatever its neighbours do, or for the connection's, as long as anything moves", () => {
     const { patience } = setUp()
-    patience.sentAt = 1000
+    patience.sent.moved(1024, 1000)
     expect(patience.inVain(stream({ waiting: true, sendWindow: 0 }), 1001)).toBe("client-too-slow")
     expect(patience.inVain(stream({ waiting: true, sendWindow: 5 }), 1400)).toBeUndefined()
     expect(patience.inVain(stream({ waiting: true, sendWindow: 5 }), 1401)).toBe("client-too-slow")
     expect(patience.inVain(stream({ waiting: true, sendWindow: 5, sentAt: 1200 }), 1600)).toBeUndefined()
   })
+})
+
+it("a byte now and then is no progress", () => {
+  const sent = new Progress(5)
+  for (let now = 6; now < 1000; now++) sent.moved(1, now)
+  expect(sent.at).toBe(5)
+  sent.moved(100, 1000)
+  expect(sent.at).toBe(1000)
 })
 
 describe("a stream that waits for a body", () => {

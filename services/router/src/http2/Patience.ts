@@ -8,6 +8,7 @@ import type { Socket } from "node:net"
 import { drainTime } from "../client/drainTime.ts"
 import type { ClientLimits } from "../client/Edge.ts"
 import type { OwnStream } from "./OwnStream.ts"
+import { Progress } from "./Progress.ts"
 import type { ReceiveWindow } from "./ReceiveWindow.ts"
 
 /**
@@ -17,8 +18,8 @@ import type { ReceiveWindow } from "./ReceiveWindow.ts"
 const windowPatience = 4
 
 export class Patience {
-  /** When DATA of any stream left last; of the clock of `Deadlines`. */
-  sentAt = 0
+  /** DATA of any stream left. */
+  readonly sent = new Progress(0)
   private readonly socket: Socket
   private readonly limits: ClientLimits
   private readonly window: ReceiveWindow
@@ -57,7 +58,7 @@ export class Patience {
     const { bodyMillis, drainMillis } = this.limits
     if (stream.waiting) {
       // A window of its own that is open waits for the connection's, which its neighbours used: as long as anything moves its turn will come.
-      const since = stream.sendWindow > 0 ? Math.max(stream.sentAt, this.sentAt) : stream.sentAt
+      const since = stream.sendWindow > 0 ? Math.max(stream.sentAt, this.sent.at) : stream.sentAt
       return now - since > windowPatience * drainMillis ? "client-too-slow" : undefined
     }
     if (!stream.owesBody || this.window.shut) return undefined

@@ -121,14 +121,17 @@ describe("a client that gives no window back", () => {
     client.close()
   })
 
-  it("E9: is cut off in the end, though it nudges a stream's window, while the connection's is shut", async () => {
+  it.each([
+    ["a stream's window, while the connection's is shut", [1, 3]],
+    ["the connection's window, while its streams' are open", [0]]
+  ])("E9: is cut off in the end, though it nudges %s", async (_, nudged) => {
     const client = await RawHttp2.open(patient, slow, [[Setting.InitialWindowSize, 40_000]])
     const codes: Array<string> = []
     patient.router.metrics.onRecord = ({ code }) => codes.push(code)
     client.send(get(1, slow) + get(3, slow))
     await client.until(() => (client.received.get(1) ?? 0) + (client.received.get(3) ?? 0) === 65_535)
     while (client.resets.length < 2) {
-      client.send(windowFrame(1, 1) + windowFrame(3, 1))
+      client.send(nudged.map((stream) => windowFrame(stream, 1)).join(""))
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     expect(client.resets.map(([, code]) => code)).toEqual([ErrorCode.Cancel, ErrorCode.Cancel])
