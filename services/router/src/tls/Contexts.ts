@@ -21,12 +21,20 @@ export const contextBytes = 46 * 1024
 
 type Done = (context: SecureContext | undefined) => void
 
+interface Waiter {
+  readonly done: Done
+  /** Whether the client is still there. */
+  readonly still: () => boolean
+}
+
 /** A context that is wanted and not made yet, and for whom. */
 interface Flight {
   readonly certificate: CertificateEntry
   readonly tenant: string
-  readonly waiters: Array<Done>
+  readonly waiters: Array<Waiter>
 }
+
+const always = (): boolean => true
 
 export interface Wanted {
   readonly certificate: CertificateEntry
@@ -34,6 +42,8 @@ export interface Wanted {
   readonly tenant: string
   /** The name of the keys that the client's ticket is sealed under; "" when it has none. */
   readonly ticket: string
+  /** Default: it stays wanted. What nobody wants any more when its turn comes is not made. */
+  readonly still?: () => boolean
 }
 
 export class Contexts {
@@ -64,7 +74,7 @@ export class Contexts {
     for (const [key, { certificate, tenant, waiters }] of this.flights) {
       if (!this.ended(key)) continue
       this.flights.delete(key)
-      for (const done of waiters) this.join(this.current, certificate, tenant, done)
+      for (const waiter of waiters) this.join(this.current, certificate, tenant, waiter)
     }
   }
 
@@ -77,7 +87,7 @@ export class Contexts {
   }
 
   /** `done` gets undefined when the key does not open, the certificate is broken, or too many wait, or it is gone; perhaps turns of the loop later. */
-  find({ certificate, tenant, ticket }: Wanted, done: Done): void {
+  find({ certificate, tenant, ticket, still = always }: Wanted, done: Done): void {
     const { current } = this
     const name = ticket !== "" && this.keys.has(ticket) ? ticket : current
     const known = this.touch(name, certificate.certificate_id)
@@ -86,10 +96,10 @@ export class Contexts {
       return
     }
     const former = name === current ? this.former(certificate.certificate_id) : undefined
-    if (former === undefined) this.join(name, certificate, tenant, done)
+    if (former === undefined) this.join(name, certificate, tenant, { done, still })
     else {
       done(former)
-      this.join(name, certificate, tenant, () => {})
+      this.join(name, certificate, tenant, { done: () => {}, still: always })
     }
   }
 
@@ -111,18 +121,20 @@ export class Contexts {
     return undefined
   }
 
-  private join(name: string, certificate: CertificateEntry, tenant: string, done: Done): void {
+  private join(name: string, certificate: CertificateEntry, tenant: string, waiter: Waiter): void {
     const key = name + certificate.certificate_id
     const known = this.flights.get(key)
     if (known !== undefined) {
-      known.waiters.push(done)
+      known.waiters.push(waiter)
       return
     }
-    const flight: Flight = { certificate, tenant, waiters: [done] }
+    const flight: Flight = { certificate, tenant, waiters: [waiter] }
     this.flights.set(key, flight)
     this.turns.run(tenant, {
       go: () => {
-        if (this.flights.get(key) === flight) this.land(key, this.make(certificate, name))
+        if (this.flights.get(key) !== flight) return
+        if (flight.waiters.some(({ still }) => still())) this.land(key, this.make(certificate, name))
+        else this.flights.delete(key)
       },
       drop: () => {
         if (this.flights.get(key) === flight) this.land(key, undefined)
@@ -137,7 +149,7 @@ export class Contexts {
       if (this.contexts.size >= this.max) this.contexts.delete(this.contexts.keys().next().value!)
       this.contexts.set(key, context)
     }
-    for (const done of flight?.waiters ?? []) done(context)
+    for (const { done } of flight?.waiters ?? []) done(context)
   }
 
   private make(certificate: CertificateEntry, name: string): SecureContext | undefined {

@@ -85,7 +85,11 @@ export class SecureAccept implements Watched {
     const serverName = canonicalHost(hello.serverName)
     if (isValidation(hello.protocols)) this.validate(serverName)
     else if (!this.options.admit(serverName)) this.refuse(internalError, "shed")
-    else this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context), hello.ticket)
+    else
+      this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context), {
+        ticket: hello.ticket,
+        still: () => !this.over
+      })
   }
 
   /** RFC 8737 §3: the handshake is the whole answer, nothing is read or served on this connection. */

@@ -20,9 +20,15 @@ const maxClaims = 10_000
 
 type Done = (context: SecureContext | undefined) => void
 
+/** Of a client: the name of the keys that its session ticket is sealed under, and whether it is still there. */
+export interface Asked {
+  readonly ticket?: string
+  readonly still?: () => boolean
+}
+
 interface Wait {
   readonly hostname: string
-  readonly waiters: Array<{ readonly ticket: string; readonly done: Done }>
+  readonly waiters: Array<{ readonly asked: Asked; readonly done: Done }>
   readonly timer: NodeJS.Timeout
 }
 
@@ -45,10 +51,10 @@ export class ServerNames {
   }
 
   /**
-   * The context for a canonical name ("": none was sent); `done` gets undefined when the handshake must fail, perhaps seconds later. `ticket`: the
-   * name of the keys that the client's session ticket is sealed under.
+   * The context for a canonical name ("": none was sent); `done` gets undefined when the handshake must fail, perhaps seconds later, or is not called
+   * when the client has gone.
    */
-  find(host: string, done: Done, ticket = ""): void {
+  find(host: string, done: Done, asked: Asked = {}): void {
     const { table } = this.options
     const entry = host === "" ? undefined : table.find(host)
     if (entry === undefined) {
@@ -58,12 +64,12 @@ export class ServerNames {
     }
     const certificate = table.certificateOf(entry)
     if (certificate === undefined) {
-      this.wait(entry, host, { ticket, done })
+      this.wait(entry, host, { asked, done })
       return
     }
-    this.options.contexts.find({ certificate, tenant: entry.tenant_id, ticket }, (context) => {
+    this.options.contexts.find({ ticket: "", ...asked, certificate, tenant: entry.tenant_id }, (context) => {
       if (context === undefined && this.moved(host, certificate)) {
-        this.find(host, done, ticket)
+        this.find(host, done, asked)
         return
       }
       this.counts[context === undefined ? "broken" : "served"]++
@@ -117,7 +123,7 @@ export class ServerNames {
     if (wait === undefined) return
     clearTimeout(wait.timer)
     this.waits.delete(entry.claim_id)
-    for (const { ticket, done } of wait.waiters) this.find(wait.hostname, done, ticket)
+    for (const { asked, done } of wait.waiters) this.find(wait.hostname, done, asked)
   }
 
   /** Lets everybody go who waits. */

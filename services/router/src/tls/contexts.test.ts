@@ -191,6 +191,20 @@ describe("E15: contexts", () => {
     expect(refused).toBe(maxWaiting)
   })
 
+  it("are not made for clients that have gone meanwhile, unless somebody is left", async () => {
+    const contexts = new Contexts(testVault, 1 << 30)
+    useUp(contexts)
+    let here = true
+    const leaving = { tenant: "t", ticket: "", still: () => here }
+    contexts.find({ ...leaving, certificate: made[0]! }, never)
+    contexts.find({ ...leaving, certificate: made[1]! }, () => {})
+    const stays = want(contexts, 1)
+    here = false
+    expect(await stays).toBeDefined()
+    expect(contexts.made).toBe(1)
+    expect(await want(contexts, 0)).toBeDefined()
+  })
+
   it("are not made of a key that does not open", async () => {
     const contexts = new Contexts(testVault, 1 << 30)
     const moved = { ...made[0]!, claim_id: "somebody-else" }
