@@ -13,8 +13,8 @@ import { X509Certificate } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
 import { Agent, fetch } from "undici"
-import { freePorts } from "./freePorts.ts"
 import { makeAuthority } from "./madeCertificate.ts"
 
 const bin = join(import.meta.dirname, "../../../.dev/bin")

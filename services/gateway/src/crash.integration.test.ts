@@ -1,9 +1,10 @@
 /** The gateway as a process of its own: killed in the middle of a creation, started with wrong settings. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
+import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { eventually } from "./testing/eventually.ts"
-import { freePort, type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
+import { type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"
 
 const main = join(import.meta.dirname, "main.ts")
 let gateway: GatewayUnderTest
@@ -29,7 +30,7 @@ const run = (env: Readonly<Record<string, string>>) => {
 }
 
 const startOwn = async () => {
-  const [api, internal] = [await freePort(), await freePort()]
+  const [api, internal] = (await freePorts(2)) as [number, number]
   const own = run({ ...gateway.env, CD_API_LISTEN: `127.0.0.1:${api}`, CD_INTERNAL_LISTEN: `127.0.0.1:${internal}` })
   const url = `http://127.0.0.1:${api}`
   await eventually(async () => expect((await fetch(`${url}/v1/plans`)).status).toBe(401))

@@ -7,11 +7,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import { Data, Effect, type Scope } from "effect"
 import postgres from "postgres"
 import { migrateDatabase } from "../migrate.ts"
+import { freePorts } from "./freePorts.ts"
 import { initialise, owner, programs, temporaryFolder } from "./postgresFolder.ts"
 
 export class PostgresServerError extends Data.TaggedError("PostgresServerError")<{ readonly message: string; readonly cause?: unknown }> {}
@@ -53,7 +53,7 @@ const launch = async (options: PostgresServerOptions) => {
   const temporary = options.folder === undefined
   if (!existsSync(join(folder, "PG_VERSION"))) initialise(folder, { fromCache: temporary })
   const settings = [...(temporary ? ["fsync=off", "full_page_writes=off"] : []), ...(options.settings ?? [])]
-  const port = options.port ?? (await freePort())
+  const port = options.port ?? (await freePorts(1))[0]!
   let child: ChildProcess | undefined
   const start = async () => {
     child = await spawnPatiently(folder, port, settings)
@@ -146,14 +146,4 @@ const spawnServer = (folder: string, port: number, settings: ReadonlyArray<strin
     })
     child.once("error", reject)
     child.once("exit", (code, signal) => reject(new Error(`postgres ended (${code ?? signal}): ${output.trim()}`)))
-  })
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { readonly port: number }
-      server.close(() => resolve(port))
-    })
   })

@@ -3,8 +3,8 @@
  *
  * Owns: starting and stopping, two seeded tenants, a small HTTP client. Leaves to `standIns.ts`: what the other services answer.
  */
-import { createServer } from "node:net"
 import { Database } from "@connect-domain/database/Database.ts"
+import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
 import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
@@ -46,22 +46,13 @@ export interface GatewayUnderTest {
   readonly stop: () => Promise<void>
 }
 
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { readonly port: number }
-      server.close(() => resolve(port))
-    })
-  })
-
 const start = async (extra: Readonly<Record<string, string>>) => {
   const scope = Effect.runSync(Scope.make())
   const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))
   const postgres = await run(startPostgres())
   const nats = await run(startNats())
   const databaseUrl = await run(postgres.migratedDatabase)
-  const [apiPort, internalPort] = [await freePort(), await freePort()]
+  const [apiPort, internalPort] = (await freePorts(2)) as [number, number]
   const env: Record<string, string> = {
     CD_MODE: "sandbox",
     CD_LOG_LEVEL: "error",

@@ -14,9 +14,10 @@ const typesOf = (piece: Buffer): ReadonlyArray<number> => {
   return types
 }
 
-const headers = (fields: ReadonlyArray<string>, flags: number = Flag.EndHeaders) => {
-  const block = encodeFields([":method", "POST", ":scheme", "https", ":authority", host, ":path", "/", "content-length", "1000", ...fields])
-  return frameHeader(block.length, FrameType.Headers, flags, 1) + block
+const headers = (method: string, authority: string, fields: ReadonlyArray<string> = []) => {
+  const request = [":method", method, ":scheme", "https", ":authority", authority, ":path", "/", "content-length", "1000"]
+  const block = encodeFields([...request, ...fields])
+  return frameHeader(block.length, FrameType.Headers, Flag.EndHeaders, 1) + block
 }
 
 describe.each([
@@ -25,8 +26,8 @@ describe.each([
   { http2: "node", alone: false }
 ] as const)("the codec $http2", ({ http2, alone }) => {
   it.each([
-    ["of the edge's own", headers(["expect", "tea"]), [FrameType.Headers, FrameType.Data]],
-    ["without a body", headers(Array.from({ length: 2100 }, (_, at) => (at % 2 === 0 ? "x" : "y"))), [FrameType.Headers]]
+    ["of the edge's own", headers("POST", host, ["expect", "tea"]), [FrameType.Headers, FrameType.Data]],
+    ["without a body", headers("HEAD", "other.example.org"), [FrameType.Headers]]
   ])(
     "E9: an early answer %s comes whole, and its reset in another TLS record: curl 7.88 loses both when they come in one",
     async (_, bytes, answer) => {

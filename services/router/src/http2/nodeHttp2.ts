@@ -60,9 +60,14 @@ class NodeStream implements Http2Stream {
   reset(code: number): void {
     // After a complete answer the code is NO_ERROR. The answer's own END_STREAM goes first, and in a TLS record of its own: Node's client hangs
     // when both come in one (seen with 24.21), curl 7.88 loses the answer.
-    if (code === 0) this.stream.once("finish", () => setImmediate(() => this.stream.close(0)))
-    else if (this.usable) this.stream.close(code)
-    if (code === 0) this.stream.resume()
+    const close = () => setImmediate(() => this.stream.close(0))
+    if (code !== 0) {
+      if (this.usable) this.stream.close(code)
+      return
+    }
+    if (this.stream.writableFinished) close()
+    else this.stream.once("finish", close)
+    this.stream.resume()
   }
   charge(): void {} // node:http2 has limits of its own
   pause(): void {
