@@ -12,7 +12,7 @@ const families = new Map<string, number>()
 /** `family`: as sockets name it; undefined when they don't know. */
 export const reachedBy = (host: string, family: string | undefined): void => {
   if (family === undefined) return
-  if (families.size >= maxNames) families.clear()
+  if (families.size >= maxNames && !families.has(host)) families.clear()
   families.set(host, family === "IPv6" ? 6 : 4)
 }
 

@@ -9,7 +9,7 @@ import type { Writable } from "node:stream"
 import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
 import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
-import { putHundredths, putNumber, putText } from "./lineBytes.ts"
+import { putHundredths, putNumber, putText } from "../lineBytes.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */

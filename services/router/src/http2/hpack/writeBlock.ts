@@ -5,7 +5,7 @@
  * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
  */
 import { type PassedLines, placeStride } from "../../http1/PassedLines.ts"
-import { putNumber } from "../../observe/lineBytes.ts"
+import { putNumber } from "../../lineBytes.ts"
 import { staticLength, staticNames } from "./staticTable.ts"
 
 const [tab, cr, space, colon] = [9, 13, 32, 58]

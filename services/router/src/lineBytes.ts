@@ -1,6 +1,7 @@
 /**
- * Writes the pieces of a line into a buffer.
+ * Writes the pieces of a line into a buffer: of the access log, or of a header block.
  *
+ * Owns: texts and numbers as bytes. Leaves to its users: that there is room.
  * Built against: a line that V8 joins from twenty strings, and then copies: that costs twice as much as its bytes. Texts have one code unit for each byte.
  */
 
