@@ -2,7 +2,7 @@
  * Edge CPU per request beside nginx, haproxy and caddy: `node bench/edge/run.ts`.
  *
  *   --rounds 20            rounds of one second for each edge and load
- *   --loads h1,h2,…        of h1, h2, handshake, megabyte, h2megabyte; default all
+ *   --loads h1,h2,…        of h1, h2, browser, handshake, megabyte, h2megabyte; default all
  *   --peers nginx,…        of nginx, haproxy, caddy; default those that are installed (nginx always)
  *   --before <checkout>    measures the router of another checkout in the same rounds
  *

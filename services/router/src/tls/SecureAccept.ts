@@ -32,8 +32,10 @@ export interface AcceptOptions {
   readonly onFailed: (reason: string) => void
 }
 
-/** `h2`, `http/1.1` in the wire form that the constructor wants (RFC 7301 §3.1). */
-/** Node copies these for each connection: a DataView into memory of its own, a Buffer into a slab that 64 KiB of others' bytes would be kept with. */
+/**
+ * In the wire form that the constructor wants (RFC 7301 §3.1). Node copies these for each connection: a DataView into memory of its own, a Buffer into a
+ * slab that 64 KiB of others' bytes would be kept with.
+ */
 const protocolList = (text: string) => new DataView(Uint8Array.from(Buffer.from(text, "latin1")).buffer)
 const protocols = protocolList("\x02h2\x08http/1.1")
 /** A hello is one record or a few; who sends it in more pieces than this wants it to be read again and again. */
