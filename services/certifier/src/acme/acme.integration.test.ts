@@ -40,6 +40,8 @@ const issue = Effect.fnUntraced(function* (session: AcmeSession, account: Accoun
   const placed = yield* orders.placeOrder(session, account, request)
   for (const url of placed.authorizations) {
     const { value } = yield* orders.readAuthorization(session, account, url)
+    // Taken over from an order before (see `Pebble`): nothing is left to answer.
+    if (value.status === "valid") continue
     const challenge = value.challenges.find((each) => each.type === "http-01")!
     responder.answers.set(challenge.token!, keyAuthorization(challenge.token!, account.key))
     yield* orders.answerChallenge(session, account, challenge)
@@ -69,7 +71,9 @@ describe("a hostile Pebble", () => {
     Effect.gen(function* () {
       const session = yield* sessionOf(pebble)
       const account = yield* register(session)
-      const { chain, keyPem } = yield* issue(session, account, { names: ["shop.example.com", "www.shop.example.com"] })
+      const { chain, keyPem } = yield* issue(session, account, { names: ["shop.example.com", "www.shop.example.com"] }).pipe(
+        Effect.repeat({ until: (issued) => Pebble.finds(readCertificateFacts(issued.chain).serial) })
+      )
       const facts = readCertificateFacts(chain)
       assert.isUndefined(mismatchOf(chain, facts, ["shop.example.com", "www.shop.example.com"], keyPem))
       assert.isDefined(mismatchOf(chain, facts, ["other.example.com"], keyPem))
