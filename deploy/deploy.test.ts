@@ -9,6 +9,7 @@ import { wrongSettings } from "@connect-domain/telemetry/checkSettings.ts"
 import { ConfigProvider, Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { parse as parseYaml } from "yaml"
+import { routerOptions } from "../bench/edge/routerOptions.ts"
 
 const root = join(import.meta.dirname, "..")
 const read = (file: string) => readFileSync(join(root, "deploy", file), "utf8")
@@ -90,6 +91,13 @@ describe("nomad", () => {
       expect([service, env!.CD_ACME_DNS_ZONE]).toEqual([service, `\${var.acme_dns_zone}`])
       expect([service, "CD_ACME_DNS_PROVIDER" in env!]).toEqual([service, service === "connector"])
     }
+  })
+
+  it("gives the router the node options that compose.yaml gives it, and that the measurements use", async () => {
+    const [group] = (await groups("edge.nomad.hcl")).router!
+    const [env] = Object.values(group!.task)[0]![0]!.env
+    expect(env!.NODE_OPTIONS).toBe(routerOptions.join(" "))
+    expect(parseYaml(read("compose.yaml"), { merge: true }).services.router.environment.NODE_OPTIONS).toBe(env!.NODE_OPTIONS)
   })
 
   it("has a group for every service, each with its own file and its own secrets", async () => {

@@ -7,10 +7,11 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort, type Processes, wait } from "./Processes.ts"
 import { caddyEdge, haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
+import { routerOptions } from "./routerOptions.ts"
 
-/** Options of the router's node, and of the one it is compared with: so a pair can differ in them alone. Default: none, as it is deployed. */
+/** Options of the router's node, and of the one it is compared with: so a pair can differ in them alone. Default: as it is deployed. */
 const optionsOf = (name: string): ReadonlyArray<string> =>
-  (process.env[name === "before" ? "EDGE_BEFORE_NODE_OPTIONS" : "EDGE_NODE_OPTIONS"] ?? "").split(" ").filter(Boolean)
+  process.env[name === "before" ? "EDGE_BEFORE_NODE_OPTIONS" : "EDGE_NODE_OPTIONS"]?.split(" ").filter(Boolean) ?? routerOptions
 
 export interface Subject {
   readonly name: string

@@ -92,6 +92,8 @@ job "connect-domain-edge" {
 
       env {
         CD_MODE                 = "production"
+        # As in compose.yaml, where the reason stands.
+        NODE_OPTIONS            = "--max-semi-space-size=16"
         NATS_URL                = var.nats_url
         CD_EDGE_HOSTNAME        = var.edge_hostname
         CD_EDGE_ADDRESSES       = var.edge_addresses
