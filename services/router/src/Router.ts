@@ -79,13 +79,22 @@ const mebibyte = 1024 * 1024
 
 const twoDigits = Array.from({ length: 36 * 36 }, (_, at) => at.toString(36).padStart(2, "0"))
 
-/** Unique in time and space, short, and cheap: a random prefix for each process and a counter. */
+/**
+ * Unique in time and space, short, and cheap: a random prefix for each process and a counter. Cut from one text of 1,296: an id that was joined from
+ * two parts is joined anew by whoever reads its characters.
+ */
 const requestIds = (): (() => string) => {
   const prefix = randomBytes(6).toString("hex")
-  let [count, low, stem] = [0, twoDigits.length, ""]
+  let [count, ids, at, length] = [0, "", 0, 0]
   return () => {
-    if (low === twoDigits.length) [low, stem] = [0, `${prefix}-${(count++).toString(36)}`]
-    return stem + twoDigits[low++]!
+    if (at === ids.length) {
+      const stem = `${prefix}-${(count++).toString(36)}`
+      ids = twoDigits.map((digits) => stem + digits).join("")
+      at = 0
+      length = stem.length + 2
+    }
+    at += length
+    return ids.slice(at - length, at)
   }
 }
 

@@ -45,6 +45,18 @@ export interface ClientPeer extends Client, Peer {
   readonly serverName: string
   /** The socket that it came on, for origins that want to know. */
   readonly ends?: Ends | undefined
+  /** Where its last request went; most ask for one host, and what that means changes seldom. */
+  route?: Route
+}
+
+/** What an entry and its application come to. */
+interface Route {
+  readonly entry: HostnameEntry
+  /** Of the applications. */
+  readonly version: number
+  readonly policy: Policy
+  /** Undefined: there is none that can be read. */
+  readonly origin: Origin | undefined
 }
 
 export interface Edge {
@@ -104,13 +116,22 @@ const limited = (
   return { answer, code, close: false, entry, afterMillis }
 }
 
+const routeOf = ({ applications }: Edge, peer: ClientPeer, entry: HostnameEntry): Route => {
+  const { version } = applications
+  const last = peer.route
+  if (last !== undefined && last.entry === entry && last.version === version) return last
+  const url = applications.originOf(entry)
+  const origin = url === null ? undefined : readOrigin(entry.tenant_id, url)
+  const route = { entry, version, policy: applications.policyOf(entry), origin }
+  peer.route = route
+  return route
+}
+
 /** What happens to a request: the same for HTTP/1.1 and HTTP/2 on the TLS listener. */
 export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
   const entry = decideRoute(edge.table, peer.serverName, head.host, head.hops)
   if (isRefusal(entry)) return misdirected(edge, peer, head, requestId, entry)
-  const policy = edge.applications.policyOf(entry)
-  const url = edge.applications.originOf(entry)
-  const origin = url === null ? undefined : readOrigin(entry.tenant_id, url)
+  const { origin, policy } = routeOf(edge, peer, entry)
   const refused = edge.gate.request(entry, peer, policy.limits)
   if (refused !== undefined) return limited({ entry, policy }, head, requestId, refused)
   const answered = policy === noPolicy ? undefined : decidePolicy(edge, entry, policy, head, requestId)

@@ -3,6 +3,7 @@
  *
  * Owns: response head, body framing, the request's record. Leaves to `Http1Connection.ts`: the socket, the request's bytes, what comes next.
  */
+import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import { type AnswerWay, answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, ResponseBody } from "../exchange/Exchange.ts"

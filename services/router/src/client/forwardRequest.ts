@@ -1,5 +1,4 @@
 /** A request of an HTTP/1.1 connection goes on to its origin: both sides of its exchange. */
-import { forwardedLines } from "../exchange/forwardHead.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ProxyDecision } from "./Edge.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
@@ -12,10 +11,9 @@ const continueMillis = 1000
 export const forwardRequest = (connection: Http1Connection, head: RequestHead, requestId: string, decision: ProxyDecision): void => {
   const { edge, peer } = connection
   const { connection_id: connectionId, tenant_id: tenantId } = decision.entry
-  const forwarded = forwardedLines(peer, head.host, head.port, connectionId)
   const exchange = new Http1Exchange(connection, head, requestId, { connectionId, tenantId, policy: decision.policy, way: decision })
   connection.exchange = exchange
-  const request = openOrigin(edge, head, decision, { requestId, forwarded, address: peer.address, client: exchange })
+  const request = openOrigin(edge, head, decision, { requestId, peer, client: exchange })
   connection.origin = request
   if (head.expectContinue) setTimeout(() => exchange === connection.exchange && exchange.proceed(), continueMillis).unref()
   request.start()

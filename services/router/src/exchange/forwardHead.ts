@@ -15,28 +15,46 @@ export interface Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** The lines of its last request; most ask for one host. */
-  forwarded?: { readonly host: string; readonly port: string; readonly connectionId: string; readonly lines: string }
+  forwarded?: Readonly<Record<"named" | "host" | "port" | "connectionId" | "lines", string>>
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
 
-/** The lines that say who asks for what; the same for all requests of a connection for one host. */
-export const forwardedLines = (peer: Peer, host: string, port: string, connectionId: string): string => {
+/** What of the way to the origin shows in the head. */
+export interface Way {
+  readonly origin: Pick<Origin, "authority" | "prefix">
+  readonly policy: Pick<Policy, "hostOfOrigin">
+}
+
+/** What a request asks for. */
+type Asked = Pick<RequestHead, "host" | "port">
+
+const authorityOf = ({ host, port }: Asked): string => (port === "" ? host : `${host}:${port}`)
+
+/**
+ * From the end of the request line to the request's id: who asks for what, the same for all requests of a connection for one host. The Host that
+ * the origin sees is the client's, unless the vendor wants the origin's own.
+ */
+export const forwardedLines = (peer: Peer, asked: Asked, way: Way, connectionId: string): string => {
+  const { host, port } = asked
+  const named = way.policy.hostOfOrigin ? way.origin.authority : authorityOf(asked)
   const last = peer.forwarded
-  if (last !== undefined && last.host === host && last.port === port && last.connectionId === connectionId) return last.lines
+  if (last !== undefined && last.named === named && last.host === host && last.port === port && last.connectionId === connectionId)
+    return last.lines
   // Made in one piece: V8 would join its parts anew for each request, and they would keep the head alive that they were cut from.
-  const lines = Buffer.from(writeForwarded(peer, host, port, connectionId), "latin1").toString("latin1")
-  peer.forwarded = { host, port, connectionId, lines }
+  const lines = Buffer.from(writeForwarded(peer, asked, named, connectionId), "latin1").toString("latin1")
+  peer.forwarded = { named, host, port, connectionId, lines }
   return lines
 }
 
-const writeForwarded = (peer: Peer, host: string, port: string, connectionId: string): string => {
-  const authority = port === "" ? host : `${host}:${port}`
-  const quoted = port === "" ? host : `"${authority}"`
+const writeForwarded = (peer: Peer, asked: Asked, named: string, connectionId: string): string => {
+  const authority = authorityOf(asked)
+  const quoted = asked.port === "" ? authority : `"${authority}"`
   return (
+    ` HTTP/1.1\r\nHost: ${named}\r\n` +
     `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${peer.scheme}\r\nX-Forwarded-Host: ${authority}\r\n` +
     `Forwarded: for=${forwardedNode(peer.address)};host=${quoted};proto=${peer.scheme}\r\n` +
-    `X-Real-IP: ${peer.address}\r\nX-CD-Connection: ${connectionId}\r\nCDN-Loop: ${loopName}\r\n`
+    `X-Real-IP: ${peer.address}\r\nX-CD-Connection: ${connectionId}\r\nCDN-Loop: ${loopName}\r\nX-CD-Request-Id: `
   )
 }
 
@@ -45,26 +63,11 @@ export const framingOf = (head: RequestHead): BodyFraming => (head.chunked ? "ch
 const framingLine = (head: RequestHead) =>
   head.chunked ? "Transfer-Encoding: chunked\r\n" : head.length >= 0 ? `Content-Length: ${head.length}\r\n` : ""
 
-/** What of the way to the origin shows in the head. */
-export interface Way {
-  readonly origin: Pick<Origin, "authority" | "prefix">
-  readonly policy: Pick<Policy, "hostOfOrigin">
-}
-
-/** The Host that the origin sees: the client's, unless the vendor wants the origin's own. */
-const hostLine = (head: RequestHead, { origin, policy }: Way): string => {
-  if (policy.hostOfOrigin) return origin.authority
-  return head.port === "" ? head.host : `${head.host}:${head.port}`
-}
-
 const targetOf = (head: RequestHead, { origin }: Way): string => (origin.prefix === "" ? head.target : joinPath(origin.prefix, head.target))
 
 /** The whole head, latin1. `forwarded` comes from `forwardedLines`; `requestId` is named in error pages and the access log too. */
 export const forwardHead = (head: RequestHead, way: Way, forwarded: string, requestId: string): string => {
   const upgrade = head.websocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
   const expect = head.expectContinue ? "Expect: 100-continue\r\n" : ""
-  return (
-    `${head.method} ${targetOf(head, way)} HTTP/1.1\r\nHost: ${hostLine(head, way)}\r\n${head.kept}${forwarded}X-CD-Request-Id: ${requestId}\r\n` +
-    `${upgrade}${expect}${framingLine(head)}\r\n`
-  )
+  return `${head.method} ${targetOf(head, way)}${forwarded}${requestId}\r\n${head.kept}${upgrade}${expect}${framingLine(head)}\r\n`
 }

@@ -5,7 +5,9 @@
  * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), or DATA before an upgrade is agreed on: either would be read
  * by the origin as a second request.
  */
+
 import { randomBytes } from "node:crypto"
+import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import type { Answer } from "../client/answers.ts"
 import { type ClientPeer, decideTls, type Edge, type ProxyDecision, unreadAnswer } from "../client/Edge.ts"
@@ -14,7 +16,6 @@ import { openTunnel } from "../client/openTunnel.ts"
 import { type Recorded, recordOf } from "../client/recordOf.ts"
 import { answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, OriginExchange, ResponseBody } from "../exchange/Exchange.ts"
-import { forwardedLines } from "../exchange/forwardHead.ts"
 import { dateLine } from "../http1/dateLine.ts"
 import { noLines } from "../http1/PassedLines.ts"
 import { isRefusal, type Refusal } from "../http1/Refusal.ts"
@@ -91,13 +92,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     const key = asked.websocket ? `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` : ""
     const head = key === "" ? asked : { ...asked, kept: asked.kept + key }
     if (head.websocket) this.tunnelEnd = this.stream.asDuplex()
-    const forwarded = forwardedLines(this.peer, head.host, head.port, decision.entry.connection_id)
-    const request = openOrigin(this.edge, head, decision, {
-      requestId: this.requestId,
-      forwarded,
-      address: this.peer.address,
-      client: this
-    })
+    const request = openOrigin(this.edge, head, decision, { requestId: this.requestId, peer: this.peer, client: this })
     this.origin = request
     if (head.expectContinue) setTimeout(() => this.proceed(), continueMillis).unref()
     request.start()

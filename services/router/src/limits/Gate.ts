@@ -5,6 +5,7 @@
  * to the connections: the answer. A request without limits costs one look into a map and a few additions, a refused one no more.
  * Built against: one hostname, tenant or client whose flood is paid for by everybody else.
  */
+import { performance } from "node:perf_hooks"
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { type ClientKey, clientKey } from "./clientKey.ts"
 import { type HostDefaults, HostUse } from "./HostUse.ts"

@@ -18,7 +18,14 @@ export const AccessLogMode = Config.Literals(["off", "sampled", "full"], "CD_EDG
 const sampleRate = 0.01
 const flushMillis = 100
 
-const plain = /^[ !#-[\]-~]*$/
+/** Stands in a JSON string as it is. A loop: for a path it is quicker than a regular expression. */
+const isPlain = (text: string): boolean => {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code < 32 || code > 126 || code === 34 || code === 92) return false
+  }
+  return true
+}
 const beyondAscii = /[^\x00-\x7f]/g
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 /** Paths were checked by the readers and need no escaping; this holds even if one were not. A line is ASCII: one byte for each code unit. */
@@ -76,7 +83,7 @@ export class AccessLog {
       return
     }
     if (this.mode === "sampled" && record.status < 500 && Math.random() >= sampleRate) return
-    const path = plain.test(record.path) ? record.path : asJson(record.path)
+    const path = isPlain(record.path) ? record.path : asJson(record.path)
     const most = lineBytes + path.length + record.host.length + escapedBytes * record.connectionId.length + record.peer.serverName.length
     if (this.at + most > largeBytes) this.flush()
     if (this.at + most > largeBytes) {

@@ -31,6 +31,8 @@ export class Applications {
   onChange: () => void = () => {}
   /** The bucket was read once. */
   current = false
+  /** Another one after each change of an application. */
+  version = 0
   private readonly known = new Map<string, Known>()
   private readonly strangers = new WeakMap<Flags, Policy>()
 
@@ -45,11 +47,16 @@ export class Applications {
   put(entry: ApplicationEntry): void {
     const policy = setsNothing(entry) ? noPolicy : makePolicy({}, readFlags(entry.flags), entry.error_page)
     this.known.set(entry.application_id, { entry, policy, policies: new WeakMap() })
-    this.onChange()
+    this.changed()
   }
 
   delete(id: string): void {
-    if (this.known.delete(id)) this.onChange()
+    if (this.known.delete(id)) this.changed()
+  }
+
+  private changed(): void {
+    this.version++
+    this.onChange()
   }
 
   policyOf(hostname: HostnameEntry): Policy {
