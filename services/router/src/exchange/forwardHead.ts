@@ -15,7 +15,7 @@ export interface Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** The lines of its last request; most ask for one host. */
-  forwarded?: Readonly<Record<"named" | "host" | "port" | "connectionId" | "lines", string>>
+  forwarded?: Readonly<Record<"instead" | "host" | "port" | "connectionId" | "lines", string>>
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
@@ -26,10 +26,7 @@ export interface Way {
   readonly policy: Pick<Policy, "hostOfOrigin">
 }
 
-/** What a request asks for. */
 type Asked = Pick<RequestHead, "host" | "port">
-
-const authorityOf = ({ host, port }: Asked): string => (port === "" ? host : `${host}:${port}`)
 
 /**
  * From the end of the request line to the request's id: who asks for what, the same for all requests of a connection for one host. The Host that
@@ -37,21 +34,21 @@ const authorityOf = ({ host, port }: Asked): string => (port === "" ? host : `${
  */
 export const forwardedLines = (peer: Peer, asked: Asked, way: Way, connectionId: string): string => {
   const { host, port } = asked
-  const named = way.policy.hostOfOrigin ? way.origin.authority : authorityOf(asked)
+  const instead = way.policy.hostOfOrigin ? way.origin.authority : ""
   const last = peer.forwarded
-  if (last !== undefined && last.named === named && last.host === host && last.port === port && last.connectionId === connectionId)
+  if (last !== undefined && last.instead === instead && last.host === host && last.port === port && last.connectionId === connectionId)
     return last.lines
   // Made in one piece: V8 would join its parts anew for each request, and they would keep the head alive that they were cut from.
-  const lines = Buffer.from(writeForwarded(peer, asked, named, connectionId), "latin1").toString("latin1")
-  peer.forwarded = { named, host, port, connectionId, lines }
+  const lines = Buffer.from(writeForwarded(peer, asked, instead, connectionId), "latin1").toString("latin1")
+  peer.forwarded = { instead, host, port, connectionId, lines }
   return lines
 }
 
-const writeForwarded = (peer: Peer, asked: Asked, named: string, connectionId: string): string => {
-  const authority = authorityOf(asked)
-  const quoted = asked.port === "" ? authority : `"${authority}"`
+const writeForwarded = (peer: Peer, { host, port }: Asked, instead: string, connectionId: string): string => {
+  const authority = port === "" ? host : `${host}:${port}`
+  const quoted = port === "" ? authority : `"${authority}"`
   return (
-    ` HTTP/1.1\r\nHost: ${named}\r\n` +
+    ` HTTP/1.1\r\nHost: ${instead || authority}\r\n` +
     `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${peer.scheme}\r\nX-Forwarded-Host: ${authority}\r\n` +
     `Forwarded: for=${forwardedNode(peer.address)};host=${quoted};proto=${peer.scheme}\r\n` +
     `X-Real-IP: ${peer.address}\r\nX-CD-Connection: ${connectionId}\r\nCDN-Loop: ${loopName}\r\nX-CD-Request-Id: `
