@@ -20,7 +20,7 @@ import { egressTransport } from "@connect-domain/certifier/acme/egressTransport.
 import { generateKeyPem, readAccountKey } from "@connect-domain/certifier/acme/jws.ts"
 import { ClaimMemory } from "@connect-domain/certifier/challenges/ChallengeMemory.ts"
 import type { Proof } from "@connect-domain/certifier/challenges/Proof.ts"
-import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { makeAddressPolicy, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { HttpClient } from "@connect-domain/egress/HttpClient.ts"
 import acme from "acme-client"

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server } from "node:net"
 import { fileURLToPath } from "node:url"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { sandboxKey } from "@connect-domain/secrets/KeyRing.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
@@ -24,15 +25,6 @@ beforeAll(async () => {
 afterAll(() => void listener.close())
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const port = portOf(server)
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 const answers = (port: number) =>
   new Promise<boolean>((resolve) => {

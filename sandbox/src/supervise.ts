@@ -4,7 +4,7 @@
  * Owns: what a sandbox consists of, and the order. Leaves to `Supervisor.ts`: keeping it alive; to `up.ts`: what the user sees.
  * Its parent talks to it over Node's channel: it sends `Progress`, and ends the sandbox when the parent of an attached start goes away.
  */
-import { createServer } from "node:net"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { type ServiceName, serviceNames } from "@connect-domain/messages/definition.ts"
 import { CustomerDns } from "./CustomerDns.ts"
 import { createDevDirectory, type DevDirectory, devDirectory, Refusal } from "./DevDirectory.ts"
@@ -54,21 +54,10 @@ const neededPorts = (): ReadonlySet<PortName> => {
   return new Set((Object.keys(portTable) as Array<PortName>).filter((name) => !without.has(name)))
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))))
-    })
-  })
-
-const healthPorts = async (): Promise<Record<ServiceName, number>> =>
-  Object.fromEntries(await Promise.all(serviceNames.map(async (service) => [service, await freePort()] as const))) as Record<
-    ServiceName,
-    number
-  >
+const healthPorts = async (): Promise<Record<ServiceName, number>> => {
+  const ports = await freePorts(serviceNames.length)
+  return Object.fromEntries(serviceNames.map((service, at) => [service, ports[at]!] as const)) as Record<ServiceName, number>
+}
 
 const dnsOf = (ports: Ports, secrets: Secrets) => {
   if (!given.dns) return { address: `127.0.0.1:${ports.dns}`, api_url: `http://127.0.0.1:${ports.dnsApi}`, api_key: secrets.dnsApiKey }

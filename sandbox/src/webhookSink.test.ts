@@ -1,20 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createHmac } from "node:crypto"
-import { createServer } from "node:net"
 import { join } from "node:path"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 
 let child: ChildProcess
 let base = ""
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 beforeAll(async () => {
   const port = await freePort()

@@ -28,6 +28,16 @@ export interface ServerOptions {
   readonly maxMemoryBytes?: number
   readonly maxFileBytes?: number
   readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  /** Absent: a server by itself. */
+  readonly cluster?: ClusterMember
+}
+
+/** One of several servers on this machine that keep copies of each other's streams. */
+export interface ClusterMember {
+  readonly serverName: string
+  /** Where it listens to the others; and where all of them do. */
+  readonly port: number
+  readonly routes: ReadonlyArray<number>
 }
 
 /** A seed and public key per service, and the operator's. A seed is a secret: it goes to that service alone. */
@@ -43,7 +53,7 @@ export const publicKeyOf = (seed: string): string => nkeys.fromSeed(new TextEnco
 export const serverConfiguration = (options: ServerOptions): string => {
   const { host, port } = options.listen
   const lines = [
-    `server_name: connect-domain`,
+    `server_name: ${options.cluster?.serverName ?? "connect-domain"}`,
     `listen: ${quote(`${host}:${port}`)}`,
     ...(options.monitoringPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${options.monitoringPort}`)}`]),
     "max_payload: 1MB",
@@ -58,10 +68,19 @@ export const serverConfiguration = (options: ServerOptions): string => {
     ...(options.tls === undefined
       ? []
       : ["tls {", `  cert_file: ${quote(options.tls.certFile)}`, `  key_file: ${quote(options.tls.keyFile)}`, "}"]),
+    ...(options.cluster === undefined ? [] : clusterBlock(options.cluster)),
     ...(options.users.length === 0 ? [] : [authorization(options.users)])
   ]
   return `${lines.join("\n")}\n`
 }
+
+const clusterBlock = ({ port, routes }: ClusterMember): ReadonlyArray<string> => [
+  "cluster {",
+  "  name: connect-domain",
+  `  listen: ${quote(`127.0.0.1:${port}`)}`,
+  `  routes: [${routes.map((each) => quote(`nats-route://127.0.0.1:${each}`)).join(", ")}]`,
+  "}"
+]
 
 /**
  * Users and accounts alone, for a configuration that an operator writes himself.

@@ -13,7 +13,7 @@ import { X509Certificate } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { Agent, fetch } from "undici"
 import { makeAuthority } from "./madeCertificate.ts"
 

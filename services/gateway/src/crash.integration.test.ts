@@ -1,7 +1,7 @@
 /** The gateway as a process of its own: killed in the middle of a creation, started with wrong settings. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
-import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { eventually } from "./testing/eventually.ts"
 import { type GatewayUnderTest, startGateway } from "./testing/GatewayUnderTest.ts"

@@ -8,10 +8,10 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { Data, Effect, type Scope } from "effect"
 import postgres from "postgres"
 import { migrateDatabase } from "../migrate.ts"
-import { freePorts } from "./freePorts.ts"
 import { initialise, owner, programs, temporaryFolder } from "./postgresFolder.ts"
 
 export class PostgresServerError extends Data.TaggedError("PostgresServerError")<{ readonly message: string; readonly cause?: unknown }> {}

@@ -2,14 +2,15 @@
 import { existsSync, mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freeDnsPort } from "@connect-domain/domain/testing/freePorts.ts"
 import { expect, it } from "vitest"
-import { findProgram, freePort, startServer } from "./spawned.ts"
+import { findProgram, startServer } from "./spawned.ts"
 import { startBind } from "./startBind.ts"
 
 it("a server that ends at once is an error with its words, and leaves no folder", async () => {
   const folder = mkdtempSync(join(tmpdir(), "cd-spawned-"))
   const program = findProgram("named", "bind9 bind9-dnsutils")
-  const started = startServer({ program, args: ["-g", "-c", join(folder, "absent.conf")], port: await freePort(), folder })
+  const started = startServer({ program, args: ["-g", "-c", join(folder, "absent.conf")], port: await freeDnsPort(), folder })
   await expect(started).rejects.toThrow(/did not start[\s\S]*absent\.conf/)
   expect(existsSync(folder)).toBe(false)
 })

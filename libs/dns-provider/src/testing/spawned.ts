@@ -8,7 +8,6 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
 import { rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { decode, encode } from "dns-packet"
 
@@ -23,19 +22,6 @@ export const findProgram = (program: string, packages: string): string => {
     }
   }
   throw new Error(`${program} is not installed: apt-get install -y --no-install-recommends ${packages}`)
-}
-
-/** A port that is free for TCP and UDP on 127.0.0.1 at this moment. */
-export const freePort = async (): Promise<number> => {
-  const tcp = createServer().listen(0, "127.0.0.1")
-  await once(tcp, "listening")
-  const { port } = tcp.address() as { port: number }
-  const udp = createSocket("udp4")
-  udp.bind(port, "127.0.0.1")
-  await once(udp, "listening")
-  udp.close()
-  await new Promise((resolve) => tcp.close(resolve))
-  return port
 }
 
 const answers = (port: number): Promise<boolean> =>

@@ -7,7 +7,8 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { findProgram, freePort, startServer } from "./spawned.ts"
+import { freeDnsPort } from "@connect-domain/domain/testing/freePorts.ts"
+import { findProgram, startServer } from "./spawned.ts"
 
 export type BindServer = {
   readonly port: number
@@ -33,7 +34,7 @@ export const startBind = async (zones: ReadonlyArray<string>, algorithm = "hmac-
   const keyName = "cd-test-key"
   const key = execFileSync(keygen, ["-a", algorithm, keyName], { encoding: "utf8" })
   const secret = /secret "([^"]+)"/.exec(key)?.[1] ?? ""
-  const port = await freePort()
+  const port = await freeDnsPort()
   const zone = (name: string) => {
     writeFileSync(join(folder, `${name}.zone`), zoneText(name))
     return `zone "${name}" { type primary; file "${join(folder, `${name}.zone`)}"; update-policy { grant ${keyName} zonesub ANY; }; };`

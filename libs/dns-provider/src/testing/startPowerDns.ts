@@ -7,7 +7,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { findProgram, freePort, startServer } from "./spawned.ts"
+import { freeDnsPort, freePort } from "@connect-domain/domain/testing/freePorts.ts"
+import { findProgram, startServer } from "./spawned.ts"
 
 const schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 
@@ -24,7 +25,7 @@ export const startPowerDns = async (): Promise<PowerDnsServer> => {
   const database = new DatabaseSync(join(folder, "zones.sqlite"))
   database.exec(readFileSync(schema, "utf8"))
   database.close()
-  const [dnsPort, apiPort] = [await freePort(), await freePort()]
+  const [dnsPort, apiPort] = [await freeDnsPort(), await freePort()]
   const settings = [
     "launch=gsqlite3",
     `gsqlite3-database=${join(folder, "zones.sqlite")}`,

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { ConfigProvider, Data, Effect, type Layer, type Scope } from "effect"
 import { type ServerOptions, serverConfiguration } from "../serverConfiguration.ts"
 
@@ -30,7 +31,7 @@ export interface NatsServer {
   readonly config: Layer.Layer<never>
 }
 
-export interface NatsServerOptions extends Partial<Pick<ServerOptions, "users" | "syncAlways">> {
+export interface NatsServerOptions extends Partial<Pick<ServerOptions, "users" | "syncAlways" | "cluster">> {
   /** Keeps JetStream's store here; absent: in a temporary folder that goes with the scope. */
   readonly folder?: string
   /** Absent: a free one. */
@@ -52,19 +53,18 @@ const launch = async (options: NatsServerOptions) => {
   const store = join(folder, "store")
   const kept = join(folder, "kept")
   mkdirSync(store, { recursive: true })
-  let port = options.port ?? -1
+  const port = options.port ?? (await freePort())
   let child: ChildProcess | undefined
   const start = async () => {
-    const started = await spawnServer(folder, {
+    child = await spawnServer(folder, {
       listen: { host: "127.0.0.1", port },
       storeFolder: store,
       users: options.users ?? [],
       syncAlways: options.syncAlways ?? false,
       maxMemoryBytes: 8 * 1024 ** 3,
-      maxFileBytes: 64 * 1024 ** 3
+      maxFileBytes: 64 * 1024 ** 3,
+      ...(options.cluster === undefined ? {} : { cluster: options.cluster })
     })
-    child = started.child
-    port = started.port
   }
   const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
     const running = child
@@ -111,17 +111,16 @@ export const natsServerProgram = (): string => {
   return found
 }
 
-/** Resolves when the server says that it is ready and on which port. */
+/** Resolves when the server says that it is ready. */
 const spawnServer = (folder: string, options: ServerOptions) =>
-  new Promise<{ readonly child: ChildProcess; readonly port: number }>((resolve, reject) => {
+  new Promise<ChildProcess>((resolve, reject) => {
     const configuration = join(folder, "nats-server.conf")
     writeFileSync(configuration, `${serverConfiguration(options)}\n`, { mode: 0o600 })
     const child = spawn(natsServerProgram(), ["-c", configuration], { stdio: ["ignore", "ignore", "pipe"] })
     let output = ""
     child.stderr.on("data", (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4000)
-      const listening = /Listening for client connections on [^\s]*:(\d+)/.exec(output)
-      if (listening !== null && output.includes("Server is ready")) resolve({ child, port: Number(listening[1]) })
+      if (output.includes("Server is ready")) resolve(child)
     })
     child.once("error", reject)
     child.once("exit", (code, signal) => reject(new Error(`nats-server ended (${code ?? signal}): ${output.trim()}`)))

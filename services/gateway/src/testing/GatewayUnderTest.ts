@@ -4,8 +4,8 @@
  * Owns: starting and stopping, two seeded tenants, a small HTTP client. Leaves to `standIns.ts`: what the other services answer.
  */
 import { Database } from "@connect-domain/database/Database.ts"
-import { freePorts } from "@connect-domain/database/testing/freePorts.ts"
 import { type PostgresServer, startPostgres } from "@connect-domain/database/testing/PostgresServer.ts"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
 import { type NatsServer, startNats } from "@connect-domain/nats/testing/NatsServer.ts"

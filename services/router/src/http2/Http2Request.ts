@@ -5,7 +5,6 @@
  * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), or DATA before an upgrade is agreed on: either would be read
  * by the origin as a second request.
  */
-
 import { randomBytes } from "node:crypto"
 import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"

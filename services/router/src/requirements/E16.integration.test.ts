@@ -1,9 +1,9 @@
 /** E16, A11, A13: the edge without NATS, and names that left. The long run: `bench/edge/long/outage.ts`. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { provision } from "@connect-domain/nats/provision.ts"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -150,11 +150,3 @@ const storedText = (id: string): string =>
     .filter((file) => file.isFile())
     .map((file) => readFileSync(join(file.parentPath, file.name), "latin1"))
     .join("")
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })

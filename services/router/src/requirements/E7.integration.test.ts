@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
-import { connect as connectTcp, createServer } from "node:net"
+import { connect as connectTcp } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ok, RawOrigin } from "../testing/RawOrigin.ts"
@@ -21,20 +22,13 @@ let haproxy: ChildProcess
 /** Ports of haproxy that send version 1 and 2, for TLS (on IPv4, and on both families) and for port 80. */
 let ports: Record<"v1" | "v2" | "both1" | "both2" | "plain", number>
 
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "edge-proxy-"))
   origin = await RawOrigin.answering(ok("served"))
   edge = await TestEdge.start({ trustedProxies: [parseNetwork("127.0.0.1/32")!] })
   await edge.add(host, origin.url)
-  ports = { v1: await freePort(), v2: await freePort(), both1: await freePort(), both2: await freePort(), plain: await freePort() }
+  const [v1, v2, both1, both2, plain] = (await freePorts(5)) as [number, number, number, number, number]
+  ports = { v1, v2, both1, both2, plain }
   const listen = (name: keyof typeof ports, target: number, send: string, bind = `127.0.0.1:${ports[name]}`) =>
     `listen ${name}\n  bind ${bind}\n  server edge 127.0.0.1:${target} ${send} check inter 50ms\n`
   const listens = [

@@ -14,27 +14,34 @@ import { Work } from "@connect-domain/nats/Work.ts"
 import { Effect, Layer, ManagedRuntime, Scope } from "effect"
 import { certificateEntry, hostnameEntry, makeAuthority, type TestAuthority } from "./TestEdge.ts"
 
-const messaging = (nats: NatsServer) =>
+/** One NATS server, or several together. */
+type Served = Pick<NatsServer, "url" | "config">
+
+const messaging = (nats: Served) =>
   Layer.mergeAll(Kv.layer, Work.layer).pipe(Layer.provideMerge(Layer.fresh(Nats.layer("lifecycle"))), Layer.provide(nats.config))
 
-export class ControlPlane {
-  readonly nats: NatsServer
+export class ControlPlane<A extends Served = NatsServer> {
+  readonly nats: A
   readonly authority: TestAuthority
   private readonly scope: Scope.Closeable
   private runtime: ManagedRuntime.ManagedRuntime<Kv | Work | Nats, unknown>
 
-  private constructor(nats: NatsServer, authority: TestAuthority, scope: Scope.Closeable) {
+  private constructor(nats: A, authority: TestAuthority, scope: Scope.Closeable) {
     this.nats = nats
     this.authority = authority
     this.scope = scope
     this.runtime = ManagedRuntime.make(messaging(nats))
   }
 
-  static async start(): Promise<ControlPlane> {
+  static start(): Promise<ControlPlane> {
+    return ControlPlane.on(startNats())
+  }
+
+  static async on<A extends Served, E>(started: Effect.Effect<A, E, Scope.Scope>): Promise<ControlPlane<A>> {
     const scope = await Effect.runPromise(Scope.make())
-    const nats = await Effect.runPromise(Scope.provide(startNats(), scope))
+    const nats = await Effect.runPromise(Scope.provide(started, scope))
     const plane = new ControlPlane(nats, await makeAuthority(), scope)
-    await plane.run(provision)
+    await plane.run(Effect.provide(provision, nats.config))
     return plane
   }
 

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
 import { registryKey } from "@connect-domain/domain/Hostname.ts"
+import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { certificates, edges, type HostnameEntry, hostnames } from "@connect-domain/messages/buckets.ts"
 import { Kv } from "@connect-domain/nats/Kv.ts"
 import { Nats } from "@connect-domain/nats/Nats.ts"
@@ -21,13 +22,6 @@ import { certificateEntry, hostnameEntry, readAll, type TestAuthority, testRing 
 
 const kek = `t:${Buffer.from(testRing.keys.get("t")!).toString("base64")}`
 
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
-
 interface Running {
   readonly http: number
   readonly https: number
@@ -36,8 +30,7 @@ interface Running {
 
 export const environmentFor = (nats: NatsServer, folder: string) =>
   Effect.gen(function* () {
-    const http = yield* freePort
-    const https = yield* freePort
+    const [http, https] = (yield* Effect.promise(() => freePorts(2))) as [number, number]
     const environment = {
       ...{ NATS_URL: nats.url, EDGE_KEK: kek, CD_NETWORK_ALLOW: "127.0.0.0/8", CD_EDGE_ID: "edge-1", CD_EDGE_SNAPSHOT_DIR: folder },
       ...{ CD_EDGE_HTTP_LISTEN: `127.0.0.1:${http}`, CD_EDGE_HTTPS_LISTEN: `127.0.0.1:${https}`, CD_LOG_LEVEL: "error" },

@@ -8,9 +8,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 
 export interface Peer {
   readonly program: "nginx" | "haproxy"
@@ -63,15 +64,6 @@ listen proxy
     refuses: { "980 lines": [400, "tune.http.maxhdr: 101 lines"] }
   }
 ]
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
