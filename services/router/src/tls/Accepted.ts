@@ -17,7 +17,7 @@ export class Accepted implements Member {
   /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
   protocol: "" | "http" | "https" | "h2" = ""
   http1: Http1Connection | undefined
-  /** The address that it counts for in `ClientCounts`; "" for none. */
+  /** What it counts as in `ClientCounts`; "" for nobody. */
   client = ""
   use: HostUse | undefined
   /** What speaks TLS on it; its close follows that of the socket. */

@@ -13,19 +13,18 @@ export class ClientCounts {
     this.max = max
   }
 
-  /** False: it has as many as it may have. */
-  enter(address: string): boolean {
-    const key = clientName(address)
-    const count = this.counts.get(key) ?? 0
-    if (count >= this.max) return false
-    this.counts.set(key, count + 1)
-    return true
+  /** The client's name, for `leave`; undefined: it has as many as it may have. */
+  enter(address: string): string | undefined {
+    const client = clientName(address)
+    const count = this.counts.get(client) ?? 0
+    if (count >= this.max) return undefined
+    this.counts.set(client, count + 1)
+    return client
   }
 
-  leave(address: string): void {
-    const key = clientName(address)
-    const count = this.counts.get(key) ?? 0
-    if (count <= 1) this.counts.delete(key)
-    else this.counts.set(key, count - 1)
+  leave(client: string): void {
+    const count = this.counts.get(client) ?? 0
+    if (count <= 1) this.counts.delete(client)
+    else this.counts.set(client, count - 1)
   }
 }

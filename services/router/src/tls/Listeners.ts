@@ -136,11 +136,12 @@ export class Listeners {
   /** Whether this client may have one more connection on the TLS port. */
   private admit(accepted: Accepted, address: string): boolean {
     const { clients, edge } = this.options
-    if (!clients.enter(address)) {
+    const client = clients.enter(address)
+    if (client === undefined) {
       edge.gate.count("client-connections")
       return false
     }
-    accepted.client = address
+    accepted.client = client
     return edge.gate.connect(address)
   }
 
