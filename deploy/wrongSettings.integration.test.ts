@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { type AddressInfo, connect, createServer, type Server } from "node:net"
 import { fileURLToPath } from "node:url"
-import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
+import { freePort, freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { sandboxKey } from "@connect-domain/secrets/KeyRing.ts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
@@ -110,7 +110,7 @@ const withDatabase = ["gateway", "lifecycle", "certifier", "billing", "webhooks"
 describe.concurrent("wrong settings", () => {
   for (const [service, own] of Object.entries(wrong)) {
     it(`${service}: one line for each, exit code 1, nothing half-started`, async () => {
-      const [health, other] = [await freePort(), await freePort()]
+      const [health, other] = (await freePorts(2)) as [number, number]
       const result = await run(
         `services/${service}/src/main.ts`,
         {

@@ -5,19 +5,10 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 export const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 export class Processes {
   readonly folder = mkdtempSync(join(tmpdir(), "edge-bench-"))

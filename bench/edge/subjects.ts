@@ -5,7 +5,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { freePort, type Processes, wait } from "./Processes.ts"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
+import { type Processes, wait } from "./Processes.ts"
 import { caddyEdge, haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
 import { routerOptions } from "./routerOptions.ts"
 

@@ -54,8 +54,8 @@ const neededPorts = (): ReadonlySet<PortName> => {
   return new Set((Object.keys(portTable) as Array<PortName>).filter((name) => !without.has(name)))
 }
 
-const healthPorts = async (): Promise<Record<ServiceName, number>> => {
-  const ports = await freePorts(serviceNames.length)
+const healthPorts = async (others: Ports): Promise<Record<ServiceName, number>> => {
+  const ports = await freePorts(serviceNames.length, Object.values(others))
   return Object.fromEntries(serviceNames.map((service, at) => [service, ports[at]!] as const)) as Record<ServiceName, number>
 }
 
@@ -131,7 +131,7 @@ const startSandbox = async (supervisor: Supervisor, directory: DevDirectory, spl
   const addresses = await startServers(supervisor, directory, ports, secrets)
   const environmentOf = (services: ReadonlyArray<ServiceName>) =>
     serviceEnvironment(services, { directory, ports, secrets, addresses, env: process.env })
-  const health = await healthPorts()
+  const health = await healthPorts(ports)
   const plans = servicePlans({ split, directory, ports, healthPorts: health, environmentOf })
   const waiting = setInterval(() => void waitingFor(ports, health).then((text) => note(`waiting for ${text}`)), 5_000)
   try {

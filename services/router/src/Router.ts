@@ -77,11 +77,11 @@ const poolLimits: PoolLimits = {
 const handshakeMillis = 10_000
 const mebibyte = 1024 * 1024
 
-const twoDigits = Array.from({ length: 36 * 36 }, (_, at) => at.toString(36).padStart(2, "0"))
+const digits = Array.from({ length: 36 }, (_, at) => at.toString(36))
 
 /**
- * Unique in time and space, short, and cheap: a random prefix for each process and a counter. Cut from one text of 1,296: an id that was joined from
- * two parts is joined anew by whoever reads its characters.
+ * Unique in time and space, short, and cheap: a random prefix for each process and a counter. Cut from one text of 36: an id that was joined from two
+ * parts is joined anew by whoever reads its characters. Whoever keeps one keeps those 36.
  */
 const requestIds = (): (() => string) => {
   const prefix = randomBytes(6).toString("hex")
@@ -89,9 +89,9 @@ const requestIds = (): (() => string) => {
   return () => {
     if (at === ids.length) {
       const stem = `${prefix}-${(count++).toString(36)}`
-      ids = twoDigits.map((digits) => stem + digits).join("")
+      ids = digits.map((last) => stem + last).join("")
       at = 0
-      length = stem.length + 2
+      length = stem.length + 1
     }
     at += length
     return ids.slice(at - length, at)

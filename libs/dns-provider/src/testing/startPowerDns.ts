@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { freeDnsPort, freePort } from "@connect-domain/domain/testing/freePorts.ts"
+import { freeDnsPort, freePorts } from "@connect-domain/domain/testing/freePorts.ts"
 import { findProgram, startServer } from "./spawned.ts"
 
 const schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
@@ -25,7 +25,8 @@ export const startPowerDns = async (): Promise<PowerDnsServer> => {
   const database = new DatabaseSync(join(folder, "zones.sqlite"))
   database.exec(readFileSync(schema, "utf8"))
   database.close()
-  const [dnsPort, apiPort] = [await freeDnsPort(), await freePort()]
+  const dnsPort = await freeDnsPort()
+  const [apiPort] = await freePorts(1, [dnsPort])
   const settings = [
     "launch=gsqlite3",
     `gsqlite3-database=${join(folder, "zones.sqlite")}`,

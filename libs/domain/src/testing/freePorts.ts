@@ -1,5 +1,5 @@
 /**
- * Ports for servers that can't choose their own, or that come back on the one they had; all are held until the last is known, so none comes twice.
+ * Ports for servers that can't choose their own, or that come back on the one they had; those of one call are held until the last is known, so none comes twice.
  *
  * Built against: a port of the range that the kernel takes outgoing connections' from (on Linux from 32768 up), which one of them may have before the
  * server does, and while it is down.
@@ -10,22 +10,26 @@ import { createServer, type Server } from "node:net"
 const [lowest, highest] = [20_000, 32_000]
 
 const hold = (port: number): Promise<Server | undefined> =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
     const server = createServer()
-    server.once("error", () => resolve(undefined))
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE" || error.code === "EACCES") resolve(undefined)
+      else reject(error)
+    })
     server.listen(port, "127.0.0.1", () => resolve(server))
   })
 
-const holdAny = async (): Promise<Server> => {
+const holdAny = async (taken: ReadonlyArray<number>): Promise<Server> => {
   for (;;) {
-    const server = await hold(lowest + Math.floor(Math.random() * (highest - lowest)))
+    const port = lowest + Math.floor(Math.random() * (highest - lowest))
+    const server = taken.includes(port) ? undefined : await hold(port)
     if (server !== undefined) return server
   }
 }
 
-/** `count` ports of 127.0.0.1 that were free a moment ago, for TCP. */
-export const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
-  const servers = await Promise.all(Array.from({ length: count }, holdAny))
+/** `count` ports of 127.0.0.1 that were free a moment ago, for TCP. `taken`: given to others, who may not listen yet. */
+export const freePorts = async (count: number, taken: ReadonlyArray<number> = []): Promise<ReadonlyArray<number>> => {
+  const servers = await Promise.all(Array.from({ length: count }, () => holdAny(taken)))
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports

@@ -21,8 +21,9 @@ const serverName = (at: number) => `server-${at}`
 
 export const startCluster = (size = 3): Effect.Effect<NatsCluster, NatsServerError, Scope.Scope> =>
   Effect.gen(function* () {
-    const routes = yield* Effect.promise(() => freePorts(size))
-    const member = (port: number, at: number) => startNats({ cluster: { serverName: serverName(at), port, routes } })
+    const ports = yield* Effect.promise(() => freePorts(2 * size))
+    const [own, routes] = [ports.slice(size), ports.slice(0, size)]
+    const member = (port: number, at: number) => startNats({ port: own[at]!, cluster: { serverName: serverName(at), port, routes } })
     const servers = yield* Effect.all(routes.map(member), { concurrency: "unbounded" })
     const url = servers.map((server) => server.url).join(",")
     return { servers, url, config: ConfigProvider.layer(ConfigProvider.fromEnvRecord({ NATS_URL: url, CD_NATS_REPLICAS: String(size) })) }

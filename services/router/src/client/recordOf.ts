@@ -1,4 +1,5 @@
 /** The record of a request over either version of HTTP, or of a message that became none. */
+// The global is a getter, which costs more than the clock: whatever runs for each request imports it.
 import { performance } from "node:perf_hooks"
 import type { Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"

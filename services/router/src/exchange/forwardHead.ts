@@ -14,8 +14,8 @@ export interface Peer {
   /** The client's address, without brackets or zone. */
   readonly address: string
   readonly scheme: "https" | "http"
-  /** The lines of its last request; most ask for one host. */
-  forwarded?: Readonly<Record<"instead" | "host" | "port" | "connectionId" | "lines", string>>
+  /** The middle of its last request's head; most ask for one host. */
+  middle?: Readonly<Record<"originAuthority" | "host" | "port" | "connectionId" | "text", string>>
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
@@ -29,26 +29,26 @@ export interface Way {
 type Asked = Pick<RequestHead, "host" | "port">
 
 /**
- * From the end of the request line to the request's id: who asks for what, the same for all requests of a connection for one host. The Host that
- * the origin sees is the client's, unless the vendor wants the origin's own.
+ * The middle of the head, from the end of the request line to the request's id: who asks for what, the same for all requests of a connection for one
+ * host. The Host that the origin sees is the client's, unless the vendor wants the origin's own.
  */
-export const forwardedLines = (peer: Peer, asked: Asked, way: Way, connectionId: string): string => {
+export const headMiddle = (peer: Peer, asked: Asked, way: Way, connectionId: string): string => {
   const { host, port } = asked
-  const instead = way.policy.hostOfOrigin ? way.origin.authority : ""
-  const last = peer.forwarded
-  if (last !== undefined && last.instead === instead && last.host === host && last.port === port && last.connectionId === connectionId)
-    return last.lines
+  const originAuthority = way.policy.hostOfOrigin ? way.origin.authority : ""
+  const last = peer.middle
+  const alike = last?.host === host && last.port === port && last.connectionId === connectionId && last.originAuthority === originAuthority
+  if (alike) return last.text
   // Made in one piece: V8 would join its parts anew for each request, and they would keep the head alive that they were cut from.
-  const lines = Buffer.from(writeForwarded(peer, asked, instead, connectionId), "latin1").toString("latin1")
-  peer.forwarded = { instead, host, port, connectionId, lines }
-  return lines
+  const text = Buffer.from(writeMiddle(peer, asked, originAuthority, connectionId), "latin1").toString("latin1")
+  peer.middle = { originAuthority, host, port, connectionId, text }
+  return text
 }
 
-const writeForwarded = (peer: Peer, { host, port }: Asked, instead: string, connectionId: string): string => {
+const writeMiddle = (peer: Peer, { host, port }: Asked, originAuthority: string, connectionId: string): string => {
   const authority = port === "" ? host : `${host}:${port}`
   const quoted = port === "" ? authority : `"${authority}"`
   return (
-    ` HTTP/1.1\r\nHost: ${instead || authority}\r\n` +
+    ` HTTP/1.1\r\nHost: ${originAuthority || authority}\r\n` +
     `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Proto: ${peer.scheme}\r\nX-Forwarded-Host: ${authority}\r\n` +
     `Forwarded: for=${forwardedNode(peer.address)};host=${quoted};proto=${peer.scheme}\r\n` +
     `X-Real-IP: ${peer.address}\r\nX-CD-Connection: ${connectionId}\r\nCDN-Loop: ${loopName}\r\nX-CD-Request-Id: `
@@ -62,9 +62,9 @@ const framingLine = (head: RequestHead) =>
 
 const targetOf = (head: RequestHead, { origin }: Way): string => (origin.prefix === "" ? head.target : joinPath(origin.prefix, head.target))
 
-/** The whole head, latin1. `forwarded` comes from `forwardedLines`; `requestId` is named in error pages and the access log too. */
-export const forwardHead = (head: RequestHead, way: Way, forwarded: string, requestId: string): string => {
+/** The whole head, latin1. `middle` comes from `headMiddle`; `requestId` is named in error pages and the access log too. */
+export const forwardHead = (head: RequestHead, way: Way, middle: string, requestId: string): string => {
   const upgrade = head.websocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
   const expect = head.expectContinue ? "Expect: 100-continue\r\n" : ""
-  return `${head.method} ${targetOf(head, way)}${forwarded}${requestId}\r\n${head.kept}${upgrade}${expect}${framingLine(head)}\r\n`
+  return `${head.method} ${targetOf(head, way)}${middle}${requestId}\r\n${head.kept}${upgrade}${expect}${framingLine(head)}\r\n`
 }
