@@ -175,7 +175,7 @@ describe("E7: PROXY protocol, E8: connections per client", () => {
     }
     origin.received.length = 0
     expect(status(await through("PROXY TCP4 192.0.2.7 192.0.2.2 5000 443\r\n"))).toBe(200)
-    const six = `\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24\x20\x01\x0d\xb8${"\0".repeat(11)}\x09${"\0".repeat(20)}`
+    const six = "\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24\x20\x01\x0d\xb8" + "\0".repeat(11) + "\x09" + "\0".repeat(20)
     expect(status(await through(Buffer.from(six, "latin1")))).toBe(200)
     expect(origin.received.join("")).toContain("X-Forwarded-For: 192.0.2.7\r\n")
     expect(origin.received.join("")).toContain('Forwarded: for="[2001:db8::9]";')

@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { freePorts } from "@connect-domain/domain/testing/freePorts.ts"
+import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { Data, Effect, type Scope } from "effect"
 import postgres from "postgres"
 import { migrateDatabase } from "../migrate.ts"
@@ -53,7 +53,7 @@ const launch = async (options: PostgresServerOptions) => {
   const temporary = options.folder === undefined
   if (!existsSync(join(folder, "PG_VERSION"))) initialise(folder, { fromCache: temporary })
   const settings = [...(temporary ? ["fsync=off", "full_page_writes=off"] : []), ...(options.settings ?? [])]
-  const port = options.port ?? (await freePorts(1))[0]!
+  const port = options.port ?? (await freePort())
   let child: ChildProcess | undefined
   const start = async () => {
     child = await spawnPatiently(folder, port, settings)

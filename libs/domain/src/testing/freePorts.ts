@@ -1,5 +1,6 @@
 /**
- * Ports for servers that can't choose their own, or that come back on the one they had; those of one call are held until the last is known, so none comes twice.
+ * Ports for servers that can't choose their own, or that come back on the one they had. Those of one call are held until the last is known, so none
+ * comes twice.
  *
  * Built against: a port of the range that the kernel takes outgoing connections' from (on Linux from 32768 up), which one of them may have before the
  * server does, and while it is down.

@@ -91,7 +91,7 @@ it("E16: with three copies of every bucket, an edge has every acknowledged chang
       const server = plane!.nats.servers[leader]!
       await Effect.runPromise(server.stop("SIGKILL"))
       const before = wanted.size
-      while (wanted.size < before + 30) await new Promise((resolve) => setTimeout(resolve, 20))
+      while (running && wanted.size < before + 30) await new Promise((resolve) => setTimeout(resolve, 20))
       const [known, revision] = [new Map(wanted), last]
       await untilDone((control) => control.applied("edge", revision))
       expect(await answersOf(edge, known.keys())).toEqual(known)
