@@ -12,3 +12,8 @@ export const forgetListeners = (socket: Socket): void => {
   socket.removeAllListeners()
   socket.on("error", ignore)
 }
+
+/** The same as a listener for the close. */
+export function forgetOwnListeners(this: Socket): void {
+  forgetListeners(this)
+}

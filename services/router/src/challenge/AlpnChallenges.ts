@@ -15,8 +15,9 @@ import { posture } from "../tls/posture.ts"
 
 export const acmeTls = "acme-tls/1"
 
-/** RFC 8737 §3: the list of a validating CA holds this one protocol and nothing else. */
-export const isValidation = (protocols: ReadonlyArray<string>): boolean => protocols.length === 1 && protocols[0] === acmeTls
+/** RFC 8737 §3: the list of a validating CA holds this one protocol and nothing else. In its wire form (RFC 7301 §3.1). */
+export const validation = Buffer.from(`\x0a${acmeTls}`, "latin1")
+export const isValidation = (protocols: Buffer): boolean => protocols.equals(validation)
 
 /** A fatal alert `no_application_protocol` (RFC 7301 §3.2), before any version was agreed on. */
 export const noApplicationProtocol = Buffer.from([21, 3, 1, 0, 2, 2, 120])

@@ -29,9 +29,9 @@ export const linger = (socket: Socket, deadlines: Deadlines, drainMillis: number
     else if (socket.writableFinished) watched.deadline = deadlines.now + listenMillis
   }
   deadlines.watch(watched)
-  socket.once("finish", onHalf).once("close", () => deadlines.forget(watched))
+  socket.on("finish", onHalf).on("close", () => deadlines.forget(watched))
   if (!socket.readableEnded) {
-    socket.once("end", onHalf).on("data", (segment: Buffer) => {
+    socket.on("end", onHalf).on("data", (segment: Buffer) => {
       bytes += segment.length
       if (bytes > maxBytes) socket.destroy()
     })

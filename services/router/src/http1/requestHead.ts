@@ -9,6 +9,7 @@ import { Field, requestFieldAt } from "./fieldNames.ts"
 import { findForeignByte, isToken, lines, parseContentLength, readOptions, scanFields, stride, withoutNamed } from "./fields.ts"
 import { type HostAndPort, readHostAndPort } from "./HostNames.ts"
 import { lowerMaxForwards } from "./maxForwards.ts"
+import { readMethod } from "./method.ts"
 import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
 import { readTarget } from "./target.ts"
 
@@ -44,8 +45,6 @@ export const loopName = "connect-domain"
 
 const noScan = { trimBeforeColon: false }
 const requestLine = /^([^ ]+) ([^ ]+) HTTP\/([0-9])\.([0-9])$/
-/** nginx reads no other methods than these; what only one of two readers understands is not forwarded. */
-export const methodForm = /^[A-Z][A-Z_-]{0,31}$/
 
 interface Draft {
   host: string | undefined
@@ -148,10 +147,8 @@ const splitLine = (text: string, end: number): RequestLine | Refusal => {
 const readRequestLine = (text: string, end: number): RequestLine | Refusal => {
   const line = splitLine(text, end)
   if ("refused" in line) return line
-  if (!isToken(line.method, 0, line.method.length)) return refuse(400, "method")
-  if (!methodForm.test(line.method)) return refuse(501, "method-unknown")
-  if (line.method === "CONNECT" || line.method === "TRACE") return refuse(405, "method-refused")
-  return line
+  const method = readMethod(line.method)
+  return typeof method === "string" ? { method, target: line.target, minor: line.minor } : method
 }
 
 const readHost = (draft: Draft, authority: string): HostAndPort | Refusal => {

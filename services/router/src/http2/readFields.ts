@@ -4,11 +4,12 @@
  * Owns: the verdict on a list of fields, and writing them as HTTP/1 lines. Leaves to the codec: frames and HPACK. Built against: an HTTP/2 request
  * that becomes two HTTP/1 requests at the origin (CR, LF or colon smuggled in a field), and two hosts in one request.
  */
-import { isToken, parseContentLength } from "../http1/fields.ts"
+import { parseContentLength } from "../http1/fields.ts"
 import type { HostAndPort } from "../http1/HostNames.ts"
 import { lowerMaxForwards } from "../http1/maxForwards.ts"
+import { readMethod } from "../http1/method.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
-import { loopName, methodForm, type RequestHead } from "../http1/requestHead.ts"
+import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { checkOriginForm } from "../http1/target.ts"
 import { readTrailers } from "../http1/trailers.ts"
 import { type HeaderField, isSpace, Kind } from "./HeaderField.ts"
@@ -141,12 +142,11 @@ const readPath = (path: string, verb: string): Refusal | undefined => {
 const checkPseudo = (draft: Draft): Refusal | undefined => {
   const { method: verb, path, protocol, scheme } = draft
   if (verb === undefined) return refuse(400, "pseudo-missing")
-  if (!isToken(verb, 0, verb.length)) return refuse(400, "method")
   const extended = verb === "CONNECT" && protocol !== undefined // RFC 8441
   if (protocol !== undefined && !extended) return refuse(400, "pseudo-unknown")
   if (extended && protocol !== "websocket") return refuse(501, "protocol-unknown")
-  if ((verb === "CONNECT" && !extended) || verb === "TRACE") return refuse(405, "method-refused")
-  if (verb !== "GET" && !methodForm.test(verb)) return refuse(501, "method-unknown")
+  const method = extended ? verb : readMethod(verb)
+  if (typeof method !== "string") return method
   if (path === undefined || scheme === undefined) return refuse(400, "pseudo-missing")
   return scheme === "https" ? readPath(path, verb) : refuse(400, "scheme")
 }

@@ -22,8 +22,9 @@ export const clientKey = (address: string): ClientKey => {
   return bytes.length === 4 ? { high: 0, low: word(bytes, 0) } : { high: word(bytes, 0), low: word(bytes, 4) }
 }
 
-/** The same client as a key of a map. */
+/** The same client as a key of a map: an IPv4 address is one as it stands. */
 export const clientName = (address: string): string => {
+  if (!address.includes(":")) return address
   const { high, low } = clientKey(address)
   return `${high} ${low}`
 }

@@ -4,6 +4,8 @@ import { runInNewContext } from "node:vm"
 import { outliveReader } from "@connect-domain/telemetry/standardOutput.ts"
 import { describe, expect, it } from "vitest"
 import { largeBytes } from "../bufferPool.ts"
+import { isRefusal } from "../http1/Refusal.ts"
+import { readRequestHead } from "../http1/requestHead.ts"
 import { AccessLog } from "./AccessLog.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
@@ -85,10 +87,12 @@ describe("the access log", () => {
     const peers: Array<RequestRecord["peer"]> = []
     const heapAfter = (count: number): number => {
       for (let at = 0; at < count; at++) {
-        const head = Buffer.from(`VERSION-CONTROL / HTTP/1.1\r\nCookie: ${"c".repeat(30_000)}${at}`).toString("latin1")
+        const lines = `VERSION-CONTROL / HTTP/1.1\r\nHost: shop.example.org\r\nCookie: ${"c".repeat(30_000)}${at}\r\n\r\n`
+        const head = readRequestHead(Buffer.from(lines).toString("latin1"))
+        if (isRefusal(head)) throw new Error(head.code)
         const peer = { ...record.peer }
         peers.push(peer)
-        log.write({ ...record, peer, method: head.slice(0, head.indexOf(" ")) })
+        log.write({ ...record, peer, method: head.method, host: head.host })
       }
       collect()
       collect()

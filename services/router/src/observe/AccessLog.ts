@@ -46,12 +46,12 @@ const aboutRequest = (record: RequestRecord): string => {
     last.protocol === protocol
   )
     return last.text
-  const connection = connectionId === "" ? "" : `,"connection_id":"${asJson(connectionId)}"`
+  const id = isPlain(connectionId) ? connectionId : asJson(connectionId)
+  const connection = connectionId === "" ? "" : `,"connection_id":"${id}"`
   const text = flat(
     `","protocol":"${protocol}","scheme":"${peer.scheme}","client":"${peer.address}"${connection},"method":"${method}","host":"${host}","path":"`
   )
-  // A copy: as a piece of its head, a method would keep the whole of it in memory (`Spellings.ts`).
-  peer.logged = { connectionId, host, method: flat(method), protocol, text }
+  peer.logged = { connectionId, host, method, protocol, text }
   return text
 }
 

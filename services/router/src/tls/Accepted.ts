@@ -12,6 +12,8 @@ import type { Member } from "../Roster.ts"
 export class Accepted implements Member {
   place = 0
   readonly socket: Socket
+  /** The client's, by the socket or by a trusted balancer's word; "" until it is known. */
+  address = ""
   /** When it was accepted, or, over HTTP/1.1, was ready for its first request. */
   since = performance.now()
   /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */

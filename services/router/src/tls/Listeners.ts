@@ -9,7 +9,7 @@ import type { AlpnChallenges } from "../challenge/AlpnChallenges.ts"
 import { decidePlain } from "../challenge/decidePlain.ts"
 import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
-import { forgetListeners } from "../forgetListeners.ts"
+import { forgetListeners, forgetOwnListeners } from "../forgetListeners.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
 import type { NewestConnections } from "../limits/NewestConnections.ts"
@@ -18,7 +18,7 @@ import { Accepted } from "./Accepted.ts"
 import type { ClientCounts } from "./ClientCounts.ts"
 import { unmapped } from "./clientAddress.ts"
 import { readProxied, type TrustedProxies } from "./readProxied.ts"
-import { SecureAccept } from "./SecureAccept.ts"
+import { type Accepting, SecureAccept } from "./SecureAccept.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
 export interface Address {
@@ -48,6 +48,9 @@ export interface ListenersOptions {
   readonly maxConnections: number
 }
 
+/** `first`: bytes that were read already, behind a PROXY header. */
+type Identified = (accepted: Accepted, first: Buffer | undefined) => void
+
 const ignore = (): void => {}
 const drainPollMillis = 20
 /** A connection younger than this has a request or a handshake under way even where none can be seen yet: its client just asked for it. */
@@ -63,13 +66,22 @@ export class Listeners {
   private readonly accepted = new Roster<Accepted>()
   private readonly plain: Server
   private readonly secure: Server
+  private readonly accepting: Accepting<Accepted>
 
   constructor(options: ListenersOptions) {
     this.options = options
+    const { challenges, edge, handshakeMillis, serverNames } = options
+    this.accepting = {
+      ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis },
+      admit: (accepted, serverName) => this.admitHandshake(accepted, serverName),
+      onSecure: (accepted, socket, serverName) => this.onSecure(accepted, socket, serverName),
+      onValidated: () => this.handshakes.validation++,
+      onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
+    }
     this.http2 = options.http2 === "node" ? new NodeHttp2(options.edge) : new OwnHttp2(options.edge)
-    const accepting = { allowHalfOpen: true, noDelay: true }
-    this.plain = createServer(accepting, (socket) => this.onPlain(socket))
-    this.secure = createServer(accepting, (socket) => this.onRaw(socket))
+    const sockets = { allowHalfOpen: true, noDelay: true }
+    this.plain = createServer(sockets, (socket) => this.identify(socket, this.onPlain))
+    this.secure = createServer(sockets, (socket) => this.identify(socket, this.onRaw))
     this.secure.maxConnections = options.maxConnections
     this.secure.on("drop", () => options.edge.gate.count("connections"))
   }
@@ -101,65 +113,54 @@ export class Listeners {
     if (accepted.protocol === "http") plainSockets.leave(accepted.socket)
     forgetListeners(accepted.socket)
     const { secured } = accepted
-    secured?.on("close", () => forgetListeners(secured))
+    secured?.on("close", forgetOwnListeners)
   }
 
-  private onPlain(socket: Socket): void {
+  private readonly onPlain: Identified = (accepted, first) => {
     const { edge, plainSockets } = this.options
-    this.identify(socket, (accepted, address, first) => {
-      const oldest = plainSockets.enter(address, socket)
-      if (oldest !== undefined) {
-        edge.gate.count("plain-connections")
-        oldest.destroy()
-      }
-      if (first !== undefined) socket.unshift(first)
-      this.serve(accepted, socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
-    })
+    const { address, socket } = accepted
+    const oldest = plainSockets.enter(address, socket)
+    if (oldest !== undefined) {
+      edge.gate.count("plain-connections")
+      oldest.destroy()
+    }
+    if (first !== undefined) socket.unshift(first)
+    this.serve(accepted, socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
   }
 
-  /** Who the client is, by the socket or by a trusted balancer's word. */
-  private identify(socket: Socket, next: (accepted: Accepted, address: string, first: Buffer | undefined) => void): void {
+  /** Who the client is. */
+  private identify(socket: Socket, next: Identified): void {
     const accepted = this.track(socket)
     const address = unmapped(socket.remoteAddress ?? "")
+    accepted.address = address
     const { edge, handshakeMillis, proxies } = this.options
     if (address === "")
       socket.destroy() // reset before it was accepted: nobody is there
-    else if (proxies === undefined) next(accepted, address, undefined)
+    else if (proxies === undefined) next(accepted, undefined)
     else if (!proxies.trusts(address))
       socket.destroy() // E7: whoever is no balancer of ours has no business here
     else
-      readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) =>
-        next(accepted, client || address, first)
-      )
+      readProxied(socket, { deadlines: edge.deadlines, millis: handshakeMillis }, (client, first) => {
+        accepted.address = client || address
+        next(accepted, first)
+      })
   }
 
   /** Whether this client may have one more connection on the TLS port. */
-  private admit(accepted: Accepted, address: string): boolean {
+  private admit(accepted: Accepted): boolean {
     const { clients, edge } = this.options
-    const client = clients.enter(address)
+    const client = clients.enter(accepted.address)
     if (client === undefined) {
       edge.gate.count("client-connections")
       return false
     }
     accepted.client = client
-    return edge.gate.connect(address)
+    return edge.gate.connect(accepted.address)
   }
 
-  private onRaw(socket: Socket): void {
-    const { edge, serverNames, challenges, handshakeMillis } = this.options
-    this.identify(socket, (accepted, address, first) => {
-      if (!this.admit(accepted, address)) {
-        socket.destroy()
-        return
-      }
-      new SecureAccept(socket, {
-        admit: (serverName) => this.admitHandshake(accepted, serverName),
-        ...{ deadlines: edge.deadlines, serverNames, challenges, handshakeMillis, first },
-        onSecure: (secured, serverName) => this.onSecure(accepted, secured, { address, scheme: "https", serverName, ends: socket }),
-        onValidated: () => this.handshakes.validation++,
-        onFailed: (reason) => this.failedHandshakes.set(reason, (this.failedHandshakes.get(reason) ?? 0) + 1)
-      })
-    })
+  private readonly onRaw: Identified = (accepted, first) => {
+    if (this.admit(accepted)) new SecureAccept(accepted, this.accepting, first)
+    else accepted.socket.destroy()
   }
 
   /** False: the hostname has as many connections as it may have, or its part of an overload is shed. */
@@ -171,8 +172,9 @@ export class Listeners {
     return accepted.use !== undefined
   }
 
-  private onSecure(accepted: Accepted, socket: TLSSocket, peer: ClientPeer): void {
+  private onSecure(accepted: Accepted, socket: TLSSocket, serverName: string): void {
     accepted.secured = socket
+    const peer: ClientPeer = { address: accepted.address, scheme: "https", serverName, ends: accepted.socket }
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
     if (socket.alpnProtocol !== "h2") {
       this.serve(accepted, socket, peer, decideTls)

@@ -9,23 +9,22 @@
 import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
 import { mediumBytes } from "../bufferPool.ts"
-import { type AlpnChallenges, acmeTls, isValidation, noApplicationProtocol } from "../challenge/AlpnChallenges.ts"
+import { type AlpnChallenges, isValidation, noApplicationProtocol, validation } from "../challenge/AlpnChallenges.ts"
 import type { Deadlines, Watched } from "../Deadlines.ts"
 import { Gathered } from "../Gathered.ts"
 import { canonicalHost } from "../http1/HostNames.ts"
 import { helloWants, maxHelloBytes, readClientHello, unrecognizedName } from "./readClientHello.ts"
 import type { ServerNames } from "./ServerNames.ts"
 
-export interface AcceptOptions {
+/** What is the same for all connections of a listener, which tells them apart by `C`. */
+export interface Accepting<C> {
   readonly deadlines: Deadlines
   readonly serverNames: ServerNames
   readonly challenges: AlpnChallenges
   readonly handshakeMillis: number
-  /** Bytes that were read already, behind a PROXY header. */
-  readonly first: Buffer | undefined
   /** Whether a handshake for this name may go on. */
-  readonly admit: (serverName: string) => boolean
-  readonly onSecure: (socket: TLSSocket, serverName: string) => void
+  readonly admit: (connection: C, serverName: string) => boolean
+  readonly onSecure: (connection: C, socket: TLSSocket, serverName: string) => void
   /** A CA saw the answer to its TLS-ALPN-01 challenge; the connection is closed. */
   readonly onValidated: () => void
   /** `reason`: one of a few. */
@@ -36,22 +35,23 @@ export interface AcceptOptions {
  * In the wire form that the constructor wants (RFC 7301 §3.1). Node copies these for each connection: a DataView into memory of its own, a Buffer into a
  * slab that 64 KiB of others' bytes would be kept with.
  */
-const protocolList = (text: string) => new DataView(Uint8Array.from(Buffer.from(text, "latin1")).buffer)
-const protocols = protocolList("\x02h2\x08http/1.1")
+const protocolList = (list: Buffer) => new DataView(Uint8Array.from(list).buffer)
+const protocols = protocolList(Buffer.from("\x02h2\x08http/1.1", "latin1"))
+const validationProtocols = protocolList(validation)
 /** A hello is one record or a few; who sends it in more pieces than this wants it to be read again and again. */
 const maxLooks = 256
 /** Fatal alert internal_error (RFC 8446 §6.2): nothing is wrong with the client's hello. */
 const internalError = Buffer.from([21, 3, 3, 0, 2, 2, 80])
-const validation = protocolList(`\x0a${acmeTls}`)
 
 /** An error is told by the close behind it. */
 const ignore = (): void => {}
 
-export class SecureAccept implements Watched {
+export class SecureAccept<C extends { readonly socket: Socket }> implements Watched {
   deadline: number
   place = 0
+  private readonly connection: C
   private readonly raw: Socket
-  private readonly options: AcceptOptions
+  private readonly options: Accepting<C>
   private readonly held = new Gathered()
   /** Before so many bytes have come there is no hello to look at. */
   private wanted = 5
@@ -61,13 +61,15 @@ export class SecureAccept implements Watched {
   private readonly onBytes = (bytes: Buffer) => this.take(bytes)
   private readonly onGone = () => this.fail("closed")
 
-  constructor(raw: Socket, options: AcceptOptions) {
-    this.raw = raw
+  /** `first`: bytes that were read already. */
+  constructor(connection: C, options: Accepting<C>, first: Buffer | undefined) {
+    this.connection = connection
+    this.raw = connection.socket
     this.options = options
     this.deadline = options.deadlines.now + options.handshakeMillis
     options.deadlines.watch(this)
-    raw.on("data", this.onBytes).on("end", this.onGone).on("close", this.onGone)
-    if (options.first !== undefined) this.take(options.first)
+    this.raw.on("data", this.onBytes).on("end", this.onGone).on("close", this.onGone)
+    if (first !== undefined) this.take(first)
   }
 
   private take(bytes: Buffer): void {
@@ -86,7 +88,7 @@ export class SecureAccept implements Watched {
     }
     const serverName = canonicalHost(hello.serverName)
     if (isValidation(hello.protocols)) this.validate(serverName)
-    else if (!this.options.admit(serverName)) this.refuse(internalError, "shed")
+    else if (!this.options.admit(this.connection, serverName)) this.refuse(internalError, "shed")
     else
       this.options.serverNames.find(serverName, (context) => this.handshake(serverName, context), {
         ticket: hello.ticket,
@@ -101,7 +103,7 @@ export class SecureAccept implements Watched {
       this.refuse(noApplicationProtocol, "no-challenge")
       return
     }
-    this.secure(context, validation, (socket) => {
+    this.secure(context, validationProtocols, (socket) => {
       this.options.onValidated()
       socket.destroySoon()
     })
@@ -113,7 +115,7 @@ export class SecureAccept implements Watched {
       this.refuse(unrecognizedName, "no-certificate")
       return
     }
-    this.secure(context, protocols, (socket) => this.options.onSecure(socket, serverName))
+    this.secure(context, protocols, (socket) => this.options.onSecure(this.connection, socket, serverName))
   }
 
   private refuse(alert: Buffer, reason: string): void {
@@ -139,10 +141,8 @@ export class SecureAccept implements Watched {
     socket.on("end", this.onGone).resume()
     socket.on("secure", () => {
       if (this.over) return
+      // The listeners stay, and do nothing any more: taking them off costs more than the few hundred bytes that they keep.
       this.finish()
-      // Nothing of the handshake outlives it.
-      socket.off("close", onClose).off("end", this.onGone)
-      this.raw.off("end", this.onGone).off("close", this.onGone)
       done(socket)
     })
   }

@@ -8,7 +8,7 @@
 import type { SecureContext } from "node:tls"
 import type { CertificateEntry, HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
-import type { Contexts } from "./Contexts.ts"
+import { always, type Contexts } from "./Contexts.ts"
 
 /** A handshake waits this long for a certificate that is being issued. */
 const waitMillis = 3000
@@ -67,7 +67,8 @@ export class ServerNames {
       this.wait(entry, host, { asked, done })
       return
     }
-    this.options.contexts.find({ ticket: "", ...asked, certificate, tenant: entry.tenant_id }, (context) => {
+    const { ticket = "", still = always } = asked
+    this.options.contexts.find({ certificate, tenant: entry.tenant_id, ticket, still }, (context) => {
       if (context === undefined && this.moved(host, certificate)) {
         this.find(host, done, asked)
         return

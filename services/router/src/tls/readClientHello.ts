@@ -8,7 +8,8 @@
 export interface ClientHello {
   /** As sent; "" when there is none. */
   readonly serverName: string
-  readonly protocols: ReadonlyArray<string>
+  /** The list in its wire form, each with its length (RFC 7301 §3.1). */
+  readonly protocols: Buffer
   /** The first 16 bytes of the session ticket, in hexadecimal: the name of the keys that it is sealed under. "" when there is none. */
   readonly ticket: string
 }
@@ -26,6 +27,7 @@ const alpnExtension = 16
 const sessionTicketExtension = 35
 const preSharedKeyExtension = 41
 const keyNameBytes = 16
+const noProtocols = Buffer.alloc(0)
 
 /** The handshake message out of its records; `more` or `not-tls`. */
 const joinRecords = (bytes: Buffer): Buffer | "more" | "not-tls" => {
@@ -69,16 +71,6 @@ const readServerName = (data: Buffer): string => {
   return 5 + length <= data.length ? data.toString("latin1", 5, 5 + length) : ""
 }
 
-const readProtocols = (data: Buffer): ReadonlyArray<string> => {
-  const protocols: Array<string> = []
-  for (let at = 2; at < data.length; ) {
-    const length = data[at]!
-    protocols.push(data.toString("latin1", at + 1, at + 1 + length))
-    at += 1 + length
-  }
-  return protocols
-}
-
 const readKeyName = (ticket: Buffer): string => (ticket.length < keyNameBytes ? "" : ticket.toString("hex", 0, keyNameBytes))
 
 /** Where the extensions begin: behind version, random, session id, cipher suites, compression methods. -1: malformed or none. */
@@ -98,7 +90,7 @@ export const readClientHello = (bytes: Buffer): HelloVerdict => {
   const hello = joinRecords(bytes)
   if (typeof hello === "string") return hello
   let serverName = ""
-  let protocols: ReadonlyArray<string> = []
+  let protocols: Buffer = noProtocols
   let ticket = ""
   let at = extensionsAt(hello)
   while (at >= 0 && at + 4 <= hello.length) {
@@ -109,7 +101,7 @@ export const readClientHello = (bytes: Buffer): HelloVerdict => {
     else if (type === sessionTicketExtension) ticket = readKeyName(hello.subarray(at + 4, end))
     // RFC 8446 §4.2.11: a list of identities, each with its length; the first is the one to resume.
     else if (type === preSharedKeyExtension) ticket = readKeyName(hello.subarray(at + 8, end))
-    else if (type === alpnExtension) protocols = readProtocols(hello.subarray(at + 4, end))
+    else if (type === alpnExtension) protocols = hello.subarray(Math.min(at + 6, end), end)
     at = end
   }
   return { serverName, protocols, ticket }

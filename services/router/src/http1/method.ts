@@ -1,0 +1,20 @@
+/**
+ * Which methods go on to an origin, over either version of HTTP.
+ *
+ * Owns: the rule. What a spelling comes to is remembered, as a copy: cut from a head, it would keep the head.
+ */
+import { isToken } from "./fields.ts"
+import { type Refusal, refuse } from "./Refusal.ts"
+import { Spellings } from "./Spellings.ts"
+
+/** nginx reads no other methods than these; what only one of two readers understands is not forwarded. */
+const form = /^[A-Z][A-Z_-]{0,31}$/
+
+const methods = new Spellings<string | Refusal>(256, (method) => {
+  if (!isToken(method, 0, method.length)) return refuse(400, "method")
+  if (!form.test(method)) return refuse(501, "method-unknown")
+  return method === "CONNECT" || method === "TRACE" ? refuse(405, "method-refused") : method
+})
+
+/** The method, or why it is refused. */
+export const readMethod = (spelling: string): string | Refusal => methods.meaningOf(spelling)
