@@ -28,7 +28,7 @@ import { Contexts } from "./tls/Contexts.ts"
 import { type Address, Listeners } from "./tls/Listeners.ts"
 import { TrustedProxies } from "./tls/readProxied.ts"
 import { ServerNames } from "./tls/ServerNames.ts"
-import { keepNewObjectsYoung } from "./youngObjects.ts"
+import { tuneYoungCollections } from "./youngCollections.ts"
 
 export interface RouterOptions {
   readonly registry: Registry
@@ -115,7 +115,7 @@ export class Router {
   constructor(options: RouterOptions) {
     const { maxConnections = 20_000, perClient = 1000, registry } = options
     useLargeSlabs()
-    keepNewObjectsYoung()
+    tuneYoungCollections()
     const deadlines = this.deadlines
     this.contexts = new Contexts(options.vault, options.contextBytes ?? 512 * mebibyte)
     this.serverNames = new ServerNames({ table: registry, contexts: this.contexts, ensure: options.ensure ?? (() => {}) })

@@ -58,8 +58,8 @@ export class Contexts {
   private current = ""
   /** By name of ticket keys and certificate id, in order of use: the first is the coldest. */
   private readonly contexts = new Map<string, SecureContext>()
-  /** The key of the last of them, as long as it is there: the place it has is the one it would get. */
-  private newest = ""
+  /** The last of them: most handshakes of a busy moment are for one name. */
+  private newest: { readonly name: string; readonly id: string; readonly context: SecureContext } | undefined
   /** By the same keys. What is not here any more is not made when its turn comes. */
   private readonly flights = new Map<string, Flight>()
 
@@ -73,7 +73,7 @@ export class Contexts {
   rotate({ current, accepted }: TicketKeys): void {
     this.current = ticketName(current)
     this.keys = new Map([current, ...accepted].map((keys) => [ticketName(keys), keys]))
-    for (const key of this.contexts.keys()) if (this.ended(key)) this.contexts.delete(key)
+    for (const key of this.contexts.keys()) if (this.ended(key)) this.drop(key)
     for (const [key, { certificate, tenant, waiters }] of this.flights) {
       if (!this.ended(key)) continue
       this.flights.delete(key)
@@ -107,17 +107,20 @@ export class Contexts {
   }
 
   private touch(name: string, id: string): SecureContext | undefined {
+    const { newest } = this
+    if (newest?.id === id && newest.name === name) return newest.context
     const key = name + id
-    const known = this.contexts.get(key)
-    if (known === undefined || key === this.newest) return known
+    const context = this.contexts.get(key)
+    if (context === undefined) return undefined
     this.contexts.delete(key)
-    this.put(key, known)
-    return known
+    this.contexts.set(key, context)
+    this.newest = { name, id, context }
+    return context
   }
 
-  private put(key: string, context: SecureContext): void {
-    this.contexts.set(key, context)
-    this.newest = key
+  private drop(key: string): void {
+    this.contexts.delete(key)
+    this.newest = undefined
   }
 
   /** One with ticket keys that are accepted everywhere still. */
@@ -154,8 +157,9 @@ export class Contexts {
     const flight = this.flights.get(key)
     this.flights.delete(key)
     if (context !== undefined) {
-      if (this.contexts.size >= this.max) this.contexts.delete(this.contexts.keys().next().value!)
-      this.put(key, context)
+      if (this.contexts.size >= this.max) this.drop(this.contexts.keys().next().value!)
+      this.contexts.set(key, context)
+      this.newest = undefined
     }
     for (const { done } of flight?.waiters ?? []) done(context)
   }
@@ -178,7 +182,7 @@ export class Contexts {
   /** The certificate is gone: so is its key, and no handshake that waits for it gets one (A13). */
   forget(id: string): void {
     for (const name of this.keys.keys()) {
-      this.contexts.delete(name + id)
+      this.drop(name + id)
       this.land(name + id, undefined)
     }
   }
