@@ -6,9 +6,11 @@ import { Nats } from "@connect-domain/nats/Nats.ts"
 import { followRegistry } from "@connect-domain/router/registry/followRegistry.ts"
 import { Registry } from "@connect-domain/router/registry/Registry.ts"
 import { Snapshot } from "@connect-domain/router/registry/Snapshot.ts"
+import { tuneYoungCollections } from "@connect-domain/router/youngCollections.ts"
 import { Effect, Layer } from "effect"
 
 const [hosts, folder] = [Number(process.argv[2]), process.argv[3]!]
+tuneYoungCollections() // as the router does
 const registry = new Registry()
 await new Snapshot(folder, registry).load()
 const known = registry.size

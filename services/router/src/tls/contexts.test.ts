@@ -112,7 +112,7 @@ describe("E15: contexts", () => {
 
   it("of which the coldest go by the budget, and one of a destroyed certificate at once", async () => {
     const contexts = new Contexts(testVault, 2 * contextBytes)
-    for (const at of [0, 1, 0, 2]) await want(contexts, at)
+    for (const at of [0, 1, 1, 0, 0, 2, 2]) await want(contexts, at)
     expect([contexts.size, contexts.made]).toEqual([2, 3])
     await want(contexts, 0)
     expect(contexts.made).toBe(3)
