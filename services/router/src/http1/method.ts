@@ -1,7 +1,8 @@
 /**
  * Which methods go on to an origin, over either version of HTTP.
  *
- * Owns: the rule. What a spelling comes to is remembered, as a copy: cut from a head, it would keep the head.
+ * Owns: the rule. Leaves to `Spellings.ts`: remembering what a spelling comes to, as a copy. Built against: two versions of HTTP with two rules, and a
+ * method that is kept with a connection and keeps the head that it was cut from.
  */
 import { isToken } from "./fields.ts"
 import { type Refusal, refuse } from "./Refusal.ts"

@@ -22,7 +22,7 @@ export const clientKey = (address: string): ClientKey => {
   return bytes.length === 4 ? { high: 0, low: word(bytes, 0) } : { high: word(bytes, 0), low: word(bytes, 4) }
 }
 
-/** The same client as a key of a map: an IPv4 address is one as it stands. */
+/** The same client as a key of a map. What has no colon is an IPv4 address, or a test's name for a peer: one as it stands. */
 export const clientName = (address: string): string => {
   if (!address.includes(":")) return address
   const { high, low } = clientKey(address)

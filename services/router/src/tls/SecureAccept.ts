@@ -5,7 +5,6 @@
  * validates a name, to `AlpnChallenges.ts`: which context; to `Listeners.ts`: what is spoken then. An unknown name gets its alert from here: it costs a look-up, no TLS object and no context.
  * A session resumes only under the claim that it was made for: the context's session id is the claim's (E5).
  */
-
 import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
 import { mediumBytes } from "../bufferPool.ts"
