@@ -93,7 +93,7 @@ job "connect-domain-edge" {
       env {
         CD_MODE                 = "production"
         # As in compose.yaml, where the reason stands.
-        NODE_OPTIONS            = "--max-semi-space-size=16"
+        NODE_OPTIONS            = "--max-semi-space-size=32"
         NATS_URL                = var.nats_url
         CD_EDGE_HOSTNAME        = var.edge_hostname
         CD_EDGE_ADDRESSES       = var.edge_addresses

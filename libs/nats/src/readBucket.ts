@@ -11,7 +11,8 @@
  */
 import type { Msg, Subscription } from "@nats-io/transport-node"
 import { Effect, type Scope } from "effect"
-import { type BucketMessage, changesSubject, fetchBatch, nextAtLeader, readMessage, streamState } from "./bucketStream.ts"
+import { BatchMemory } from "./BatchMemory.ts"
+import { BucketMessage, changesSubject, fetchBatch, nextAtLeader, readMessage, streamState } from "./bucketStream.ts"
 import type { Nats } from "./Nats.ts"
 
 export interface BucketReader {
@@ -106,8 +107,9 @@ class Follower {
       this.reader.onReset()
     }
     this.target = Math.max(this.target, state.lastRevision)
+    const memory = new BatchMemory()
     for (let tries = 0; this.revision < this.target && !this.stopped; tries++) {
-      const left = await this.fetchStored()
+      const left = await this.fetchStored(memory)
       if (left > 0) tries = 0
       else if (this.revision < this.target && tries < patience) await pause(50)
       else if (this.revision < this.target) await this.fetchAtLeader()
@@ -122,9 +124,12 @@ class Follower {
   }
 
   /** Gives back how many messages are left. */
-  private async fetchStored(): Promise<number> {
+  private async fetchStored(memory: BatchMemory): Promise<number> {
     const messages: Array<BucketMessage> = []
-    const left = await fetchBatch(this.nats, this.bucket, this.revision + 1, (message) => messages.push(message))
+    memory.clear()
+    const left = await fetchBatch(this.nats, this.bucket, this.revision + 1, ({ key, data, revision, deleted }) =>
+      messages.push(new BucketMessage(key, memory.put(data), revision, deleted))
+    )
     await this.applyInTurns(messages)
     return left
   }
