@@ -5,7 +5,7 @@ import type { ExchangeClient } from "./exchange/Exchange.ts"
 import { ChunkedReader } from "./http1/ChunkedReader.ts"
 import { maxHeadBytes } from "./http1/fields.ts"
 import { HeadScan } from "./http1/scanHead.ts"
-import { FrameReader } from "./http2/FrameReader.ts"
+import { FrameReader, type FrameSink } from "./http2/FrameReader.ts"
 import { FrameType, frameHeader, frameSize, preface } from "./http2/frames.ts"
 import { ResponseReader } from "./origin/ResponseReader.ts"
 
@@ -146,7 +146,10 @@ describe("E8: bytes that come one by one", () => {
   it("E9: a frame", () => {
     const reader = new FrameReader()
     const payloads: Array<Buffer> = []
-    const sink = { onFrame: (...frame: ReadonlyArray<unknown>) => payloads.push(frame[3] as Buffer) > 0, onBroken: () => {} }
+    const sink: FrameSink = {
+      onFrame: (_type, _flags, _stream, bytes, start, end) => payloads.push(bytes.subarray(start, end)) > 0,
+      onBroken: () => {}
+    }
     const payload = Buffer.alloc(frameSize, "p")
     const frame = Buffer.concat([Buffer.from(frameHeader(frameSize, FrameType.Data, 0, 1), "latin1"), payload])
     const work = workOf(() => {

@@ -10,7 +10,7 @@ import type { Peer } from "../exchange/forwardHead.ts"
 import { isRefusal, type Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { Client, Gate, Refused } from "../limits/Gate.ts"
-import type { Observer } from "../observe/RequestRecord.ts"
+import type { Asking, Observer } from "../observe/RequestRecord.ts"
 import type { RequestTraces } from "../observe/RequestTraces.ts"
 import { type Origin, readOrigin } from "../origin/Origin.ts"
 import type { OriginPool } from "../origin/OriginPool.ts"
@@ -38,16 +38,24 @@ export interface ClientLimits {
 }
 
 /** Who is on the other end of a connection. */
-export interface ClientPeer extends Client, Peer {
-  readonly address: string
-  readonly scheme: "https" | "http"
-  /** SNI in canonical form; "" when there is none. */
-  readonly serverName: string
+export interface ClientPeer extends Client, Peer, Asking {
   /** The socket that it came on, for origins that want to know. */
   readonly ends?: Ends | undefined
   /** Where its last request went; most ask for one host, and what that means changes seldom. */
-  route?: Route
+  route?: Route | undefined
 }
+
+/** With all that is remembered of it set: clients in one form, whatever they have asked for so far, are what V8 reads fastest. */
+export const clientPeer = (who: Pick<ClientPeer, "address" | "scheme" | "serverName" | "ends">): ClientPeer => ({
+  address: who.address,
+  scheme: who.scheme,
+  serverName: who.serverName,
+  ends: who.ends,
+  route: undefined,
+  middle: undefined,
+  logged: undefined,
+  clientKey: undefined
+})
 
 /** What an entry and its application come to. */
 interface Route {

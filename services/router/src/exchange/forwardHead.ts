@@ -15,7 +15,7 @@ export interface Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** The middle of its last request's head; most ask for one host. */
-  middle?: Readonly<Record<"originAuthority" | "host" | "port" | "connectionId" | "text", string>>
+  middle?: Readonly<Record<"originAuthority" | "host" | "port" | "connectionId" | "text", string>> | undefined
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
@@ -57,14 +57,18 @@ const writeMiddle = (peer: Peer, { host, port }: Asked, originAuthority: string,
 
 export const framingOf = (head: RequestHead): BodyFraming => (head.chunked ? "chunked" : head.length > 0 ? "length" : "none")
 
-const framingLine = (head: RequestHead) =>
-  head.chunked ? "Transfer-Encoding: chunked\r\n" : head.length >= 0 ? `Content-Length: ${head.length}\r\n` : ""
+/** The client's lines, and those of ours that only some requests have. */
+const linesOf = (head: RequestHead): string => {
+  let lines = head.kept
+  if (head.websocket) lines += "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+  if (head.expectContinue) lines += "Expect: 100-continue\r\n"
+  if (head.chunked) lines += "Transfer-Encoding: chunked\r\n"
+  else if (head.length >= 0) lines += `Content-Length: ${head.length}\r\n`
+  return lines
+}
 
 const targetOf = (head: RequestHead, { origin }: Way): string => (origin.prefix === "" ? head.target : joinPath(origin.prefix, head.target))
 
 /** The whole head, latin1. `middle` comes from `headMiddle`; `requestId` is named in error pages and the access log too. */
-export const forwardHead = (head: RequestHead, way: Way, middle: string, requestId: string): string => {
-  const upgrade = head.websocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""
-  const expect = head.expectContinue ? "Expect: 100-continue\r\n" : ""
-  return `${head.method} ${targetOf(head, way)}${middle}${requestId}\r\n${head.kept}${upgrade}${expect}${framingLine(head)}\r\n`
-}
+export const forwardHead = (head: RequestHead, way: Way, middle: string, requestId: string): string =>
+  `${head.method} ${targetOf(head, way)}${middle}${requestId}\r\n${linesOf(head)}\r\n`

@@ -132,7 +132,7 @@ const readPlainHead = (bytes: Buffer, found: number): ResponseHead | Refusal => 
   const framing = readFraming(draft, line[1]!)
   if ("refused" in framing) return framing
   const options = readOptions(draft.connection)
-  if (options.some((option) => !ordinary.has(option))) passed.removeNamed(options)
+  if (draft.connection !== "keep-alive" && options.some((option) => !ordinary.has(option))) passed.removeNamed(options)
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
   return {
     status: Number(line[2]),

@@ -3,21 +3,25 @@
  *
  * Owns: frame boundaries and the size limit, before anything is believed. Leaves to `Http2Connection.ts`: what a frame does.
  */
+import { performance } from "node:perf_hooks"
 import { Gathered } from "../Gathered.ts"
 import { frameSize, headerBytes, preface } from "./frames.ts"
 
 export interface FrameSink {
-  /** `payload` is valid during the call. Returns false when reading must end. */
-  onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean
+  /** Its payload is `bytes` from `start` to `end`, valid during the call. Returns false when reading must end. */
+  onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean
   /** Not HTTP/2, or a frame larger than was offered. */
   onBroken(what: "preface" | "frame-size"): void
 }
 
 export class FrameReader {
+  /** When what is being cut came, of `performance.now`. */
+  cameAt = 0
   private readonly held = new Gathered()
   private begun = false
 
   read(segment: Buffer, sink: FrameSink): void {
+    this.cameAt = performance.now()
     this.held.add(segment)
     this.held.drop(this.cut(this.held.bytes, sink))
   }
@@ -41,10 +45,11 @@ export class FrameReader {
         sink.onBroken("frame-size")
         return bytes.length
       }
-      const end = at + headerBytes + length
+      const start = at + headerBytes
+      const end = start + length
       if (end > bytes.length) break
       const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff
-      if (!sink.onFrame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes.subarray(at + headerBytes, end))) return bytes.length
+      if (!sink.onFrame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes, start, end)) return bytes.length
       at = end
     }
     return at

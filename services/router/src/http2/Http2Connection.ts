@@ -41,7 +41,7 @@ export class Http2Connection implements Watched, FrameSink {
   readonly edge: Edge
   readonly peer: ClientPeer
   private readonly socket: Socket
-  private readonly reader = new FrameReader()
+  readonly reader = new FrameReader()
   readonly decoder = new HpackDecoder(firstTable)
   readonly streams = new OpenStreams()
   lastStream = 0
@@ -99,17 +99,18 @@ export class Http2Connection implements Watched, FrameSink {
     this.giveUp(what === "preface" ? ErrorCode.Protocol : ErrorCode.FrameSize)
   }
 
-  onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean {
+  onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean {
     const { stream: begun } = this.blocks
     if (begun !== 0 && (type !== FrameType.Continuation || stream !== begun)) return this.giveUp(ErrorCode.Protocol)
     if (!this.settled && type !== FrameType.Settings) return this.giveUp(ErrorCode.Protocol)
-    if (type === FrameType.Data) return onData(this, flags, stream, payload)
-    if (type === FrameType.Continuation) return onBlock(this, this.blocks.continue(flags, payload))
+    if (type === FrameType.Data) return onData(this, flags, stream, bytes, start, end)
     if (type === FrameType.Headers) {
       this.headUntil = this.now + this.edge.limits.headMillis
       this.lookSoon()
-      return onBlock(this, this.blocks.begin(flags, stream, payload))
+      return onBlock(this, this.blocks.begin(flags, stream, bytes, start, end))
     }
+    const payload = bytes.subarray(start, end)
+    if (type === FrameType.Continuation) return onBlock(this, this.blocks.continue(flags, payload))
     return onControlFrame(this, type, flags, stream, payload)
   }
 

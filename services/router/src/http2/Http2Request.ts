@@ -35,7 +35,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   private readonly peer: ClientPeer
   private readonly stream: Http2Stream
   readonly requestId: string
-  readonly startedAt = performance.now()
+  readonly startedAt: number
   answeredAt = 0
   head: RequestHead | undefined
   private origin: OriginExchange | undefined
@@ -53,10 +53,12 @@ export class Http2Request implements ExchangeClient, Recorded {
   private over = false
   private recorded = false
 
-  constructor(edge: Edge, peer: ClientPeer, stream: Http2Stream, ended: boolean) {
+  /** `startedAt`: when its head came, of `performance.now`. */
+  constructor(edge: Edge, peer: ClientPeer, stream: Http2Stream, ended: boolean, startedAt: number) {
     this.edge = edge
     this.peer = peer
     this.stream = stream
+    this.startedAt = startedAt
     this.requestEnded = ended
     this.requestId = edge.newRequestId()
   }

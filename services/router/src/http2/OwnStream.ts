@@ -19,7 +19,6 @@ const worthHolding = 16 * 1024
 
 export class OwnStream implements Http2Stream {
   readonly id: number
-  place = 0
   request: Http2Request | undefined
   remoteEnded: boolean
   sendWindow: number

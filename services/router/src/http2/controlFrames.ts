@@ -64,7 +64,7 @@ const onWindowUpdate: Handler = (connection, _, id, payload) => {
 /** RFC 9113 §5.3.2: the old priorities are read and ignored. */
 const onPriority: Handler = (connection, _, id, payload) => {
   if (id === 0) return connection.giveUp(ErrorCode.Protocol)
-  if (payload.length === 5) return dependsOn(payload) === id ? connection.giveUp(ErrorCode.Protocol) : connection.spend("updates")
+  if (payload.length === 5) return dependsOn(payload, 0) === id ? connection.giveUp(ErrorCode.Protocol) : connection.spend("updates")
   // §6.4: an idle stream is not reset.
   return id > connection.lastStream ? connection.giveUp(ErrorCode.FrameSize) : connection.failStream(id, ErrorCode.FrameSize)
 }

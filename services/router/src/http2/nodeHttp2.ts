@@ -5,6 +5,7 @@
  */
 import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
+import { performance } from "node:perf_hooks"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
 import { readTrailers } from "../http1/trailers.ts"
 import { fieldsOf } from "./HeaderField.ts"
@@ -89,7 +90,7 @@ const trailerLines = (headers: IncomingHttpHeaders): string =>
 
 const onStream = (edge: Edge, peer: ClientPeer, stream: ServerHttp2Stream, flags: number, raw: ReadonlyArray<string>): void => {
   const ended = (flags & 1) !== 0
-  const request = new Http2Request(edge, peer, new NodeStream(stream), ended)
+  const request = new Http2Request(edge, peer, new NodeStream(stream), ended, performance.now())
   let trailers = ""
   stream.on("error", () => request.onReset())
   stream.on("data", (piece: Buffer) => request.onData(piece))

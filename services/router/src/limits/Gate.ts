@@ -52,7 +52,7 @@ const heldMillis = 1000
 /** Who asks; the key is kept here once it was needed. */
 export interface Client {
   readonly address: string
-  clientKey?: ClientKey
+  clientKey?: ClientKey | undefined
 }
 
 const keyOf = (client: Client): ClientKey => {

@@ -11,7 +11,7 @@ export interface Asking {
   /** Canonical SNI, "" for none: the only name that a message has which could not be read. */
   readonly serverName: string
   /** What the access log says of its last request; most are for one host. */
-  logged?: Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: string }
+  logged?: (Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: string }) | undefined
 }
 
 export interface RequestRecord {

@@ -11,6 +11,7 @@ import type { Failure } from "../exchange/Exchange.ts"
 import { forgetListeners } from "../forgetListeners.ts"
 import type { Origin } from "./Origin.ts"
 import { type OriginInput, sharedBytes } from "./OriginInput.ts"
+import type { Bucket } from "./OriginPool.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
 import { readAfterReset } from "./readAfterReset.ts"
 
@@ -33,15 +34,25 @@ export interface ConnectionOwner {
   released(connection: OriginConnection, reusable: boolean): void
 }
 
+export interface Belonging {
+  readonly origin: Origin
+  /** Of the pool, which finds it again at once. */
+  readonly bucket: Bucket
+  readonly owner: ConnectionOwner
+}
+
 const isTimeout = (code: string) => code === "ETIMEDOUT"
 
 export class OriginConnection implements Watched {
   deadline = 0
   place = 0
-  /** Among those in use. */
+  /** Among the pool's. */
   readonly seat = { place: 0, connection: this as OriginConnection }
   readonly socket: Socket
   readonly origin: Origin
+  readonly bucket: Bucket
+  /** An exchange has it, or is about to. */
+  inUse = true
   /** Exchanges carried so far. */
   uses = 0
   /** When it became idle; of the clock of `Deadlines`. */
@@ -52,10 +63,11 @@ export class OriginConnection implements Watched {
   private gone = false
   private readonly input: OriginInput
 
-  constructor(socket: Socket, input: OriginInput, { origin, owner }: { readonly origin: Origin; readonly owner: ConnectionOwner }) {
+  constructor(socket: Socket, input: OriginInput, { origin, bucket, owner }: Belonging) {
     this.socket = socket
     this.input = input
     this.origin = origin
+    this.bucket = bucket
     this.owner = owner
     this.keepMillis = owner.limits.keepMillis
     owner.deadlines.watch(this)

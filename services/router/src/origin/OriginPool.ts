@@ -34,7 +34,10 @@ export interface PoolLimits extends OriginLimits {
 /** A request that must not be repeated gets a kept connection only if it was used this recently. */
 const freshMillis = 2000
 
-interface Bucket {
+/** The connections to one origin. */
+export interface Bucket {
+  /** What they are shared under. */
+  readonly key: string
   readonly idle: Array<OriginConnection>
   /** In use or opening. */
   busy: number
@@ -67,7 +70,8 @@ export class OriginPool implements ConnectionOwner {
   readonly limits: PoolLimits
   private readonly connectTo: Connect
   private readonly buckets = new Map<string, Bucket>()
-  private readonly inUse = new Roster<OriginConnection["seat"]>()
+  /** In use, and kept. */
+  private readonly connections = new Roster<OriginConnection["seat"]>()
   unconfirmedEnds = 0
   /** How waiting at the cap ended. */
   readonly waits = { served: 0, full: 0, timeout: 0, gone: 0 }
@@ -85,7 +89,7 @@ export class OriginPool implements ConnectionOwner {
       idle += bucket.idle.length
       waiting += bucket.queue.size
     }
-    return { busy: this.inUse.size, idle, waiting }
+    return { busy: this.connections.size - idle, idle, waiting }
   }
 
   /** Sends a request; the answer comes to `client`, never before this returns. */
@@ -107,7 +111,7 @@ export class OriginPool implements ConnectionOwner {
     if (!repeatable && this.deadlines.now - connection.idleSince > freshMillis) return undefined
     bucket.idle.pop()
     bucket.busy++
-    this.inUse.add(connection.seat)
+    connection.inUse = true
     return connection
   }
 
@@ -117,11 +121,17 @@ export class OriginPool implements ConnectionOwner {
 
   /** Opens a connection, or waits for one first, which may be a kept one then. Never calls back before it returns. */
   connect(origin: Origin, wanted: Wanted, done: Done): Pending {
-    const { limits } = this
-    const bucket = this.buckets.get(origin.poolKey) ?? { idle: [], busy: 0, queue: new OriginQueue(limits.queue) }
-    this.buckets.set(origin.poolKey, bucket)
+    const bucket = this.bucketOf(origin.poolKey)
     if (this.full(bucket) || bucket.queue.size > 0) return this.wait(bucket, origin, wanted, done)
     return { waiting: false, cancel: this.openNew(bucket, origin, done) }
+  }
+
+  private bucketOf(key: string): Bucket {
+    const known = this.buckets.get(key)
+    if (known !== undefined) return known
+    const bucket: Bucket = { key, idle: [], busy: 0, queue: new OriginQueue(this.limits.queue) }
+    this.buckets.set(key, bucket)
+    return bucket
   }
 
   private wait(bucket: Bucket, origin: Origin, wanted: Wanted, done: Done): Pending {
@@ -163,62 +173,60 @@ export class OriginPool implements ConnectionOwner {
     const input = new OriginInput()
     const cancel = this.connectTo(origin, input, (result) => {
       if ("status" in result) {
-        this.leave(origin.poolKey)
+        this.leave(bucket)
         return done(result)
       }
-      const connection = new OriginConnection(result, input, { origin, owner: this })
-      this.inUse.add(connection.seat)
+      const connection = new OriginConnection(result, input, { origin, bucket, owner: this })
+      this.connections.add(connection.seat)
       done(connection)
     })
     return () => {
       cancel()
-      this.leave(origin.poolKey)
+      this.leave(bucket)
     }
   }
 
-  private leave(key: string): void {
-    const bucket = this.buckets.get(key)
-    if (bucket === undefined) return
+  private leave(bucket: Bucket): void {
     bucket.busy--
     if (bucket.queue.size > 0)
-      process.nextTick(() => this.handOn(key, bucket)) // not in the midst of what freed the place
-    else this.forgetEmpty(key)
+      process.nextTick(() => this.handOn(bucket)) // not in the midst of what freed the place
+    else this.forgetEmpty(bucket)
   }
 
-  private handOn(key: string, bucket: Bucket): void {
+  private handOn(bucket: Bucket): void {
     while (!this.full(bucket)) {
       const next = bucket.queue.next()
       if (next === undefined) break
       next.go()
     }
-    this.forgetEmpty(key)
+    this.forgetEmpty(bucket)
   }
 
-  private forgetEmpty(key: string): void {
-    const bucket = this.buckets.get(key)
-    if (bucket?.busy === 0 && bucket.idle.length === 0 && bucket.queue.size === 0) this.buckets.delete(key)
+  /** Its key may have another one by now, of connections that came later. */
+  private forgetEmpty({ busy, idle, key, queue }: Bucket): void {
+    if (busy === 0 && idle.length === 0 && queue.size === 0 && this.buckets.get(key)?.idle === idle) this.buckets.delete(key)
   }
 
   released(connection: OriginConnection, reusable: boolean): void {
-    const key = connection.origin.poolKey
-    const bucket = this.buckets.get(key)
-    if (this.inUse.remove(connection.seat)) {
-      const shared = connection.origin.preface === undefined
-      const room = shared && reusable && bucket !== undefined && bucket.idle.length < this.limits.idlePerOrigin && connection.keepMillis > 0
-      if (room) bucket.idle.push(connection)
-      this.leave(key)
-      if (reusable && !room) connection.destroy()
+    const { bucket, inUse, origin } = connection
+    const { idle } = bucket
+    const kept = inUse && reusable && origin.preface === undefined && idle.length < this.limits.idlePerOrigin && connection.keepMillis > 0
+    connection.inUse = false
+    if (kept) idle.push(connection)
+    else this.connections.remove(connection.seat)
+    if (inUse) {
+      this.leave(bucket)
+      if (reusable && !kept) connection.destroy()
       return
     }
-    const at = bucket?.idle.indexOf(connection) ?? -1
-    if (bucket === undefined || at < 0) return
-    bucket.idle.splice(at, 1)
-    this.forgetEmpty(key)
+    const at = idle.indexOf(connection)
+    if (at < 0) return
+    idle.splice(at, 1)
+    this.forgetEmpty(bucket)
   }
 
   /** Ends every connection: for shutdown, after the last request. */
   close(): void {
-    for (const bucket of [...this.buckets.values()]) for (const connection of [...bucket.idle]) connection.destroy()
-    for (const { connection } of this.inUse.list()) connection.destroy()
+    for (const { connection } of this.connections.list()) connection.destroy()
   }
 }

@@ -38,6 +38,17 @@ describe("E4: upstream hygiene", () => {
     }
   })
 
+  it("passes a head whole although its body and trailers came in the same segment", async () => {
+    const lines = "X-One: 1\r\nX-Two: 22\r\n"
+    const chunked = `HTTP/1.1 200 OK\r\n${lines}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Trailer-Of-Another-Length: t\r\nX-Sum: 42\r\n\r\n`
+    const all = await RawOrigin.answering(chunked)
+    await edge.add("all.example.org", all.url)
+    const answer = await get("all.example.org")
+    expect(answer).toContain(`HTTP/1.1 200 OK\r\n${lines}`)
+    expect(answer).toMatch(/\r\n3\r\none\r\n0\r\nX-Trailer-Of-Another-Length: t\r\nX-Sum: 42\r\n\r\n$/)
+    await all.stop()
+  })
+
   it("ends the client's connection when the origin breaks off in the middle", async () => {
     const torn = await RawOrigin.start((socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"))
     await edge.add("torn.example.org", torn.url)

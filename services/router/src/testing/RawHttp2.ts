@@ -59,7 +59,8 @@ export class RawHttp2 implements FrameSink {
     return client
   }
 
-  onFrame(type: number, flags: number, stream: number, payload: Buffer): boolean {
+  onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean {
+    const payload = bytes.subarray(start, end)
     this.log.push([type, stream])
     if (type === FrameType.Data) {
       this.received.set(stream, (this.received.get(stream) ?? 0) + payload.length)

@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from "node:net"
 import type { TLSSocket } from "node:tls"
 import type { AlpnChallenges } from "../challenge/AlpnChallenges.ts"
 import { decidePlain } from "../challenge/decidePlain.ts"
-import { type ClientPeer, decideTls, type Edge } from "../client/Edge.ts"
+import { type ClientPeer, clientPeer, decideTls, type Edge } from "../client/Edge.ts"
 import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
 import { forgetListeners, forgetOwnListeners } from "../forgetListeners.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
@@ -125,7 +125,7 @@ export class Listeners {
       oldest.destroy()
     }
     if (first !== undefined) socket.unshift(first)
-    this.serve(accepted, socket, { address, scheme: "http", serverName: "" }, (...request) => this.decidePlain(...request))
+    this.serve(accepted, socket, clientPeer({ address, scheme: "http", serverName: "" }), (...request) => this.decidePlain(...request))
   }
 
   /** Who the client is. */
@@ -174,7 +174,7 @@ export class Listeners {
 
   private onSecure(accepted: Accepted, socket: TLSSocket, serverName: string): void {
     accepted.secured = socket
-    const peer: ClientPeer = { address: accepted.address, scheme: "https", serverName, ends: accepted.socket }
+    const peer = clientPeer({ address: accepted.address, scheme: "https", serverName, ends: accepted.socket })
     this.handshakes[socket.isSessionReused() ? "resumed" : "full"]++
     if (socket.alpnProtocol !== "h2") {
       this.serve(accepted, socket, peer, decideTls)

@@ -29,7 +29,7 @@ export class HpackDecoder {
   private size = 0
   /** Newest last. */
   private entries: Array<HeaderField> = []
-  private bytes: Buffer = Buffer.alloc(0)
+  /** In the block that is being decoded, whose bytes are handed on: kept here they would stay with an idle connection. */
   private at = 0
   private end = 0
 
@@ -40,13 +40,12 @@ export class HpackDecoder {
   }
 
   /**
-   * Undefined: a compression error, which ends the connection. `maxBytes`: of the list as lines, so that one limit holds for both versions of HTTP.
-   * Who keeps to it by RFC 9113 §6.5.2, where a field costs more, always passes.
+   * Of `bytes` from `start` to `end`. Undefined: a compression error, which ends the connection. `maxBytes`: of the list as lines, so that one limit
+   * holds for both versions of HTTP. Who keeps to it by RFC 9113 §6.5.2, where a field costs more, always passes.
    */
-  decode(bytes: Buffer, maxBytes: number, maxFields: number): DecodedBlock | undefined {
-    this.bytes = bytes
-    this.at = 0
-    this.end = bytes.length
+  decode(bytes: Buffer, maxBytes: number, maxFields: number, start = 0, end = bytes.length): DecodedBlock | undefined {
+    this.at = start
+    this.end = end
     const fields: Array<HeaderField> = []
     let total = 0
     let count = 0
@@ -54,11 +53,11 @@ export class HpackDecoder {
     while (this.at < this.end) {
       const first = bytes[this.at]!
       if ((first & 0xe0) === 0x20) {
-        if (begun || !this.resize()) return undefined // §4.2: only at the beginning of a block
+        if (begun || !this.resize(bytes)) return undefined // §4.2: only at the beginning of a block
         continue
       }
       begun = true
-      const field = first & 0x80 ? this.look(this.integer(7)) : this.literal(first)
+      const field = first & 0x80 ? this.look(this.integer(bytes, 7)) : this.literal(bytes, first)
       if (field === undefined) return undefined
       total += field.name.length + field.value.length + lineOverhead
       if (total <= maxBytes && ++count <= maxFields) fields.push(field)
@@ -66,12 +65,12 @@ export class HpackDecoder {
     return { fields, tooLarge: total > maxBytes || count > maxFields }
   }
 
-  private literal(first: number): HeaderField | undefined {
+  private literal(bytes: Buffer, first: number): HeaderField | undefined {
     const indexing = (first & 0xc0) === 0x40
-    const index = this.integer(indexing ? 6 : 4)
+    const index = this.integer(bytes, indexing ? 6 : 4)
     const alike = index === 0 ? undefined : this.look(index)
-    const name = index === 0 ? this.text() : alike?.name
-    const value = name === undefined ? undefined : this.text()
+    const name = index === 0 ? this.text(bytes) : alike?.name
+    const value = name === undefined ? undefined : this.text(bytes)
     if (name === undefined || value === undefined) return undefined
     const field = new HeaderField(name, value, alike?.meaning)
     if (indexing) this.insert(field)
@@ -100,8 +99,8 @@ export class HpackDecoder {
     if (gone > 0) this.entries.splice(0, gone)
   }
 
-  private resize(): boolean {
-    const size = this.integer(5)
+  private resize(bytes: Buffer): boolean {
+    const size = this.integer(bytes, 5)
     if (size < 0 || size > this.limit) return false
     this.capacity = size
     this.evict()
@@ -109,26 +108,26 @@ export class HpackDecoder {
   }
 
   /** §5.1; -1 when it is unfinished or larger than anything sensible. */
-  private integer(prefix: number): number {
+  private integer(bytes: Buffer, prefix: number): number {
     const mask = (1 << prefix) - 1
-    let value = this.bytes[this.at++]! & mask
+    let value = bytes[this.at++]! & mask
     if (value < mask) return value
     for (let shift = 0; shift <= 21; shift += 7) {
       if (this.at >= this.end) return -1
-      const byte = this.bytes[this.at++]!
+      const byte = bytes[this.at++]!
       value += (byte & 0x7f) << shift
       if (byte < 128) return value
     }
     return -1
   }
 
-  private text(): string | undefined {
+  private text(bytes: Buffer): string | undefined {
     if (this.at >= this.end) return undefined
-    const huffman = (this.bytes[this.at]! & 0x80) !== 0
-    const length = this.integer(7)
+    const huffman = (bytes[this.at]! & 0x80) !== 0
+    const length = this.integer(bytes, 7)
     const start = this.at
     if (length < 0 || start + length > this.end) return undefined
     this.at = start + length
-    return huffman ? decodeHuffman(this.bytes, start, this.at) : this.bytes.toString("latin1", start, this.at)
+    return huffman ? decodeHuffman(bytes, start, this.at) : bytes.toString("latin1", start, this.at)
   }
 }
