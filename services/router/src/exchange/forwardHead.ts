@@ -8,6 +8,7 @@ import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import type { Origin } from "../origin/Origin.ts"
 import { joinPath } from "../policy/originPath.ts"
 import type { Policy } from "../policy/Policy.ts"
+import { RepeatedText } from "../RepeatedText.ts"
 import type { BodyFraming } from "./Exchange.ts"
 
 export interface Peer {
@@ -15,7 +16,7 @@ export interface Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** The middle of its last request's head; most ask for one host. */
-  middle?: Readonly<Record<"originAuthority" | "host" | "port" | "connectionId" | "text", string>> | undefined
+  middle?: (Readonly<Record<"originAuthority" | "host" | "port" | "connectionId", string>> & { readonly text: RepeatedText }) | undefined
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
@@ -37,11 +38,10 @@ export const headMiddle = (peer: Peer, asked: Asked, way: Way, connectionId: str
   const originAuthority = way.policy.hostOfOrigin ? way.origin.authority : ""
   const last = peer.middle
   const alike = last?.host === host && last.port === port && last.connectionId === connectionId && last.originAuthority === originAuthority
-  if (alike) return last.text
-  // Made in one piece: V8 would join its parts anew for each request, and they would keep the head alive that they were cut from.
-  const text = Buffer.from(writeMiddle(peer, asked, originAuthority, connectionId), "latin1").toString("latin1")
+  if (alike) return last.text.get()
+  const text = new RepeatedText(writeMiddle(peer, asked, originAuthority, connectionId))
   peer.middle = { originAuthority, host, port, connectionId, text }
-  return text
+  return text.get()
 }
 
 const writeMiddle = (peer: Peer, { host, port }: Asked, originAuthority: string, connectionId: string): string => {

@@ -10,6 +10,7 @@ import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
 import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
 import { putHundredths, putNumber, putText } from "../lineBytes.ts"
+import { flat, RepeatedText } from "../RepeatedText.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
@@ -31,9 +32,6 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 /** Paths were checked by the readers and need no escaping; this holds even if one were not. A line is ASCII: one byte for each code unit. */
 const asJson = (text: string): string => JSON.stringify(text).slice(1, -1).replace(beyondAscii, escaped)
 
-/** In one piece, which is quicker to write than what V8 would join anew each time. */
-const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
-
 /** What stands between the id and the path, kept with the client's connection: its requests differ in it seldom. */
 const aboutRequest = (record: RequestRecord): string => {
   const { connectionId, host, method, peer, protocol } = record
@@ -45,14 +43,14 @@ const aboutRequest = (record: RequestRecord): string => {
     last.method === method &&
     last.protocol === protocol
   )
-    return last.text
+    return last.text.get()
   const id = isPlain(connectionId) ? connectionId : asJson(connectionId)
   const connection = connectionId === "" ? "" : `,"connection_id":"${id}"`
-  const text = flat(
+  const text = new RepeatedText(
     `","protocol":"${protocol}","scheme":"${peer.scheme}","client":"${peer.address}"${connection},"method":"${method}","host":"${host}","path":"`
   )
   peer.logged = { connectionId, host, method, protocol, text }
-  return text
+  return text.get()
 }
 
 /** Of one code unit, at most. */

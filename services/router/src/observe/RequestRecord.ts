@@ -4,6 +4,8 @@
  * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
  */
 
+import type { RepeatedText } from "../RepeatedText.ts"
+
 /** Who asked. */
 export interface Asking {
   readonly scheme: "https" | "http"
@@ -11,7 +13,7 @@ export interface Asking {
   /** Canonical SNI, "" for none: the only name that a message has which could not be read. */
   readonly serverName: string
   /** What the access log says of its last request; most are for one host. */
-  logged?: (Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: string }) | undefined
+  logged?: (Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: RepeatedText }) | undefined
 }
 
 export interface RequestRecord {
