@@ -1,5 +1,5 @@
 /**
- * A text that is joined of parts, and wanted again by most requests of a connection.
+ * A text that is joined of parts, and mostly wanted again and again.
  *
  * Owns: putting it in one piece when it is wanted for the second time: V8 would join its parts anew for each request, and they would keep alive what
  * they were cut from. Not for the first, which is the only one on many connections. One code unit for each byte.
@@ -23,5 +23,4 @@ export class RepeatedText {
   }
 }
 
-/** In one piece. */
-export const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
+const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1")

@@ -92,6 +92,7 @@ export interface OwnDecision {
   readonly afterMillis?: number
 }
 export type Decision = ProxyDecision | OwnDecision
+export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string) => Decision
 export interface ProxyDecision {
   readonly entry: HostnameEntry
   readonly origin: Origin

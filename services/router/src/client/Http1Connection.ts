@@ -11,19 +11,16 @@ import type { OriginExchange } from "../exchange/Exchange.ts"
 import { isRefusal, refuse } from "../http1/Refusal.ts"
 import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
 import { drainTime } from "./drainTime.ts"
-import type { ClientPeer, Decision, Edge } from "./Edge.ts"
+import type { ClientPeer, Decide, Edge } from "./Edge.ts"
 import { forwardRequest } from "./forwardRequest.ts"
 import { HeadBuffer } from "./HeadBuffer.ts"
 import type { Http1Exchange } from "./Http1Exchange.ts"
-import { linger } from "./linger.ts"
+import { Linger } from "./Linger.ts"
 import { answerHere, refuseMessage } from "./ownAnswers.ts"
 import { RequestBody } from "./RequestBody.ts"
 
 /** Bytes of further requests that are read while one is being answered. */
 const maxAhead = 64 * 1024
-
-type State = "head" | "exchange" | "tunnel" | "closed"
-export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string) => Decision
 
 export class Http1Connection implements Watched {
   deadline = 0
@@ -33,13 +30,14 @@ export class Http1Connection implements Watched {
   readonly socket: Socket
   readonly peer: ClientPeer
   private readonly decide: Decide
-  private state: State = "head"
+  private state: "head" | "exchange" | "tunnel" | "closed" = "head"
   private readonly heads = new HeadBuffer()
   private body: RequestBody | undefined
   /** The request that is being answered. */
   exchange: Http1Exchange | undefined
   origin: OriginExchange | undefined
   private taking = false
+  private linger: Linger | undefined
   private readonly onSegment = (segment: Buffer) => this.onData(segment)
 
   constructor(edge: Edge, socket: Socket, peer: ClientPeer, decide: Decide) {
@@ -52,7 +50,10 @@ export class Http1Connection implements Watched {
     socket.on("data", this.onSegment)
     socket.on("end", () => this.onEnd())
     socket.on("drain", () => this.onDrain())
-    socket.on("close", () => this.destroy())
+    socket.on("close", () => {
+      this.linger?.onClose()
+      this.destroy()
+    })
   }
 
   /** The current request was read to its end. */
@@ -71,6 +72,7 @@ export class Http1Connection implements Watched {
   }
 
   private onData(segment: Buffer): void {
+    if (this.state === "closed") return void this.linger?.onData(segment.length)
     if (this.state === "exchange" && !this.requestComplete) {
       this.onBody(segment)
       return
@@ -202,6 +204,7 @@ export class Http1Connection implements Watched {
   }
 
   private onEnd(): void {
+    this.linger?.onHalf()
     if (this.state === "head" && !this.socket.writableNeedDrain) this.closeGently()
     if (this.state !== "exchange") return
     // Nobody keeps a place in an origin's queue who will not hear the answer, as far as can be told.
@@ -213,14 +216,12 @@ export class Http1Connection implements Watched {
   closeGently(): void {
     if (this.state === "closed") return
     this.release()
-    linger(this.socket, this.edge.deadlines, this.edge.limits.drainMillis)
+    this.linger = new Linger(this.socket, this.edge.deadlines, this.edge.limits.drainMillis)
   }
 
-  /** The connection lets go of its socket. */
   private release(): void {
     this.state = "closed"
     this.edge.deadlines.forget(this)
-    this.socket.off("data", this.onSegment)
     this.origin?.abort()
     this.origin = undefined
   }

@@ -10,7 +10,7 @@ import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
 import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
 import { putHundredths, putNumber, putText } from "../lineBytes.ts"
-import { flat, RepeatedText } from "../RepeatedText.ts"
+import { RepeatedText } from "../RepeatedText.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
@@ -64,7 +64,7 @@ export class AccessLog {
   private at = 0
   /** Lines in it. */
   private lines = 0
-  private begun = { at: 0, text: "" }
+  private begun = { at: 0, text: new RepeatedText("") }
   private timer: NodeJS.Timeout | undefined
   private readonly mode: "off" | "sampled" | "full"
   private readonly out: Writable
@@ -113,8 +113,9 @@ export class AccessLog {
   /** With the time to the millisecond, made once for each. */
   private beginning(): string {
     const now = Date.now()
-    if (now !== this.begun.at) this.begun = { at: now, text: flat(`{"at":"${new Date(now).toISOString()}","kind":"access","request_id":"`) }
-    return this.begun.text
+    if (now !== this.begun.at)
+      this.begun = { at: now, text: new RepeatedText(`{"at":"${new Date(now).toISOString()}","kind":"access","request_id":"`) }
+    return this.begun.text.get()
   }
 
   flush(): void {

@@ -4,10 +4,12 @@
  * Owns: the facts. Leaves to `Listeners.ts`: setting them, and giving back what is held.
  */
 import type { Socket } from "node:net"
+import { performance } from "node:perf_hooks"
 import type { TLSSocket } from "node:tls"
 import type { Http1Connection } from "../client/Http1Connection.ts"
 import type { HostUse } from "../limits/HostUse.ts"
 import type { Member } from "../Roster.ts"
+import type { SecureAccept } from "./SecureAccept.ts"
 
 export class Accepted implements Member {
   place = 0
@@ -18,6 +20,7 @@ export class Accepted implements Member {
   since = performance.now()
   /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
   protocol: "" | "http" | "https" | "h2" = ""
+  accept: SecureAccept<Accepted> | undefined
   http1: Http1Connection | undefined
   /** What it counts as in `ClientCounts`; "" for nobody. */
   client = ""

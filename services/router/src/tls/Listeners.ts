@@ -4,11 +4,12 @@
  * Owns: accepting, the handshake, choosing the protocol, draining (E14). Leaves to `Http1Connection.ts` and `nodeHttp2.ts`: what is spoken then.
  */
 import { createServer, type Server, type Socket } from "node:net"
+import { performance } from "node:perf_hooks"
 import type { TLSSocket } from "node:tls"
 import type { AlpnChallenges } from "../challenge/AlpnChallenges.ts"
 import { decidePlain } from "../challenge/decidePlain.ts"
-import { type ClientPeer, clientPeer, decideTls, type Edge } from "../client/Edge.ts"
-import { type Decide, Http1Connection } from "../client/Http1Connection.ts"
+import { type ClientPeer, clientPeer, type Decide, decideTls, type Edge } from "../client/Edge.ts"
+import { Http1Connection } from "../client/Http1Connection.ts"
 import { forgetListeners, forgetOwnListeners } from "../forgetListeners.ts"
 import { type Http2Codec, NodeHttp2 } from "../http2/nodeHttp2.ts"
 import { OwnHttp2 } from "../http2/OwnHttp2.ts"
@@ -107,6 +108,7 @@ export class Listeners {
   private left(accepted: Accepted): void {
     const { clients, edge, plainSockets } = this.options
     this.accepted.remove(accepted)
+    accepted.accept?.onGone()
     if (accepted.client !== "") clients.leave(accepted.client)
     if (accepted.use !== undefined) edge.gate.disconnected(accepted.use)
     if (accepted.protocol !== "") edge.observer.connectionClosed(accepted.protocol)
@@ -159,7 +161,7 @@ export class Listeners {
   }
 
   private readonly onRaw: Identified = (accepted, first) => {
-    if (this.admit(accepted)) new SecureAccept(accepted, this.accepting, first)
+    if (this.admit(accepted)) accepted.accept = new SecureAccept(accepted, this.accepting, first)
     else accepted.socket.destroy()
   }
 

@@ -58,7 +58,8 @@ export class SecureAccept<C extends { readonly socket: Socket }> implements Watc
   private secured: TLSSocket | undefined
   private over = false
   private readonly onBytes = (bytes: Buffer) => this.take(bytes)
-  private readonly onGone = () => this.fail("closed")
+  /** Nothing more will come: also for whoever hears of the socket's close. */
+  readonly onGone = () => this.fail("closed")
 
   /** `first`: bytes that were read already. */
   constructor(connection: C, options: Accepting<C>, first: Buffer | undefined) {
@@ -67,7 +68,7 @@ export class SecureAccept<C extends { readonly socket: Socket }> implements Watc
     this.options = options
     this.deadline = options.deadlines.now + options.handshakeMillis
     options.deadlines.watch(this)
-    this.raw.on("data", this.onBytes).on("end", this.onGone).on("close", this.onGone)
+    this.raw.on("data", this.onBytes).on("end", this.onGone)
     if (first !== undefined) this.take(first)
   }
 
