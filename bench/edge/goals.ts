@@ -38,7 +38,10 @@ const version = (peer: Peer): string => {
 }
 
 /** Prints the table and writes `bench/results/edge.json`. */
-export const judge = (results: Results, run: { readonly rounds: number; readonly peers: ReadonlyArray<Peer> }): boolean => {
+export const judge = (
+  results: Results,
+  run: { readonly rounds: number; readonly starts: number; readonly peers: ReadonlyArray<Peer> }
+): boolean => {
   const rows: Array<Row> = []
   for (const [name, byEdge] of results) {
     const own = byEdge.get("router")!
@@ -56,5 +59,9 @@ export const judge = (results: Results, run: { readonly rounds: number; readonly
     rows.push({ what: `${loads[name].title}: router busy`, value: quartilesOf(own.map((each) => each.busy)).median, unit: "core" })
   }
   console.log("")
-  return report("edge", { rounds: run.rounds, ...Object.fromEntries(run.peers.map((peer) => [peer, version(peer)])) }, rows)
+  return report(
+    "edge",
+    { rounds: run.rounds, starts: run.starts, ...Object.fromEntries(run.peers.map((peer) => [peer, version(peer)])) },
+    rows
+  )
 }

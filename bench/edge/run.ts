@@ -2,6 +2,7 @@
  * Edge CPU per request beside nginx, haproxy and caddy: `node bench/edge/run.ts`.
  *
  *   --rounds 20            rounds of one second for each edge and load
+ *   --starts 1             the edges are started so often, the rounds shared out: what differs from process to process is averaged
  *   --loads h1,h2,…        of h1, h2, browser, handshake, megabyte, h2megabyte; default all
  *   --peers nginx,…        of nginx, haproxy, caddy; default those that are installed (nginx always)
  *   --before <checkout>    measures the router of another checkout in the same rounds
@@ -13,7 +14,7 @@
 import { execFileSync } from "node:child_process"
 import { parseArgs } from "node:util"
 import { residentMebibytes } from "./cpuOf.ts"
-import { judge, type Results } from "./goals.ts"
+import { judge } from "./goals.ts"
 import { type LoadName, loadNames, loads, measure, type Round } from "./load.ts"
 import { Processes } from "./Processes.ts"
 import { quartilesOf, ratiosOf, shown } from "./statistics.ts"
@@ -22,12 +23,13 @@ import { type Peer, peerNames, type Subject, startSubjects } from "./subjects.ts
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "20" },
+    starts: { type: "string", default: "1" },
     loads: { type: "string", default: loadNames.join(",") },
     peers: { type: "string", default: "" },
     before: { type: "string" }
   }
 })
-const rounds = Number(values.rounds)
+const [rounds, starts] = [Number(values.rounds), Number(values.starts)]
 const wantedLoads = values.loads.split(",") as Array<LoadName>
 
 const installed = (program: string): boolean => {
@@ -42,13 +44,18 @@ const installed = (program: string): boolean => {
 const chosen =
   values.peers === "" ? peerNames.filter((name) => name === "nginx" || installed(name)) : (values.peers.split(",") as Array<Peer>)
 
-const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName): Promise<ReadonlyMap<string, ReadonlyArray<Round>>> => {
+type Rounds = ReadonlyMap<string, Array<Round>>
+
+const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName, results: Rounds): Promise<void> => {
   const load = loads[name]
   for (const subject of subjects) await measure(subject, load, load.warmSeconds ?? 3) // caches and the JIT
-  const results = new Map(subjects.map((subject) => [subject.name, [] as Array<Round>]))
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < Math.ceil(rounds / starts); round++)
     for (const subject of subjects) results.get(subject.name)!.push(await measure(subject, load, 1))
-  console.log(`\n${load.title}`)
+}
+
+/** The memory is that of the last start. */
+const print = (subjects: ReadonlyArray<Subject>, name: LoadName, results: Rounds): void => {
+  console.log(`\n${loads[name].title}`)
   for (const { name: subject, pid } of subjects) {
     const own = results.get(subject)!
     const beside = (other: string) =>
@@ -59,15 +66,21 @@ const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName): Promis
         `failed ${own.reduce((sum, each) => sum + each.failed, 0)}, RSS ${residentMebibytes(pid)} MiB`
     )
   }
-  return results
 }
 
-const processes = new Processes()
-try {
-  const subjects = await startSubjects(processes, { peers: chosen, before: values.before })
-  const results: Results = new Map()
-  for (const name of wantedLoads) results.set(name, await compare(subjects, name))
-  if (wantedLoads.length === loadNames.length) judge(results, { rounds, peers: chosen })
-} finally {
-  await processes.end()
+const results = new Map<LoadName, Rounds>()
+for (let start = 1; start <= starts; start++) {
+  const processes = new Processes()
+  try {
+    const subjects = await startSubjects(processes, { peers: chosen, before: values.before })
+    for (const name of wantedLoads) {
+      const known = results.get(name) ?? new Map(subjects.map((subject) => [subject.name, [] as Array<Round>]))
+      results.set(name, known)
+      await compare(subjects, name, known)
+      if (start === starts) print(subjects, name, known)
+    }
+  } finally {
+    await processes.end()
+  }
 }
+if (wantedLoads.length === loadNames.length) judge(results, { rounds, starts, peers: chosen })
