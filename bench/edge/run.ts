@@ -30,6 +30,7 @@ const { values } = parseArgs({
   }
 })
 const [rounds, starts] = [Number(values.rounds), Number(values.starts)]
+if (!(rounds >= 1 && starts >= 1)) throw new Error("--rounds and --starts are numbers from 1 on")
 const wantedLoads = values.loads.split(",") as Array<LoadName>
 
 const installed = (program: string): boolean => {

@@ -13,8 +13,8 @@ import { inboxPrefix, type Nats } from "./Nats.ts"
  */
 export class BucketMessage {
   readonly key: string
-  /** A slice of the socket's buffer: decode at once, it is large. */
-  readonly data: Uint8Array
+  /** A slice of the socket's buffer, which is large: decode at once, or copy. */
+  data: Uint8Array
   readonly revision: number
   readonly deleted: boolean
 

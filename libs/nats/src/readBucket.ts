@@ -12,7 +12,7 @@
 import type { Msg, Subscription } from "@nats-io/transport-node"
 import { Effect, type Scope } from "effect"
 import { BatchMemory } from "./BatchMemory.ts"
-import { BucketMessage, changesSubject, fetchBatch, nextAtLeader, readMessage, streamState } from "./bucketStream.ts"
+import { type BucketMessage, changesSubject, fetchBatch, nextAtLeader, readMessage, streamState } from "./bucketStream.ts"
 import type { Nats } from "./Nats.ts"
 
 export interface BucketReader {
@@ -127,9 +127,10 @@ class Follower {
   private async fetchStored(memory: BatchMemory): Promise<number> {
     const messages: Array<BucketMessage> = []
     memory.clear()
-    const left = await fetchBatch(this.nats, this.bucket, this.revision + 1, ({ key, data, revision, deleted }) =>
-      messages.push(new BucketMessage(key, memory.put(data), revision, deleted))
-    )
+    const left = await fetchBatch(this.nats, this.bucket, this.revision + 1, (message) => {
+      message.data = memory.put(message.data)
+      messages.push(message)
+    })
     await this.applyInTurns(messages)
     return left
   }

@@ -1,5 +1,5 @@
 /**
- * A set whose members come and go all the time: connections, streams, whatever has a deadline.
+ * A set whose members come and go all the time: connections, whatever has a deadline.
  *
  * Owns: the members, in no order; each knows its place. Built against: what a Set or Map costs V8 that is filled and emptied all the time. When it
  * makes a new table the old one points to the new one; once one of the old tables was promoted, every later one is kept alive, with all that

@@ -37,6 +37,7 @@ export class Http1Connection implements Watched {
   exchange: Http1Exchange | undefined
   origin: OriginExchange | undefined
   private taking = false
+  /** Since it is being closed. */
   private linger: Linger | undefined
   private readonly onSegment = (segment: Buffer) => this.onData(segment)
 

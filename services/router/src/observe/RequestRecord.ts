@@ -3,7 +3,6 @@
  *
  * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
  */
-
 import type { RepeatedText } from "../RepeatedText.ts"
 
 /** Who asked. */

@@ -203,8 +203,9 @@ export class OriginPool implements ConnectionOwner {
   }
 
   /** Its key may have another one by now, of connections that came later. */
-  private forgetEmpty({ busy, idle, key, queue }: Bucket): void {
-    if (busy === 0 && idle.length === 0 && queue.size === 0 && this.buckets.get(key)?.idle === idle) this.buckets.delete(key)
+  private forgetEmpty(bucket: Bucket): void {
+    const { busy, idle, key, queue } = bucket
+    if (busy === 0 && idle.length === 0 && queue.size === 0 && this.buckets.get(key) === bucket) this.buckets.delete(key)
   }
 
   released(connection: OriginConnection, reusable: boolean): void {

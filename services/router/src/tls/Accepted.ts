@@ -20,6 +20,7 @@ export class Accepted implements Member {
   since = performance.now()
   /** What is spoken; "" as long as a PROXY header or the end of the handshake is waited for. */
   protocol: "" | "http" | "https" | "h2" = ""
+  /** What sees it through its handshake; undefined on port 80. */
   accept: SecureAccept<Accepted> | undefined
   http1: Http1Connection | undefined
   /** What it counts as in `ClientCounts`; "" for nobody. */
