@@ -19,9 +19,9 @@ const workOf = (act: () => void): number => {
     Buffer.prototype.copy,
     Buffer.concat
   ]
-  vi.spyOn(HeadScan.prototype, "read").mockImplementation(function (this: HeadScan, bytes) {
-    work += bytes.length
-    return scan.call(this, bytes)
+  vi.spyOn(HeadScan.prototype, "read").mockImplementation(function (this: HeadScan, bytes, length = bytes.length) {
+    work += length
+    return scan.call(this, bytes, length)
   })
   vi.spyOn(Buffer.prototype, "indexOf").mockImplementation(function (this: Buffer, what: unknown, from: unknown = 0) {
     const found: number = indexOf.call(this, what as Buffer, from as number)

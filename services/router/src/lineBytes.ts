@@ -16,10 +16,9 @@ export const putText = (out: Buffer, start: number, text: string): number => {
   return start + length
 }
 
-/** A whole number that is not negative, in decimal; returns the place behind it. */
-export const putNumber = (out: Uint8Array, start: number, number: number): number => {
-  let end = start + 1
-  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) end++
+/** A whole number that is not negative, in decimal, its last `digits` of them; returns the place behind it. */
+export const putDigits = (out: Uint8Array, start: number, number: number, digits: number): number => {
+  const end = start + digits
   let rest = number
   for (let place = end - 1; place >= start; place--) {
     const tens = Math.floor(rest / 10)
@@ -29,15 +28,18 @@ export const putNumber = (out: Uint8Array, start: number, number: number): numbe
   return end
 }
 
+/** A whole number that is not negative, in decimal; returns the place behind it. */
+export const putNumber = (out: Uint8Array, start: number, number: number): number => {
+  let digits = 1
+  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits++
+  return putDigits(out, start, number, digits)
+}
+
 /** A number with two digits behind the point. */
 export const putHundredths = (out: Uint8Array, start: number, number: number): number => {
   const all = Math.round(number * 100)
   const whole = Math.floor(all / 100)
-  const part = all - whole * 100
   const at = putNumber(out, start, whole)
-  const tens = Math.floor(part / 10)
   out[at] = 46
-  out[at + 1] = 48 + tens
-  out[at + 2] = 48 + (part - tens * 10)
-  return at + 3
+  return putDigits(out, at + 1, all - whole * 100, 2)
 }

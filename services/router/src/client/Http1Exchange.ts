@@ -141,7 +141,8 @@ export class Http1Exchange implements ExchangeClient, Recorded {
     this.put(`${lines}${framing}${close}\r\n`)
   }
 
-  data(piece: Buffer): boolean {
+  data(bytes: Buffer, start: number, end: number): boolean {
+    const piece = bytes.subarray(start, end)
     this.bytesOut += piece.length
     if (this.chunked) this.put(`${piece.length.toString(16)}\r\n`)
     this.put(piece)

@@ -29,7 +29,8 @@ export interface Asker {
   readonly protocol: RequestRecord["protocol"]
 }
 
-export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestRecord => {
+/** `now`: when it was over, of `performance.now`. */
+export const recordOf = (request: Recorded, { peer, protocol }: Asker, now = performance.now()): RequestRecord => {
   const { head } = request
   return {
     requestId: request.requestId,
@@ -44,7 +45,7 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker): RequestR
     tenantId: request.tenantId,
     bytesIn: request.bytesIn,
     bytesOut: request.bytesOut,
-    millis: performance.now() - request.startedAt,
+    millis: now - request.startedAt,
     originMillis: request.answeredAt === 0 ? -1 : request.answeredAt - request.startedAt,
     tunnel: false
   }

@@ -32,8 +32,8 @@ export interface ExchangeClient {
   /** A 1xx other than 100 and 101, to be passed on. */
   interim(head: ResponseHead): void
   respond(head: ResponseHead, body: ResponseBody): void
-  /** Returns false when the origin should pause until `OriginExchange.resume`. `piece` is valid until `uncork`, or for as long as `hold` says. */
-  data(piece: Buffer): boolean
+  /** `bytes` from `start` to `end`, valid until `uncork`, or for as long as `hold` says. False: the origin should pause until `OriginExchange.resume`. */
+  data(bytes: Buffer, start: number, end: number): boolean
   /** `trailers`: lines that may be passed on, each with its CRLF. */
   end(trailers: string): void
   /** 101: from now on bytes of `socket` are the client's; `rest` came behind the head. */

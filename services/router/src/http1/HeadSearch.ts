@@ -7,18 +7,26 @@ import { HeadScan } from "./scanHead.ts"
 
 const emptyLine = Buffer.from("\r\n\r\n")
 
+const endOfHead = (bytes: Buffer, from: number, length: number): number => {
+  const end = bytes.indexOf(emptyLine, Math.max(0, from)) + emptyLine.length
+  return end > length ? 0 : end
+}
+
 export class HeadSearch {
   /** Field lines of the head found last, for the readers of heads; -1 when they were not scanned. */
   scanned = -1
   private readonly scan = new HeadScan()
 
-  /** Where the head ends that `bytes` begin with; less than 4 when it doesn't. `looked`: that many bytes were looked at before, and hold no end. */
-  find(bytes: Buffer, looked: number): number {
-    const end = looked === 0 ? -1 : bytes.indexOf(emptyLine, Math.max(0, looked - 3)) + 4
+  /**
+   * Where the head ends that the first `length` bytes begin with; less than 4 when it doesn't. `looked`: that many were looked at before, and hold no
+   * end. What stands behind `length` is none of theirs.
+   */
+  find(bytes: Buffer, looked: number, length = bytes.length): number {
+    const end = looked === 0 ? -1 : endOfHead(bytes, looked - 3, length)
     if (looked > 0 && end < 4) return end
-    const plain = this.scan.read(bytes)
+    const plain = this.scan.read(bytes, length)
     this.scanned = plain ? this.scan.found : -1
     if (plain) return this.scan.length
-    return looked === 0 ? bytes.indexOf(emptyLine) + 4 : end
+    return looked === 0 ? endOfHead(bytes, 0, length) : end
   }
 }

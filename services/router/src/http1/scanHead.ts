@@ -18,9 +18,9 @@ export class HeadScan {
   /** Field lines, described in `lines` until the next scan. */
   found = 0
 
-  /** True: `bytes` begin with a whole, plain head. False: nothing is said about them. */
-  read(bytes: Uint8Array): boolean {
-    const limit = Math.min(bytes.length, maxHeadBytes)
+  /** True: the first `length` bytes begin with a whole, plain head. False: nothing is said about them. */
+  read(bytes: Uint8Array, length = bytes.length): boolean {
+    const limit = Math.min(length, maxHeadBytes)
     let at = this.endOfText(bytes, 0, limit)
     for (let count = 0; at > 0 && count <= maxFieldLines; count++) {
       if (at + 1 < limit && bytes[at] === cr) {

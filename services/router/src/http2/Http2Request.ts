@@ -37,6 +37,8 @@ export class Http2Request implements ExchangeClient, Recorded {
   readonly requestId: string
   readonly startedAt: number
   answeredAt = 0
+  /** When that came which is being read of the answer: its beginning, and often its end. 0: nothing is. */
+  private cameAt = 0
   head: RequestHead | undefined
   private origin: OriginExchange | undefined
   private way: ProxyDecision | undefined
@@ -147,9 +149,12 @@ export class Http2Request implements ExchangeClient, Recorded {
     this.origin?.resume()
   }
 
-  cork(): void {}
+  cork(): void {
+    this.cameAt = performance.now()
+  }
 
   uncork(): boolean {
+    this.cameAt = 0
     return true // frames leave at the end of the turn
   }
 
@@ -164,14 +169,14 @@ export class Http2Request implements ExchangeClient, Recorded {
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
-    this.answeredAt = performance.now()
+    this.answeredAt = this.cameAt
     const bare = body === "none" || (body === "length" && head.length === 0)
     this.stream.respond(head, answerLines(head, this.way!, this.head!), bare)
   }
 
-  data(piece: Buffer): boolean {
-    this.bytesOut += piece.length
-    return this.over || this.stream.write(piece, this.origin)
+  data(bytes: Buffer, start: number, end: number): boolean {
+    this.bytesOut += end - start
+    return this.over || this.stream.write(bytes, start, end, this.origin)
   }
 
   end(trailers: string): void {
@@ -216,7 +221,7 @@ export class Http2Request implements ExchangeClient, Recorded {
     const bare = !malformed && (method === "HEAD" || body.length === 0)
     this.stream.respond({ status: answer.status, length: body.length, passed: noLines }, answer.headers + about, bare)
     this.over = true
-    if (!bare) this.stream.write(body)
+    if (!bare) this.stream.write(body, 0, body.length)
     if (bare || malformed || this.stream.end("")) this.finish()
     if (malformed) this.stream.reset(protocolError)
     else if (!this.requestEnded) this.stream.reset(0)
@@ -226,6 +231,6 @@ export class Http2Request implements ExchangeClient, Recorded {
     if (this.recorded) return
     this.over = true
     this.recorded = true
-    this.edge.observer.requestDone(recordOf(this, { peer: this.peer, protocol: "h2" }))
+    this.edge.observer.requestDone(recordOf(this, { peer: this.peer, protocol: "h2" }, this.cameAt || performance.now()))
   }
 }

@@ -18,8 +18,8 @@ export const bareHead = (status: number): AnswerHead => ({ status, length: -1, p
 export interface Http2Stream {
   /** Also a 1xx, which is not `ended`. `lines`: HTTP/1 field lines behind those of the head, each with its CRLF, valid ones only. */
   respond(head: AnswerHead, lines: string, ended: boolean): void
-  /** False: wait for `onDrain`. What has to wait is copied, or held where its `source` can do that. */
-  write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean
+  /** `bytes` from `start` to `end`. False: wait for `onDrain`. What has to wait is copied, or held where its `source` can do that. */
+  write(bytes: Buffer, start: number, end: number, source?: Pick<OriginExchange, "hold">): boolean
   /** `trailers`: lines as in `respond`. False: some of the answer waits for the client; `onSent` or `onReset` tells what becomes of it. */
   end(trailers: string): boolean
   /** RFC 9113 §7 error code. */

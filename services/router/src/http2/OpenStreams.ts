@@ -1,7 +1,8 @@
 /**
  * The open streams of one connection, in no order.
  *
- * Owns: the list. Never more than `maxStreams`: going through them is quicker than what `Roster.ts` does, which reads a place of every kind of member.
+ * Owns: the list, and each stream's place in it. Never more than `maxStreams`, so to look for an id is to go through them. Not a `Roster`: that serves
+ * members of many kinds, which V8 reads more slowly.
  */
 import type { OwnStream } from "./OwnStream.ts"
 
@@ -13,7 +14,7 @@ export class OpenStreams {
   }
 
   has(stream: OwnStream): boolean {
-    return this.streams.includes(stream)
+    return this.streams[stream.place] === stream
   }
 
   find(id: number): OwnStream | undefined {
@@ -22,15 +23,16 @@ export class OpenStreams {
 
   /** One that is not among them. */
   add(stream: OwnStream): void {
-    this.streams.push(stream)
+    stream.place = this.streams.push(stream) - 1
   }
 
   /** False: it was not there. */
   remove(stream: OwnStream): boolean {
-    const at = this.streams.indexOf(stream)
-    if (at < 0) return false
+    if (!this.has(stream)) return false
     const last = this.streams.pop()!
-    if (last !== stream) this.streams[at] = last
+    if (last === stream) return true
+    last.place = stream.place
+    this.streams[last.place] = last
     return true
   }
 

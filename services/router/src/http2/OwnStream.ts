@@ -19,6 +19,7 @@ const worthHolding = 16 * 1024
 
 export class OwnStream implements Http2Stream {
   readonly id: number
+  place = 0 // in `OpenStreams`
   request: Http2Request | undefined
   remoteEnded: boolean
   sendWindow: number
@@ -73,13 +74,13 @@ export class OwnStream implements Http2Stream {
     if (ended) this.endLocal()
   }
 
-  write(piece: Buffer, source?: Pick<OriginExchange, "hold">): boolean {
+  write(bytes: Buffer, start: number, end: number, source?: Pick<OriginExchange, "hold">): boolean {
     if (this.localEnded) return true
-    const sent = this.queued === 0 ? this.send(piece, piece.length) : 0
-    if (sent < piece.length) {
-      const rest = piece.subarray(sent)
+    const sent = this.queued === 0 ? this.send(bytes, start, end) : start
+    if (sent < end) {
+      const rest = bytes.subarray(sent, end)
       const release = rest.length < worthHolding ? undefined : source?.hold()
-      this.queue.push({ bytes: release === undefined ? Buffer.from(rest) : rest, release }) // `piece` is valid in this turn only
+      this.queue.push({ bytes: release === undefined ? Buffer.from(rest) : rest, release }) // they are valid in this turn only
       if (this.queued === 0) this.sent = new Progress(this.connection.now)
       this.queued += rest.length
     }
@@ -100,7 +101,7 @@ export class OwnStream implements Http2Stream {
     let total = 0
     while (this.queue.length > 0) {
       const first = this.queue[0]!
-      const sent = this.send(first.bytes, Math.min(first.bytes.length, most - total))
+      const sent = this.send(first.bytes, 0, Math.min(first.bytes.length, most - total))
       this.queued -= sent
       total += sent
       if (sent < first.bytes.length) {
@@ -114,20 +115,20 @@ export class OwnStream implements Http2Stream {
     return total
   }
 
-  /** Sends of the first `end` bytes as much as both windows and the socket allow; returns how much that was. */
-  private send(bytes: Buffer, end: number): number {
+  /** Sends of `bytes` from `start` to `end` as much as both windows and the socket allow; returns where the rest begins. */
+  private send(bytes: Buffer, start: number, end: number): number {
     const { connection, id } = this
-    let at = 0
+    let at = start
     while (at < end && !connection.writer.blocked) {
       const room = Math.min(this.sendWindow, connection.sendWindow, frameSize, end - at)
       if (room <= 0) break
       this.sendWindow -= room
       connection.sendWindow -= room
-      this.lastData = connection.writer.putData(id, room === bytes.length ? bytes : bytes.subarray(at, at + room))
+      this.lastData = connection.writer.putData(id, bytes, at, at + room)
       at += room
     }
-    this.sent?.moved(at, connection.now)
-    connection.patience.sent.moved(at, connection.now)
+    this.sent?.moved(at - start, connection.now)
+    connection.patience.sent.moved(at - start, connection.now)
     return at
   }
 
@@ -231,7 +232,7 @@ export class OwnStream implements Http2Stream {
     this.duplex = new Duplex({
       read: () => this.resume(),
       write: (piece: Buffer, _encoding, done) => {
-        if (this.write(piece)) done()
+        if (this.write(piece, 0, piece.length)) done()
         else this.onRoom = done
       },
       final: (done) => {

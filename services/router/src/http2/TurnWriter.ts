@@ -93,13 +93,13 @@ export class TurnWriter {
     this.at = end
   }
 
-  /** A DATA frame; returns its place, for `endStreamAt`. */
-  putData(stream: number, piece: Buffer): number {
-    const { length } = piece
+  /** A DATA frame of `bytes` from `start` to `end`; returns its place, for `endStreamAt`. */
+  putData(stream: number, bytes: Buffer, start: number, end: number): number {
+    const length = end - start
     const out = this.room(headerBytes + length)
     const { at } = this
     writeFrameHeader(out, at, length, FrameType.Data, 0, stream)
-    out.set(piece, at + headerBytes)
+    bytes.copy(out, at + headerBytes, start, end)
     this.at = at + headerBytes + length
     return this.flushed + at
   }

@@ -50,8 +50,8 @@ class NodeStream implements Http2Stream {
     if (status < 200) this.stream.additionalHeaders(toObject(fields) as never)
     else this.stream.respond(toObject(fields) as never, { endStream: ended, waitForTrailers: !ended })
   }
-  write(piece: Buffer): boolean {
-    return this.usable ? this.stream.write(Buffer.from(piece)) : true // `piece` is valid in this turn only
+  write(bytes: Buffer, start: number, end: number): boolean {
+    return this.usable ? this.stream.write(Buffer.from(bytes.subarray(start, end))) : true // they are valid in this turn only
   }
   end(trailers: string): boolean {
     this.trailers = linesToFields(trailers)

@@ -9,8 +9,8 @@ import type { Writable } from "node:stream"
 import { isRead } from "@connect-domain/telemetry/standardOutput.ts"
 import { Config } from "effect"
 import { giveBack, largeBytes, takeBuffer } from "../bufferPool.ts"
-import { putHundredths, putNumber, putText } from "../lineBytes.ts"
-import { RepeatedText } from "../RepeatedText.ts"
+import { putDigits, putHundredths, putNumber, putText } from "../lineBytes.ts"
+import { RepeatedBytes } from "../RepeatedBytes.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 /** `CD_EDGE_ACCESS_LOG`: `off` (default), `sampled` (1 % and every answer of 5xx), or `full`. */
@@ -33,7 +33,7 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 const asJson = (text: string): string => JSON.stringify(text).slice(1, -1).replace(beyondAscii, escaped)
 
 /** What stands between the id and the path, kept with the client's connection: its requests differ in it seldom. */
-const aboutRequest = (record: RequestRecord): string => {
+const aboutRequest = (record: RequestRecord): RepeatedBytes => {
   const { connectionId, host, method, peer, protocol } = record
   const last = peer.logged
   if (
@@ -43,15 +43,19 @@ const aboutRequest = (record: RequestRecord): string => {
     last.method === method &&
     last.protocol === protocol
   )
-    return last.text.get()
+    return last.text
   const id = isPlain(connectionId) ? connectionId : asJson(connectionId)
   const connection = connectionId === "" ? "" : `,"connection_id":"${id}"`
-  const text = new RepeatedText(
+  const text = new RepeatedBytes(
     `","protocol":"${protocol}","scheme":"${peer.scheme}","client":"${peer.address}"${connection},"method":"${method}","host":"${host}","path":"`
   )
   peer.logged = { connectionId, host, method, protocol, text }
-  return text.get()
+  return text
 }
+
+/** In a line; and behind that, where the milliseconds stand in it. */
+const timeAt = '{"at":"'.length
+const millisAt = "2026-11-30T12:34:56.".length
 
 /** Of one code unit, at most. */
 const escapedBytes = 6
@@ -64,7 +68,9 @@ export class AccessLog {
   private at = 0
   /** Lines in it. */
   private lines = 0
-  private begun = { at: 0, text: new RepeatedText("") }
+  /** What each line begins with, with the time of the last one. */
+  private readonly beginning = Buffer.from(`{"at":"${new Date(0).toISOString()}","kind":"access","request_id":"`)
+  private millis = 0
   private timer: NodeJS.Timeout | undefined
   private readonly mode: "off" | "sampled" | "full"
   private readonly out: Writable
@@ -96,9 +102,9 @@ export class AccessLog {
 
   private line(out: Buffer, record: RequestRecord, path: string): number {
     const { code, host, peer } = record
-    let at = putText(out, this.at, this.beginning())
+    let at = this.putBeginning(out, this.at)
     at = putText(out, at, record.requestId)
-    at = putText(out, at, aboutRequest(record))
+    at = aboutRequest(record).putInto(out, at)
     at = putText(out, at, path)
     at = putNumber(out, putText(out, at, '","status":'), record.status)
     if (code !== "") at = putText(out, putText(out, putText(out, at, ',"code":"'), code), '"')
@@ -110,12 +116,18 @@ export class AccessLog {
     return putText(out, at, "}\n")
   }
 
-  /** With the time to the millisecond, made once for each. */
-  private beginning(): string {
+  /** With the time to the millisecond; of a second that has begun, these alone are written anew. */
+  private putBeginning(out: Buffer, start: number): number {
+    const { beginning } = this
     const now = Date.now()
-    if (now !== this.begun.at)
-      this.begun = { at: now, text: new RepeatedText(`{"at":"${new Date(now).toISOString()}","kind":"access","request_id":"`) }
-    return this.begun.text.get()
+    if (now !== this.millis) {
+      const second = Math.floor(now / 1000)
+      if (second !== Math.floor(this.millis / 1000)) putText(beginning, timeAt, new Date(now).toISOString())
+      putDigits(beginning, timeAt + millisAt, now - second * 1000, 3)
+      this.millis = now
+    }
+    out.set(beginning, start)
+    return start + beginning.length
   }
 
   flush(): void {

@@ -3,7 +3,7 @@
  *
  * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
  */
-import type { RepeatedText } from "../RepeatedText.ts"
+import type { RepeatedBytes } from "../RepeatedBytes.ts"
 
 /** Who asked. */
 export interface Asking {
@@ -12,7 +12,7 @@ export interface Asking {
   /** Canonical SNI, "" for none: the only name that a message has which could not be read. */
   readonly serverName: string
   /** What the access log says of its last request; most are for one host. */
-  logged?: (Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: RepeatedText }) | undefined
+  logged?: (Pick<RequestRecord, "protocol" | "method" | "host" | "connectionId"> & { readonly text: RepeatedBytes }) | undefined
 }
 
 export interface RequestRecord {

@@ -73,7 +73,7 @@ export class OriginConnection implements Watched {
     owner.deadlines.watch(this)
     socket.setNoDelay(true)
     readAfterReset(socket)
-    input.receive = (bytes) => this.onData(bytes)
+    input.receive = (bytes, length) => this.onData(bytes, length)
     socket.on("end", () => this.onEnd())
     socket.on("error", (error: NodeJS.ErrnoException) =>
       this.fail({ status: isTimeout(error.code ?? "") ? 504 : 502, code: "origin-reset" })
@@ -107,8 +107,8 @@ export class OriginConnection implements Watched {
     this.input.resume(this.socket)
   }
 
-  /** False: no more until the socket is resumed. */
-  private onData(segment: Buffer): boolean {
+  /** As `OriginInput.receive`. */
+  private onData(bytes: Buffer, length: number): boolean {
     const request = this.request
     if (request === undefined) {
       this.destroy() // an answer nobody asked for
@@ -116,7 +116,7 @@ export class OriginConnection implements Watched {
     }
     const { client, reader } = request
     client.cork()
-    const refusal = reader.read(segment)
+    const refusal = reader.read(bytes, length)
     if (refusal !== undefined) this.fail({ status: 502, code: refusal.code })
     else if (reader.state === "done") this.finish(request)
     else if (reader.state === "upgraded") this.upgrade(request)
@@ -125,7 +125,7 @@ export class OriginConnection implements Watched {
     const room = client.uncork() && !reader.paused
     reader.paused = false
     // What TLS has decrypted is handed on after a pause too, into a buffer that may be lent.
-    const long = reader.state === "body" && segment.length >= sharedBytes && !this.origin.secure
+    const long = reader.state === "body" && length >= sharedBytes && !this.origin.secure
     this.input.long = !long ? 0 : client.steady === true ? largeBytes : mediumBytes
     if (room || this.request !== request) return true
     request.paused = true

@@ -35,8 +35,8 @@ class Loan {
 }
 
 export class OriginInput {
-  /** Takes what came; valid during the call. False: no more until the socket is resumed. */
-  receive: (bytes: Buffer) => boolean = () => true
+  /** Takes what came, the first `length` bytes; valid during the call. False: no more until the socket is resumed. */
+  receive: (bytes: Buffer, length: number) => boolean = () => true
   /** How large the next reads should be, and their bytes may be held then: set while a body comes faster than small reads take it. */
   long: 0 | typeof mediumBytes | typeof largeBytes = 0
   /** Nothing is read before `resume`, so a buffer that is lent needs no other beside it. */
@@ -45,7 +45,7 @@ export class OriginInput {
   readonly onread = {
     buffer: (): Buffer => this.next(),
     callback: (length: number, buffer: Buffer): boolean => {
-      this.paused = !this.receive(buffer.subarray(0, length))
+      this.paused = !this.receive(buffer, length)
       return !this.paused
     }
   }
@@ -57,7 +57,7 @@ export class OriginInput {
   /** For a socket that could not be opened with `onread`. */
   listen(socket: Socket): void {
     this.onData = (bytes) => {
-      this.paused = !this.receive(bytes)
+      this.paused = !this.receive(bytes, bytes.length)
       if (this.paused) socket.pause()
     }
     socket.on("data", this.onData)
@@ -96,7 +96,7 @@ export class OriginInput {
   becomeStream(socket: Socket): void {
     this.long = 0
     if (this.onData !== undefined) socket.off("data", this.onData)
-    this.receive = (bytes) => socket.push(Buffer.from(bytes))
+    this.receive = (bytes, length) => socket.push(Buffer.from(bytes.subarray(0, length)))
   }
 
   /** The buffer of the next read: the same one if nobody holds it, or will not by then. */

@@ -50,33 +50,40 @@ export class ResponseReader {
     return this.state === "body" && this.chunked === undefined && this.remaining < 0
   }
 
-  /** `segment` is valid during the call. */
-  read(segment: Buffer): Refusal | undefined {
+  /** The first `length` bytes are what came. They are valid during the call, and views of them cost more than to pass on where they begin and end. */
+  read(segment: Buffer, length = segment.length): Refusal | undefined {
     this.started = true
-    let bytes = segment
+    let [bytes, start, end] = [segment, 0, length]
     while (this.state === "head") {
-      this.held?.add(bytes)
-      const joined = this.held?.bytes ?? bytes
-      const end = search.find(joined, this.looked)
-      if (end < 4 || end > maxHeadBytes) {
-        if (joined.length >= maxHeadBytes) return refuse(502, "origin-head-too-large")
-        this.hold(joined)
+      if (start > 0 || this.held !== undefined) {
+        bytes = this.gathered(bytes.subarray(start, end))
+        end = bytes.length
+      }
+      start = search.find(bytes, this.looked, end)
+      if (start < 4 || start > maxHeadBytes) {
+        if (end >= maxHeadBytes) return refuse(502, "origin-head-too-large")
+        this.hold(bytes, end)
         return undefined
       }
       this.held = undefined
       this.looked = 0
-      bytes = joined.subarray(end)
-      const refusal = this.takeHead(joined, end, search.scanned)
+      const refusal = this.takeHead(bytes, start, search.scanned)
       if (refusal !== undefined) return refusal
     }
-    return this.takeBody(bytes)
+    return this.takeBody(bytes, start, end)
   }
 
-  private hold(unfinished: Buffer): void {
-    this.looked = unfinished.length
-    if (this.held !== undefined || unfinished.length === 0) return
+  /** Behind what is held of an unfinished head; by itself behind an interim response. */
+  private gathered(bytes: Buffer): Buffer {
+    this.held?.add(bytes)
+    return this.held?.bytes ?? bytes
+  }
+
+  private hold(unfinished: Buffer, length: number): void {
+    this.looked = length
+    if (this.held !== undefined || length === 0) return
     this.held = new Gathered()
-    this.held.add(Buffer.from(unfinished)) // what came is valid in this turn only
+    this.held.add(Buffer.from(unfinished.subarray(0, length))) // what came is valid in this turn only
   }
 
   private takeHead(bytes: Buffer, length: number, scanned: number): Refusal | undefined {
@@ -111,17 +118,17 @@ export class ResponseReader {
     return head.length >= 0 ? "length" : "stream"
   }
 
-  private takeBody(bytes: Buffer): Refusal | undefined {
-    if (this.state !== "body" || bytes.length === 0) {
-      this.rest = bytes
+  private takeBody(bytes: Buffer, start: number, end: number): Refusal | undefined {
+    if (this.state !== "body" || start === end) {
+      this.rest = start === end ? nothing : bytes.subarray(start, end)
       return undefined
     }
-    if (this.chunked !== undefined) return this.takeChunks(this.chunked, bytes)
-    const piece = this.remaining < 0 || bytes.length <= this.remaining ? bytes : bytes.subarray(0, this.remaining)
-    if (this.remaining > 0) this.remaining -= piece.length
+    if (this.chunked !== undefined) return this.takeChunks(this.chunked, bytes.subarray(start, end))
+    const bodyEnd = this.remaining < 0 ? end : Math.min(end, start + this.remaining)
+    if (this.remaining > 0) this.remaining -= bodyEnd - start
     if (this.remaining === 0) this.state = "done"
-    this.rest = piece === bytes ? nothing : bytes.subarray(piece.length)
-    if (!this.client.data(piece)) this.paused = true
+    this.rest = bodyEnd === end ? nothing : bytes.subarray(bodyEnd, end)
+    if (!this.client.data(bytes, start, bodyEnd)) this.paused = true
     if (this.remaining === 0) this.client.end("")
     return undefined
   }
@@ -129,7 +136,7 @@ export class ResponseReader {
   private takeChunks(chunked: ChunkedReader, bytes: Buffer): Refusal | undefined {
     const next = chunked.read(bytes, 0, {
       onData: (piece) => {
-        if (!this.client.data(piece)) this.paused = true
+        if (!this.client.data(piece, 0, piece.length)) this.paused = true
       }
     })
     if (typeof next !== "number") return refuse(502, `origin-${next.code}`)
