@@ -13,6 +13,7 @@ import { contextHeaders } from "@connect-domain/telemetry/requestContext.ts"
 import { Context, Effect, Layer } from "effect"
 import type { Environment } from "./acmeDirectories.ts"
 import { type Claim, type ClaimFailure, type ClaimPlan, LeaseLost } from "./Claim.ts"
+import { afterPause, whenUrged } from "./urging.ts"
 
 /** A worker renews its lease in a third of this; after a crash the claim is free again this much later, in seconds. */
 export const leaseSeconds = 9
@@ -31,7 +32,8 @@ export class Claims extends Context.Service<
   {
     /**
      * "This claim shall have a certificate." Idempotent; a released claim stays released, one in back-off or paused stays there, unless
-     * `reason` says what has changed: then it is tried again, a minute after a CA's refusal at the earliest, seconds after another failure. */
+     * `reason` says what has changed: then it is tried again, a minute after a CA's refusal at the earliest, seconds after another failure;
+     * when it is being tried just now, after that, if it fails. */
     readonly want: (wish: Wish) => Effect.Effect<void, DatabaseError>
     /** The claim ended. Also for a claim never heard of, so that a late `want` finds it released. */
     readonly release: (claim: Pick<Claim, "claim_id" | "connection_id" | "hostname">) => Effect.Effect<void, DatabaseError>
@@ -76,9 +78,8 @@ function make(database: Database["Service"]): Claims["Service"] {
         const asking = query((sql) => {
           const said = records === undefined ? sql`null::jsonb` : sql`${sql.json(records as never)}::jsonb`
           const retry = sql`(${reason !== undefined} and c.failures > 0 and not c.leased)`
-          // What the CA did not refuse costs nobody anything when it is tried again.
-          const pause = sql`case when c.failed_kind in ('refused', 'limited') then interval '1 minute' else interval '2 seconds' end`
-          const soonest = sql`greatest(now(), coalesce(c.failed_at, now()) + ${pause})`
+          const urged = sql`(${reason !== undefined} and c.state = 'wanted' and c.leased)`
+          const soon = afterPause(sql, sql`c.failed_at`, sql`c.failed_kind`)
           return sql`
             insert into certifier.claims as c (claim_id, connection_id, tenant_id, hostname, environment, due_at, records, asked_by)
             values (${claim_id}, ${connection_id}, ${tenant_id}, ${hostname}, ${environment}, now(), ${said}, ${sql.json(asked_by)}::jsonb)
@@ -86,13 +87,14 @@ function make(database: Database["Service"]): Claims["Service"] {
               records = coalesce(excluded.records, c.records),
               asked_by = excluded.asked_by,
               answer_owed = c.answer_owed or c.state = 'held',
+              urged = c.urged or ${urged},
               failures = case when ${retry} then 0 else c.failures end,
               failing_since = case when ${retry} then null else c.failing_since end,
               paused_until = case when ${retry} then null else c.paused_until end,
-              retry_at = case when ${retry} then ${soonest} else c.retry_at end,
-              due_at = case when c.leased then c.due_at when c.state = 'held' then now() when ${retry} then ${soonest} else c.due_at end,
+              retry_at = case when ${retry} then ${soon} else c.retry_at end,
+              due_at = case when c.leased then c.due_at when c.state = 'held' then now() when ${retry} then ${soon} else c.due_at end,
               updated_at = now()
-            where c.state = 'held' or (c.state = 'wanted' and (${retry} or (excluded.records is not null and c.records is null)))`
+            where c.state = 'held' or (c.state = 'wanted' and (${retry} or ${urged} or (excluded.records is not null and c.records is null)))`
         })
         return Effect.asVoid(asking)
       }),
@@ -174,7 +176,7 @@ function make(database: Database["Service"]): Claims["Service"] {
         query(
           (sql) => sql`
             update certifier.claims set
-              leased = false, failures = 0, failed_kind = null, last_error = null, answer_owed = false,
+              leased = false, urged = false, failures = 0, failed_kind = null, last_error = null, answer_owed = false,
               failing_since = null, failed_at = null, retry_at = null, paused_until = null, paused_view = null, asked_by = null,
               state = case when state = 'released' then state else 'held' end,
               order_url = null, order_key_sealed = null, order_directory = null,
@@ -193,9 +195,10 @@ function make(database: Database["Service"]): Claims["Service"] {
         held,
         query(
           (sql) => sql`
-            update certifier.claims set leased = false, answer_owed = false, updated_at = now(),
+            update certifier.claims set leased = false, urged = false, answer_owed = false, updated_at = now(),
+              retry_at = least(retry_at, ${whenUrged(sql)}),
               due_at = case when state = 'released' or replace_reason is not null then now()
-                else coalesce(${dueAt}::timestamptz, greatest(retry_at, now())) end
+                else coalesce(least(${dueAt}::timestamptz, ${whenUrged(sql)}), greatest(retry_at, now())) end
             where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
         )
       ),
@@ -216,13 +219,15 @@ function make(database: Database["Service"]): Claims["Service"] {
         query(
           (sql) => sql`
             update certifier.claims set
-              leased = false, failures = ${failure.failures}::int, failed_kind = ${failure.kind}, last_error = ${failure.message},
-              failing_since = ${failure.failingSince}, failed_at = now(), retry_at = ${failure.retryAt},
+              leased = false, urged = false, failures = ${failure.failures}::int, failed_kind = ${failure.kind},
+              last_error = ${failure.message}, failing_since = ${failure.failingSince}, failed_at = now(),
+              retry_at = least(${failure.retryAt}::timestamptz, ${whenUrged(sql, failure.kind)}),
               paused_until = ${failure.pausedUntil}, paused_view = ${failure.pausedView},
               order_url = case when ${failure.forgetOrder} then null else order_url end,
               order_key_sealed = case when ${failure.forgetOrder} then null else order_key_sealed end,
               order_directory = case when ${failure.forgetOrder} then null else order_directory end,
-              due_at = case when state = 'released' then now() else ${failure.dueAt}::timestamptz end,
+              due_at = case when state = 'released' then now()
+                else least(${failure.dueAt}::timestamptz, ${whenUrged(sql, failure.kind)}) end,
               updated_at = now()
             where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
         )
@@ -233,7 +238,7 @@ function make(database: Database["Service"]): Claims["Service"] {
         held,
         query(
           (sql) => sql`
-            update certifier.claims set leased = false, due_at = null, order_url = null, order_key_sealed = null, order_directory = null,
+            update certifier.claims set leased = false, urged = false, due_at = null, order_url = null, order_key_sealed = null, order_directory = null,
               renew_at = null, window_start = null, window_end = null, replace_reason = null, last_error = null, updated_at = now()
             where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
         )

@@ -1,7 +1,7 @@
 /** Before an order: where the name leads and what CAA says; names given up and taken up again. */
 import type { CaaAnswer } from "@connect-domain/messages/connector.ts"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect } from "effect"
 import { eventually, eventuallyEffect } from "../test/eventually.ts"
 import { noCaa } from "../test/FakeDns.ts"
 import { hurry, noticeOf, ordersAt } from "../test/outcomes.ts"
@@ -54,6 +54,55 @@ describe("pre-flight", () => {
       assert.strictEqual(ordersAt(world), 1)
       const rows = yield* world.database.query<{ caa: CaaAnswer }>((sql) => sql`select caa from certifier.claims`)
       assert.strictEqual(rows[0]!.caa.records.length, 2)
+    })
+  )
+
+  it.live("a reason that comes while the name is being tried, or looked at, is not lost", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld()
+      yield* world.certifier
+      const asked = ask("urged.example.com")
+      /** `wish`, while the question for CAA that `begin` leads to has no answer yet; then it gets one. */
+      const meanwhile = Effect.fnUntraced(function* (begin: Effect.Effect<unknown, unknown>, wish: Effect.Effect<unknown, unknown>) {
+        const open = yield* Deferred.make<void>()
+        world.dns.holds.push(Deferred.await(open))
+        yield* begin
+        yield* eventually("the question for CAA", () => world.dns.holds.length === 0)
+        yield* wish
+        yield* eventuallyEffect("the wish in the row", isUrged)
+        yield* Deferred.succeed(open, undefined)
+      })
+      const isUrged = Effect.map(
+        world.database.query((sql) => sql`select 1 from certifier.claims where urged and leased`),
+        (rows) => rows.length === 1
+      )
+      const failures = () => world.notices.filter(({ change }) => change === "failed").length
+
+      // An attempt that fails, for which it came too late: another follows at once, and the ladder's next one only then.
+      world.dns.caa = caa("digicert.com")
+      yield* meanwhile(world.ensure(asked), world.ensure({ ...asked, reason: "records_changed" }))
+      yield* eventuallyEffect(
+        "both failures",
+        Effect.sync(() => failures() === 2),
+        20
+      )
+      const rows = yield* world.database.query<{ seconds: number; urged: boolean }>(
+        (sql) => sql`select extract(epoch from retry_at - now())::float8 as seconds, urged from certifier.claims`
+      )
+      assert.isAbove(rows[0]!.seconds, 300)
+      assert.isFalse(rows[0]!.urged)
+
+      // A look at a name that was given up, which found nothing new.
+      const givenUp = world.database.query(
+        (sql) => sql`
+          update certifier.claims set paused_until = now() + interval '30 days', retry_at = now() + interval '30 days', due_at = now(),
+            paused_view = null, failed_at = now() - interval '1 day'`
+      )
+      world.dns.caa = undefined
+      yield* meanwhile(Effect.andThen(givenUp, world.ensure(asked)), world.ensure({ ...asked, reason: "asked" }))
+      world.dns.caa = noCaa
+      yield* noticeOf(world, asked.claim_id, "issued")
+      assert.strictEqual(ordersAt(world), 1)
     })
   )
 

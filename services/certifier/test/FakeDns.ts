@@ -22,6 +22,8 @@ export interface FakeDns {
   /** Where every name leads. */
   target: string
   readonly asked: Array<string>
+  /** What the next questions for CAA wait for; the answer is what stood there when they were asked. */
+  readonly holds: Array<Effect.Effect<void>>
   /** `_acme-challenge` of every name is delegated to us. */
   delegated: boolean
   /** Where it should be delegated to; null: no zone of ours is set up. */
@@ -42,7 +44,7 @@ export const noCaa: CaaAnswer = { verdict: "none", at: null, records: [], error:
 
 /** Every name leads to the edge, and nothing of it is open to us. */
 export const makeDns = (): FakeDns => ({
-  ...{ caa: noCaa, target: "edge.test", asked: [], delegated: false, delegationTarget: null, persist: [] },
+  ...{ caa: noCaa, target: "edge.test", asked: [], holds: [], delegated: false, delegationTarget: null, persist: [] },
   ...{ refusals: [], waits: [], texts: new Map(), presented: 0 }
 })
 
@@ -81,9 +83,11 @@ export const serveDns = (dns: FakeDns, pebble: Pebble) =>
       })
     )
     yield* calls.serve(lookCaa, ({ hostname }) =>
-      Effect.suspend(() => {
+      Effect.gen(function* () {
         dns.asked.push(hostname)
-        return dns.caa === undefined ? Effect.fail(new CallError({ code: "unavailable", message: "away" })) : Effect.succeed(dns.caa)
+        const answer = dns.caa
+        yield* dns.holds.shift() ?? Effect.void
+        return answer ?? (yield* new CallError({ code: "unavailable", message: "away" }))
       })
     )
     yield* calls.serve(observeRecords, ({ records }) =>
