@@ -15,7 +15,7 @@ import type { ClientPeer, Decide, Edge } from "./Edge.ts"
 import { forwardRequest } from "./forwardRequest.ts"
 import { HeadBuffer } from "./HeadBuffer.ts"
 import type { Http1Exchange } from "./Http1Exchange.ts"
-import { Linger } from "./Linger.ts"
+import { closeGently, type Linger } from "./Linger.ts"
 import { answerHere, refuseMessage } from "./ownAnswers.ts"
 import { RequestBody } from "./RequestBody.ts"
 
@@ -217,7 +217,7 @@ export class Http1Connection implements Watched {
   closeGently(): void {
     if (this.state === "closed") return
     this.release()
-    this.linger = new Linger(this.socket, this.edge.deadlines, this.edge.limits.drainMillis)
+    this.linger = closeGently(this.socket, this.edge.deadlines, this.edge.limits.drainMillis)
   }
 
   private release(): void {

@@ -13,7 +13,22 @@ const maxBytes = 1024 * 1024
 /** After everything was written. */
 const listenMillis = 2000
 
-/** Told by the connection what its socket tells that. */
+/** Both sides have said everything. */
+const isOver = (socket: Socket): boolean => socket.readableEnded && socket.writableLength === 0
+
+/** Ends it; what is returned has to be told what its socket tells the connection. */
+export const closeGently = (socket: Socket, deadlines: Deadlines, drainMillis: number): Linger | undefined => {
+  if (!isOver(socket)) return new Linger(socket, deadlines, drainMillis)
+  closeAtOnce(socket)
+  return undefined
+}
+
+/** Without waiting for anything. To a client that has said farewell we do as well (RFC 8446 §6.1): `end` writes that before it returns. */
+export const closeAtOnce = (socket: Socket): void => {
+  if (isOver(socket)) socket.end()
+  socket.destroy()
+}
+
 export class Linger implements Watched {
   place = 0
   deadline = 0

@@ -7,6 +7,7 @@
  */
 import type { Socket } from "node:net"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
+import { closeAtOnce } from "../client/Linger.ts"
 import type { Watched } from "../Deadlines.ts"
 import { Budget } from "./Budget.ts"
 import { CutOff } from "./CutOff.ts"
@@ -24,8 +25,7 @@ import { firstTable, offered } from "./settings.ts"
 import { Turns } from "./Turns.ts"
 import { TurnWriter } from "./TurnWriter.ts"
 
-const connectionWindow = 1024 * 1024
-const firstWindow = 65_535
+const [connectionWindow, firstWindow] = [1024 * 1024, 65_535]
 const [lookMillis, closingMillis] = [1000, 1000]
 /** With so much written that the client has not taken, nothing more is read from it: answers without a body have no window that would bound them. */
 const maxUnread = 1024 * 1024
@@ -245,6 +245,6 @@ export class Http2Connection implements Watched, FrameSink {
   destroy(why = "client-gone"): void {
     if (this.closed) return
     this.release(why)
-    this.socket.destroy()
+    closeAtOnce(this.socket)
   }
 }
