@@ -8,7 +8,7 @@
  */
 import type { BucketDefinition } from "@connect-domain/messages/definition.ts"
 import { Context, Data, Effect, Layer, Result, type Stream } from "effect"
-import { streamState } from "./bucketStream.ts"
+import { lastAtLeader, streamState } from "./bucketStream.ts"
 import { codecOf } from "./codec.ts"
 import { Nats, NatsUnavailable, unavailable } from "./Nats.ts"
 import { type PublishAck, type PublishRefused, publishOnce, publishRepeatedly } from "./publish.ts"
@@ -47,6 +47,8 @@ export interface Bucket<V> {
   readonly keys: Effect.Effect<ReadonlyArray<string>, NatsUnavailable>
   /** The revision of the last write, whatever has become of it since. */
   readonly lastRevision: Effect.Effect<number, NatsUnavailable>
+  /** What was written last, if it still stands and fits the schema. */
+  readonly last: Effect.Effect<KvEntry<V> | undefined, NatsUnavailable>
   /**
    * The whole bucket and then every change, for ever, in order of revision. `reset`: what follows up to `complete` is the whole content,
    * whatever was not mentioned by then is gone (sent at the start, and again when the bucket was made anew or changes were missed).
@@ -84,6 +86,8 @@ const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Na
     return `$KV.${bucket}.${key}`
   }
   const get = (key: string) => Effect.flatMap(readRaw(nats, bucket, subject(key)), (raw) => decodeEntry<V>(codec, bucket, key, raw))
+  const atLeader = <A>(ask: () => Promise<A>) =>
+    Effect.tryPromise({ try: ask, catch: (cause) => unavailable(`looking at ${bucket}`, cause) })
   const watch = (onCurrent?: () => void) =>
     watchBucket<V>(nats, bucket, (data) => codec.decode(data) as Result.Result<V, string>, onCurrent)
   const write = (key: string, data: string, expected: number, headers: Record<string, string>) =>
@@ -105,10 +109,14 @@ const makeBucket = <D extends BucketDefinition, V = D["value"]["Type"]>(nats: Na
           : Effect.asVoid(write(key, "", options.revision, headers))
       }),
     keys: bucketKeys(nats, bucket),
-    lastRevision: Effect.tryPromise({
-      try: async () => (await streamState(nats, bucket)).lastRevision,
-      catch: (cause) => unavailable(`looking at ${bucket}`, cause)
-    }),
+    lastRevision: Effect.map(
+      atLeader(() => streamState(nats, bucket)),
+      ({ lastRevision }) => lastRevision
+    ),
+    last: Effect.flatMap(
+      atLeader(() => lastAtLeader(nats, bucket)),
+      (message) => decodeEntry<V>(codec, bucket, message?.key ?? "", message)
+    ),
     watch: watch(),
     watchTelling: watch
   }

@@ -92,12 +92,21 @@ interface StoredMessage {
   readonly data?: string
 }
 
+type WhichMessage = { readonly seq: number; readonly next_by_subj: string } | { readonly last_by_subj: string }
+
 /** The first message from `from` on that the leader has; undefined: there is none. */
 export const nextAtLeader = (nats: Nats["Service"], bucket: string, from: number): Promise<BucketMessage | undefined> =>
+  messageAtLeader(nats, bucket, { seq: from, next_by_subj: ">" })
+
+/** The last message that the leader has; undefined: there is none. */
+export const lastAtLeader = (nats: Nats["Service"], bucket: string): Promise<BucketMessage | undefined> =>
+  messageAtLeader(nats, bucket, { last_by_subj: ">" })
+
+const messageAtLeader = (nats: Nats["Service"], bucket: string, which: WhichMessage): Promise<BucketMessage | undefined> =>
   askLeader<{ readonly message: StoredMessage }, BucketMessage | undefined>(
     nats,
     `$JS.API.STREAM.MSG.GET.KV_${bucket}`,
-    JSON.stringify({ seq: from, next_by_subj: ">" }),
+    JSON.stringify(which),
     ({ message: { subject, seq, hdrs = "", data = "" } }) => {
       const headers = Buffer.from(hdrs, "base64").toString()
       const deleted = headers.includes(`${operation}:`) || headers.includes(`${markerReason}:`)

@@ -1,8 +1,8 @@
 /**
  * Restores what NATS holds from what Postgres knows.
  *
- * Owns: when: at the start and after each reconnect if the store is not the one that this database filled, as soon as it is found to have lost
- * something, and when an operator asks; streams and buckets (made from the catalogue), the event log sent again, all open work made due. Leaves to
+ * Owns: when: at the start and after each reconnect if the store is not the one that this database filled, as soon as either is found to have gone
+ * back to an older copy (`wentBack.ts`), and when an operator asks; streams and buckets (made from the catalogue), the event log sent again, all open work made due. Leaves to
  * `Epoch.ts`: what the registry's rows say then; to its relay: the puts, and `_meta` last; to `Applications.ts`: the applications' entries.
  * Built against: a JetStream store that was deleted, or that lost what it had acknowledged (restored from an older copy, or killed before it
  * wrote). The edges serve on meanwhile: an epoch that is not complete takes nothing from them.
@@ -18,14 +18,15 @@ import { Context, Effect, Layer, Schedule, Stream } from "effect"
 import { Applications } from "./Applications.ts"
 import { beginEpoch, highestVersion } from "./Epoch.ts"
 import { Wake } from "./Wake.ts"
+import { type Remembered, wentBack } from "./wentBack.ts"
 
 /** Open work is spread, so that 100,000 waiting connections don't knock in one second. Connections per second. */
 const wakingRate = 500
 /** As long as the event stream keeps its events. */
 const eventsKept = "35 days"
-/** Between two looks at what the bucket has; one is a question to NATS and one to Postgres. */
+/** Between two looks at what the bucket has; one is two questions to NATS and one to Postgres. */
 const lookEvery = "5 seconds"
-/** A leader that was elected just now may still catch up: less than was acknowledged counts when it is so each time, a second apart. */
+/** A leader that was elected just now may still catch up: what it shows counts when it is so each time, a second apart. */
 const looks = 3
 
 export interface Rebuilt {
@@ -102,21 +103,23 @@ export class Rebuild extends Context.Service<
       const beginAgain = (why: string, instead: string) => Effect.asVoid(begin({ why, instead, sendEvents: true, forgetful: false }))
 
       const readEpoch = Effect.map(
-        db.query<{ epoch: string; put_revision: number }>((sql) => sql`select epoch, put_revision from lifecycle.epoch`),
+        db.query<Remembered>(
+          (sql) =>
+            sql`select epoch, complete, put_revision, (select last_value from lifecycle.versions) as last_version from lifecycle.epoch`
+        ),
         ([row]) => row
       )
-      /** The epoch of which the bucket has less than it acknowledged. */
-      const lostOf = Effect.gen(function* () {
+      const beginIfOneWentBack = Effect.gen(function* () {
         for (let look = 1; ; look++) {
+          const last = yield* Effect.mapError(bucket.last, unavailable)
           const known = yield* readEpoch
-          if (known === undefined || (yield* Effect.mapError(bucket.lastRevision, unavailable)) >= known.put_revision) return undefined
-          if (look === looks) return known.epoch
+          const lastRevision = yield* Effect.mapError(bucket.lastRevision, unavailable)
+          const why = known === undefined ? undefined : wentBack(known, { last: last?.value, lastRevision })
+          if (known === undefined || why === undefined) return false
+          if (look === looks) return yield* Effect.as(beginAgain(why, known.epoch), true)
           yield* Effect.sleep("1 second")
         }
       })
-      const beginIfLost = Effect.flatMap(lostOf, (epoch) =>
-        epoch === undefined ? Effect.succeed(false) : Effect.as(beginAgain("NATS has lost what it had acknowledged", epoch), true)
-      )
 
       /** Is this the store that this database filled? Streams in memory are empty after a restart in any case: their work is due again. */
       const check = Effect.gen(function* () {
@@ -128,7 +131,7 @@ export class Rebuild extends Context.Service<
         if (meta === undefined || !("epoch" in meta.value) || meta.value.epoch !== known.epoch) {
           return yield* begin({ why: "the store is empty or another one", instead: known.epoch, sendEvents: true, forgetful: true })
         }
-        if (!(yield* beginIfLost)) yield* wakeOpenWork
+        if (!(yield* beginIfOneWentBack)) yield* wakeOpenWork
       }).pipe(
         Effect.tapError((error) => Effect.logWarning(`NATS can't be checked yet: ${error.message}`)),
         Effect.retry(Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("2 seconds")]))
@@ -140,7 +143,7 @@ export class Rebuild extends Context.Service<
         Effect.forkScoped
       )
       // While it is away nothing can be lost that the reconnection would not find.
-      yield* Effect.forkScoped(Effect.repeat(Effect.ignore(beginIfLost), Schedule.spaced(lookEvery)))
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignore(beginIfOneWentBack), Schedule.spaced(lookEvery)))
       return Rebuild.of({ rebuild, beginAgain })
     })
   )

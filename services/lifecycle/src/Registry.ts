@@ -16,6 +16,7 @@ import { ConnectionActor } from "./ConnectionActor.ts"
 import { Edges } from "./Edges.ts"
 import { Rebuild } from "./Rebuild.ts"
 import { Wake } from "./Wake.ts"
+import { databaseOlder, natsLost } from "./wentBack.ts"
 
 interface DirtyRow {
   readonly key: string
@@ -75,12 +76,12 @@ export const relayRegistry = Effect.gen(function* () {
     yield* db.query((sql) => sql`update lifecycle.epoch set put_revision = ${highest} where epoch = ${epoch} and put_revision < ${highest}`)
   })
   /** Written below what was acknowledged before, or stands above every version that was ever given out: one side went back to an older copy. */
-  const wentBack = Effect.fnUntraced(function* (puts: ReadonlyArray<Put>, known: Epoch) {
-    if (puts.some(({ written, row }) => written && row.put_revision <= known.put_revision)) return "NATS has lost what it had acknowledged"
+  const showsOlder = Effect.fnUntraced(function* (puts: ReadonlyArray<Put>, known: Epoch) {
+    if (puts.some(({ written, row }) => written && row.put_revision <= known.put_revision)) return natsLost
     const ahead = puts.filter(({ stands, row }) => stands > row.version).map(({ stands }) => stands)
     if (ahead.length === 0) return undefined
     const [versions] = yield* db.query<{ last_value: number }>((sql) => sql`select last_value from lifecycle.versions`)
-    return versions !== undefined && Math.max(...ahead) > versions.last_value ? "the database is older than what NATS has" : undefined
+    return versions !== undefined && Math.max(...ahead) > versions.last_value ? databaseOlder : undefined
   })
   /** Under the epoch's lock, so that another rebuild that begins meanwhile has its `_meta` after ours. */
   const complete = Effect.fnUntraced(function* ({ epoch }: Epoch) {
@@ -108,7 +109,7 @@ export const relayRegistry = Effect.gen(function* () {
     if (epoch === undefined) return yield* Effect.timeoutOption(wake.wait, idle)
     const dirty = yield* readDirty
     const puts = yield* Effect.forEach(dirty, (row) => putUpwards(bucket, row), { concurrency: 64 })
-    const why = yield* wentBack(puts, epoch)
+    const why = yield* showsOlder(puts, epoch)
     if (why !== undefined) return yield* beginAgain(why, epoch.epoch)
     const put = puts.map(({ row }) => row)
     if (put.length > 0) yield* markPut(put, epoch.epoch)

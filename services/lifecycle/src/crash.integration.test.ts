@@ -222,8 +222,12 @@ layer(surroundings, { excludeTestServices: true })("lifecycle, killed", (it) => 
             with back as (
               update lifecycle.registry set version = 7, put_version = 7, put_revision = 1, entry = entry || '{"version": 7, "origin": "https://backup.example"}'
               where key = 'com.example.backup'
+            ), forgotten as (
+              update lifecycle.epoch set epoch = 'of-the-backup', put_revision = 1, complete = true
             ) select setval('lifecycle.versions', 40)`
         )
+        const changeOrigin = (connection_id: string, tenant_id: string, origin: string) =>
+          calls.request(updateConnection, { tenant_id, connection_id, expected_version: null, origin })
         yield* started
         const { id, tenant_id, ...connection } = yield* createPatiently("backup.example.com", crypto.randomUUID())
         const { world } = yield* Servers
@@ -240,13 +244,29 @@ layer(surroundings, { excludeTestServices: true })("lifecycle, killed", (it) => 
 
         // Nobody asks for a rebuild: the next change finds a version in the bucket that was never given out.
         yield* goBack
-        yield* calls.request(updateConnection, { tenant_id, connection_id: id, expected_version: null, origin: "https://changed.example" })
+        yield* changeOrigin(id, tenant_id, "https://changed.example")
         yield* eventually(
           Effect.map(entryOf, (third) => {
             assert.strictEqual(third.origin, "https://changed.example")
             assert.isAbove(third.version, second.version)
           })
         )
+
+        // Nothing changes either, and nobody asks: what was put last tells it, the end of a rebuild or an entry.
+        for (const origin of [undefined, "https://later.example"]) {
+          if (origin !== undefined) {
+            yield* changeOrigin(id, tenant_id, origin)
+            yield* eventually(Effect.map(entryOf, (entry) => assert.strictEqual(entry.origin, origin)))
+          }
+          const before = yield* entryOf
+          yield* goBack
+          yield* eventually(
+            Effect.map(entryOf, (entry) => {
+              assert.strictEqual(entry.origin, "https://backup.example")
+              assert.isAbove(entry.version, before.version)
+            })
+          )
+        }
       })
     )
   )
