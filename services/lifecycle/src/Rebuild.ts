@@ -2,10 +2,10 @@
  * Restores what NATS holds from what Postgres knows.
  *
  * Owns: when: at the start and after each reconnect if the store is not the one that this database filled, as soon as either is found to have gone
- * back to an older copy (`wentBack.ts`), and when an operator asks; streams and buckets (made from the catalogue), the event log sent again, all open work made due. Leaves to
- * `Epoch.ts`: what the registry's rows say then; to its relay: the puts, and `_meta` last; to `Applications.ts`: the applications' entries.
- * Built against: a JetStream store that was deleted, or that lost what it had acknowledged (restored from an older copy, or killed before it
- * wrote). The edges serve on meanwhile: an epoch that is not complete takes nothing from them.
+ * back to an older copy (`wentBack.ts`), and when an operator asks; streams and buckets (made from the catalogue), the event log sent again, all
+ * open work made due. Leaves to `Epoch.ts`: what the registry's rows say then; to its relay: the puts, and `_meta` last; to `Applications.ts`: the
+ * applications' entries. Built against: a JetStream store that was deleted, or that lost what it had acknowledged (restored from an older copy, or
+ * killed before it wrote). The edges serve on meanwhile: an epoch that is not complete takes nothing from them.
  */
 import { Database, type DatabaseError } from "@connect-domain/database/Database.ts"
 import { hostnames, metaKey } from "@connect-domain/messages/buckets.ts"

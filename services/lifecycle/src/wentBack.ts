@@ -17,7 +17,7 @@ export interface Remembered {
   readonly last_version: number
 }
 
-/** Read before the database, but for its revision, which is read after it: each may only be ahead of the other in the direction that says nothing. */
+/** `last` is to be read before the database, `lastRevision` after it: what was put meanwhile then looks like no loss. */
 export interface Found {
   /** What was put last; undefined: it was deleted since. */
   readonly last: HostnameEntry | RegistryMeta | undefined
