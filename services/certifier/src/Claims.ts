@@ -57,8 +57,8 @@ export class Claims extends Context.Service<
     readonly putBack: (claim: Held, dueAt: Date | null) => Write
     /** Which CAs may issue, as the DNS says. Keeps the lease. */
     readonly rememberCaa: (claim: Held, caa: CaaAnswer) => Write
-    /** Ends the lease after a failure. */
-    readonly fail: (claim: Held, failure: ClaimFailure) => Write
+    /** Ends the lease after a failure; gives back when it is tried again at the earliest. */
+    readonly fail: (claim: Held, failure: ClaimFailure) => Write<Date>
     /** Ends the lease of a released claim for good. */
     readonly close: (claim: Held) => Write
   }
@@ -68,8 +68,9 @@ export class Claims extends Context.Service<
 
 function make(database: Database["Service"]): Claims["Service"] {
   const { query } = database
-  const fenced = (held: Held, effect: Effect.Effect<ReadonlyArray<unknown>, DatabaseError>): Write =>
-    Effect.flatMap(effect, (rows) => (rows.length === 1 ? Effect.void : Effect.fail(new LeaseLost({ claimId: held.claim_id }))))
+  const fencedRow = <Row>(held: Held, effect: Effect.Effect<ReadonlyArray<Row>, DatabaseError>): Write<Row> =>
+    Effect.flatMap(effect, ([row]) => (row === undefined ? Effect.fail(new LeaseLost({ claimId: held.claim_id })) : Effect.succeed(row)))
+  const fenced = (held: Held, effect: Effect.Effect<ReadonlyArray<unknown>, DatabaseError>): Write => Effect.asVoid(fencedRow(held, effect))
 
   return Claims.of({
     want: ({ claim_id, connection_id, tenant_id, hostname, environment, records, reason }) =>
@@ -214,9 +215,9 @@ function make(database: Database["Service"]): Claims["Service"] {
       ),
 
     fail: (held, failure) =>
-      fenced(
+      fencedRow(
         held,
-        query(
+        query<{ retry_at: Date }>(
           (sql) => sql`
             update certifier.claims set
               leased = false, urged = false, failures = ${failure.failures}::int, failed_kind = ${failure.kind},
@@ -229,9 +230,9 @@ function make(database: Database["Service"]): Claims["Service"] {
               due_at = case when state = 'released' then now()
                 else least(${failure.dueAt}::timestamptz, ${whenUrged(sql, failure.kind)}) end,
               updated_at = now()
-            where claim_id = ${held.claim_id} and fence = ${held.fence} returning 1`
+            where claim_id = ${held.claim_id} and fence = ${held.fence} returning retry_at`
         )
-      ),
+      ).pipe(Effect.map(({ retry_at }) => retry_at)),
 
     close: (held) =>
       fenced(

@@ -117,9 +117,9 @@ const make = Effect.gen(function* () {
     const pausedView = after.pausedUntil === null ? null : fingerprint(yield* preflight.look(claim))
     yield* database.transaction(
       Effect.gen(function* () {
-        yield* claims.fail(claim, { ...after, pausedView, kind, message, forgetOrder: kind === "refused" })
+        const nextAttemptAt = yield* claims.fail(claim, { ...after, pausedView, kind, message, forgetOrder: kind === "refused" })
         const ended = current !== undefined && current.not_after <= at
-        const told = { message, nextAttemptAt: after.retryAt, pausedUntil: after.pausedUntil, ended }
+        const told = { message, nextAttemptAt, pausedUntil: after.pausedUntil, ended }
         if (isNews) yield* (kind === "limited" ? notices.waiting : notices.failed)(claim, current, told)
       })
     )

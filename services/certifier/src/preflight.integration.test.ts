@@ -81,6 +81,8 @@ describe("pre-flight", () => {
       // An attempt that fails, for which it came too late: another follows at once, and the ladder's next one only then.
       world.dns.caa = caa("digicert.com")
       yield* meanwhile(world.ensure(asked), world.ensure({ ...asked, reason: "records_changed" }))
+      const first = yield* eventually("the first failure", () => world.notices.find(({ change }) => change === "failed"))
+      assert.isBelow(Date.parse(first.certificate.next_attempt_at!) - Date.now(), 10_000)
       yield* eventuallyEffect(
         "both failures",
         Effect.sync(() => failures() === 2),
