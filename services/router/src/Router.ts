@@ -91,7 +91,7 @@ const requestIds = (): (() => string) => {
     if (at === ids.length) {
       const first = `${prefix}-${(count++).toString(36)}0`
       length = first.length
-      const bytes = Buffer.alloc(digits.length * length, first)
+      const bytes = Buffer.alloc(digits.length * length, first) // again and again
       for (const [place, digit] of digits.entries()) bytes[(place + 1) * length - 1] = digit
       ids = bytes.toString("latin1")
       at = 0

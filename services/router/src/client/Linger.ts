@@ -2,7 +2,7 @@
  * Ends a connection so that its last answer arrives (RFC 9112 §9.6).
  *
  * Owns: closing our side when everything is written, and listening for a moment: unread bytes at close would make the kernel send a reset, which can
- * overtake the answer. Built against: an answer cut off at its end because the client takes it slowly, or has closed its own side.
+ * overtake the answer. At once where the client has ended its side and has everything. Built against: an answer cut off at its end because the client takes it slowly, or has closed its own side.
  */
 import type { Socket } from "node:net"
 import type { Deadlines, Watched } from "../Deadlines.ts"

@@ -7,6 +7,7 @@ import { HeadScan } from "./scanHead.ts"
 
 const emptyLine = Buffer.from("\r\n\r\n")
 
+/** Behind the first empty line at or behind `from`; less than 4 when there is none before `length`. */
 const endOfHead = (bytes: Buffer, from: number, length: number): number => {
   const end = bytes.indexOf(emptyLine, Math.max(0, from)) + emptyLine.length
   return end > length ? 0 : end

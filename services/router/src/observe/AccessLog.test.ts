@@ -2,7 +2,7 @@ import { Writable } from "node:stream"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { outliveReader } from "@connect-domain/telemetry/standardOutput.ts"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { largeBytes } from "../bufferPool.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { readRequestHead } from "../http1/requestHead.ts"
@@ -67,6 +67,21 @@ describe("the access log", () => {
     expect(second).not.toHaveProperty("connection_id")
     expect(second).not.toHaveProperty("origin_ms")
     expect(third).toMatchObject({ protocol: "http/1.1", status: 400, server_name: "b.test", bytes_out: 5_000_000_000, ms: 0 })
+  })
+
+  it("says when, to the millisecond, also where the clock goes back", async () => {
+    const times = [
+      "2026-11-30T23:59:59.999Z",
+      "2026-12-01T00:00:00.000Z",
+      "2026-12-01T00:00:00.007Z",
+      "2026-12-01T00:00:00.007Z",
+      "2026-11-30T23:59:59.040Z"
+    ]
+    const now = vi.spyOn(Date, "now")
+    for (const time of times) now.mockReturnValueOnce(Date.parse(time))
+    const lines = await written(...times.map(() => record))
+    now.mockRestore()
+    expect(lines.map(({ at }) => at)).toEqual(times)
   })
 
   it.each(['/"', "/\\", "/\n\u0001", "/\xe9\u20ac\ud83d\ude00", `/${"a".repeat(40_000)}`, `/${'"'.repeat(3000)}`])(

@@ -53,7 +53,7 @@ const aboutRequest = (record: RequestRecord): RepeatedBytes => {
   return text
 }
 
-/** In a line; and behind that, where the milliseconds stand in it. */
+/** Where the time stands in a line, and its milliseconds in the time. */
 const timeAt = '{"at":"'.length
 const millisAt = "2026-11-30T12:34:56.".length
 
@@ -116,7 +116,7 @@ export class AccessLog {
     return putText(out, at, "}\n")
   }
 
-  /** With the time to the millisecond; of a second that has begun, these alone are written anew. */
+  /** Its time is that of now; within a second its milliseconds alone are written anew. */
   private putBeginning(out: Buffer, start: number): number {
     const { beginning } = this
     const now = Date.now()
