@@ -16,12 +16,15 @@ export const putText = (out: Buffer, start: number, text: string): number => {
   return start + length
 }
 
-/** A whole number that is not negative, in decimal, its last `digits` of them; returns the place behind it. */
+/** Up to here whole numbers are divided as such, which takes a fraction of the time that the division of fractions does. */
+const mostInteger = 0x7fffffff
+
+/** A whole number from 0 to 2^31-1, in decimal, its last `digits` of them; returns the place behind it. */
 export const putDigits = (out: Uint8Array, start: number, number: number, digits: number): number => {
   const end = start + digits
-  let rest = number
+  let rest = number | 0
   for (let place = end - 1; place >= start; place--) {
-    const tens = Math.floor(rest / 10)
+    const tens = (rest / 10) | 0
     out[place] = 48 + (rest - tens * 10)
     rest = tens
   }
@@ -29,14 +32,15 @@ export const putDigits = (out: Uint8Array, start: number, number: number, digits
 }
 
 /** A whole number that is not negative, in decimal; returns the place behind it. */
-export const putNumber = (out: Uint8Array, start: number, number: number): number => {
+export const putNumber = (out: Buffer, start: number, number: number): number => {
+  if (number > mostInteger) return putText(out, start, String(number))
   let digits = 1
-  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits++
+  for (let rest = number | 0; rest >= 10; rest = (rest / 10) | 0) digits++
   return putDigits(out, start, number, digits)
 }
 
 /** A number with two digits behind the point. */
-export const putHundredths = (out: Uint8Array, start: number, number: number): number => {
+export const putHundredths = (out: Buffer, start: number, number: number): number => {
   const all = Math.round(number * 100)
   const whole = Math.floor(all / 100)
   const at = putNumber(out, start, whole)

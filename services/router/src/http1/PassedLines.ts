@@ -5,16 +5,27 @@
  * next head is read, and in the turn in which their bytes came. Built against: text that is cut, joined and cut again for each answer.
  */
 import { lines, maxFieldLines } from "./fields.ts"
+import type { Run } from "./RepeatedHead.ts"
 
 /** Numbers kept for each line: start, end of name, start of value, end of value, start of the next line. A colon follows the name. */
 export const placeStride = 5
 
+const isNamed = (bytes: Buffer, start: number, end: number, name: string): boolean => {
+  if (end - start !== name.length) return false
+  for (let at = 0; at < name.length; at++) if ((bytes[start + at]! | 32) !== name.charCodeAt(at)) return false
+  return true
+}
+
 export class PassedLines {
   bytes: Buffer = Buffer.alloc(0)
+  /** Entries: each is a line, or a run of them. */
   count = 0
   /** Of all of them with their CRLFs. */
   length = 0
+  /** Of an entry that is a line; of one that is a run, only where it stands. */
   readonly places = new Int32Array(placeStride * maxFieldLines)
+  /** By entry: the run that it is. */
+  readonly runs: Array<Run | undefined> = []
 
   /** None so far, of these bytes. */
   begin(bytes: Buffer): void {
@@ -24,14 +35,29 @@ export class PassedLines {
 
   /** `slot`: of a line among those of the last scan of these bytes. */
   add(slot: number): void {
+    this.addLine(lines, slot, 0)
+  }
+
+  /** `shift`: how far behind the place that `from` says. */
+  private addLine(from: Int32Array, slot: number, shift: number): void {
     const { places } = this
+    const start = from[slot]! + shift
+    const end = from[slot + 4]! + shift
+    this.runs[this.count] = undefined
     const place = this.count++ * placeStride
-    places[place] = lines[slot]!
-    places[place + 1] = lines[slot + 1]!
-    places[place + 2] = lines[slot + 2]!
-    places[place + 3] = lines[slot + 3]!
-    places[place + 4] = lines[slot + 4]!
-    this.length += lines[slot + 4]! - lines[slot]!
+    places[place] = start
+    places[place + 1] = from[slot + 1]! + shift
+    places[place + 2] = from[slot + 2]! + shift
+    places[place + 3] = from[slot + 3]! + shift
+    places[place + 4] = end
+    this.length += end - start
+  }
+
+  /** Those of a run that pass; it stands at `at`. */
+  addRun(run: Run, at: number): void {
+    this.places[this.count * placeStride] = at
+    this.runs[this.count++] = run
+    this.length += run.length
   }
 
   clear(): void {
@@ -41,19 +67,31 @@ export class PassedLines {
 
   /** `name`: in lower case. */
   has(name: string): boolean {
-    const { bytes, count, places } = this
-    for (let place = 0; place < count * placeStride; place += placeStride) {
-      const start = places[place]!
-      let at = 0
-      if (places[place + 1]! - start !== name.length) continue
-      while (at < name.length && (bytes[start + at]! | 32) === name.charCodeAt(at)) at++
-      if (at === name.length) return true
+    const { bytes, count, places, runs } = this
+    for (let entry = 0; entry < count; entry++) {
+      const place = entry * placeStride
+      const run = runs[entry]
+      if (run === undefined) {
+        if (isNamed(bytes, places[place]!, places[place + 1]!, name)) return true
+      } else for (const slot of run.passing) if (isNamed(run.bytes, run.places[slot]!, run.places[slot + 1]!, name)) return true
     }
     return false
   }
 
+  /** Each line becomes an entry. */
+  private spread(): void {
+    const [runs, places] = [this.runs.slice(0, this.count), this.places.slice(0, this.count * placeStride)]
+    this.clear()
+    for (const [entry, run] of runs.entries()) {
+      const place = entry * placeStride
+      if (run === undefined) this.addLine(places, place, 0)
+      else for (const slot of run.passing) this.addLine(run.places, slot, places[place]!)
+    }
+  }
+
   /** Removes the lines with these names, which are in lower case. */
   removeNamed(names: ReadonlyArray<string>): void {
+    this.spread()
     const { count, places } = this
     const named = new Set(names) // an origin may name thousands of them, in a head of a thousand lines
     this.clear()
@@ -64,24 +102,30 @@ export class PassedLines {
     }
   }
 
-  /** Calls for each run of bytes in which one line follows the other. */
-  private eachRun(take: (start: number, end: number) => void): void {
-    const { count, places } = this
+  /** Calls for each piece of bytes in which one line follows the other. */
+  private eachPiece(take: (start: number, end: number) => void): void {
+    const { count, places, runs } = this
     let [start, end] = [0, 0]
-    for (let place = 0; place < count * placeStride; place += placeStride) {
-      if (places[place] !== end) {
+    const add = (from: number, to: number): void => {
+      if (from !== end) {
         if (end > start) take(start, end)
-        start = places[place]!
+        start = from
       }
-      end = places[place + 4]!
+      end = to
     }
-    if (end > start) take(start, end)
+    for (let entry = 0; entry < count; entry++) {
+      const at = places[entry * placeStride]!
+      const run = runs[entry]
+      if (run === undefined) add(at, places[entry * placeStride + 4]!)
+      else for (const slot of run.passing) add(at + run.places[slot]!, at + run.places[slot + 4]!)
+    }
+    add(-1, -1)
   }
 
   /** Each with its CRLF; returns the place behind them. */
   copyTo(out: Buffer, start: number): number {
     let at = start
-    this.eachRun((from, to) => {
+    this.eachPiece((from, to) => {
       at += this.bytes.copy(out, at, from, to)
     })
     return at
@@ -90,7 +134,7 @@ export class PassedLines {
   /** Each with its CRLF, one code unit for each byte. */
   get text(): string {
     let text = ""
-    this.eachRun((from, to) => {
+    this.eachPiece((from, to) => {
       text += this.bytes.toString("latin1", from, to)
     })
     return text

@@ -12,8 +12,11 @@ export const maxHeadBytes = 32 * 1024
 /** A head of more field lines than this is answered with 431. */
 export const maxFieldLines = 1000
 
-/** Numbers kept for each line: start, end of name, start of value, end of value, start of the next line, kinds of token bytes in the name. */
-export const stride = 6
+/**
+ * Numbers kept for each line: start, end of name, start of value, end of value, start of the next line, kinds of token bytes in the name, and whether a
+ * run of the `RepeatedHead` begins here (1): then its start is all that is said of the run's lines.
+ */
+export const stride = 7
 /** The lines of the last scan; valid until the next one. */
 export const lines = new Int32Array(stride * (maxFieldLines + 1))
 
@@ -89,6 +92,7 @@ export const scanFields = (text: string, start: number, options: ScanOptions): n
     lines[slot + 3] = valueEnd
     lines[slot + 4] = end + 2
     lines[slot + 5] = kinds
+    lines[slot + 6] = 0
     count++
     at = end + 2
   }

@@ -8,6 +8,7 @@ import { Field, isAt, responseFieldAt } from "./fieldNames.ts"
 import { findForeignByte, lines, readContentLength, readOptions, scanFields, stride } from "./fields.ts"
 import { PassedLines } from "./PassedLines.ts"
 import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
+import type { RepeatedHead, Run } from "./RepeatedHead.ts"
 
 export interface ResponseHead {
   readonly status: number
@@ -36,6 +37,14 @@ const passed = new PassedLines()
 
 const absent = -1
 
+/** One whose lines were scanned just now. */
+interface PlainHead {
+  readonly bytes: Buffer
+  readonly found: number
+  /** That it was scanned with. */
+  readonly repeated: RepeatedHead | undefined
+}
+
 interface Draft {
   length: number
   encoding: string | undefined
@@ -44,14 +53,14 @@ interface Draft {
   keepAlive: string
 }
 
-const takeField = (field: Field, bytes: Buffer, start: number, end: number, draft: Draft): Refusal | undefined => {
-  if (field === Field.ContentLength) {
-    if (draft.length !== absent) return refuse(502, "origin-length-twice")
-    draft.length = readContentLength(bytes, start, end)
-    return draft.length < 0 ? refuse(502, "origin-content-length") : undefined
-  }
-  if (field === Field.Drop) return undefined
-  const value = textOf(bytes, start, end)
+const takeLength = (bytes: Buffer, start: number, end: number, draft: Draft): Refusal | undefined => {
+  if (draft.length !== absent) return refuse(502, "origin-length-twice")
+  draft.length = readContentLength(bytes, start, end)
+  return draft.length < 0 ? refuse(502, "origin-content-length") : undefined
+}
+
+/** One that has a value in words. */
+const takeWords = (field: Field, value: string, draft: Draft): Refusal | undefined => {
   switch (field) {
     case Field.TransferEncoding:
       if (draft.encoding !== undefined) return refuse(502, "origin-encoding-twice")
@@ -79,16 +88,33 @@ const textOf = (bytes: Buffer, start: number, end: number): string => {
   return bytes.toString("latin1", start, end)
 }
 
-const takeLines = (bytes: Buffer, found: number, draft: Draft): Refusal | undefined => {
-  passed.begin(bytes)
-  for (let slot = 0; slot < found * stride; slot += stride) {
-    const field = responseFieldAt(bytes, lines[slot]!, lines[slot + 1]!, lines[slot + 5]!)
-    if (field === Field.Pass) {
-      passed.add(slot)
-      continue
-    }
-    const refusal = takeField(field, bytes, lines[slot + 2]!, lines[slot + 3]!, draft)
+const takeLine = (bytes: Buffer, slot: number, draft: Draft): Refusal | undefined => {
+  const field = responseFieldAt(bytes, lines[slot]!, lines[slot + 1]!, lines[slot + 5]!)
+  const [start, end] = [lines[slot + 2]!, lines[slot + 3]!]
+  if (field === Field.Pass) passed.add(slot)
+  else if (field === Field.ContentLength) return takeLength(bytes, start, end, draft)
+  else if (field !== Field.Drop) return takeWords(field, textOf(bytes, start, end), draft)
+  return undefined
+}
+
+/** One that stands at `at`. */
+const takeRun = (run: Run, bytes: Buffer, at: number, draft: Draft): Refusal | undefined => {
+  passed.addRun(run, at)
+  for (const { end, field, start, value } of run.others) {
+    const refusal = field === Field.ContentLength ? takeLength(bytes, at + start, at + end, draft) : takeWords(field, value, draft)
     if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+const takeLines = ({ bytes, found, repeated }: PlainHead, draft: Draft): Refusal | undefined => {
+  passed.begin(bytes)
+  for (let line = 0; line < found; ) {
+    const slot = line * stride
+    const run = lines[slot + 6] === 1 ? repeated?.runs[line] : undefined
+    const refusal = run === undefined ? takeLine(bytes, slot, draft) : takeRun(run, bytes, lines[slot]!, draft)
+    if (refusal !== undefined) return refusal
+    line += run?.count ?? 1
   }
   return undefined
 }
@@ -109,7 +135,7 @@ const readStatusLine = (bytes: Buffer): ReadonlyArray<string | undefined> | null
   isAt(bytes, 0, okLine) ? ok : statusLine.exec(bytes.toString("latin1", 0, bytes.indexOf("\r\n")))
 
 /** A head that may be unusual: white space before a colon is removed (RFC 9112 §5.1), anything else refused. */
-const makePlain = (bytes: Buffer): { readonly bytes: Buffer; readonly found: number } | Refusal => {
+const makePlain = (bytes: Buffer): PlainHead | Refusal => {
   const text = bytes.toString("latin1")
   const foreign = findForeignByte(text)
   const first = text.indexOf("\r\n") + 2
@@ -120,14 +146,14 @@ const makePlain = (bytes: Buffer): { readonly bytes: Buffer; readonly found: num
     const nameEnd = lines[slot + 1]!
     plain += text.slice(lines[slot], nameEnd) + text.slice(text.indexOf(":", nameEnd), lines[slot + 4])
   }
-  return plain.length + 2 === text.length ? { bytes, found } : makePlain(Buffer.from(`${plain}\r\n`, "latin1"))
+  return plain.length + 2 === text.length ? { bytes, found, repeated: undefined } : makePlain(Buffer.from(`${plain}\r\n`, "latin1"))
 }
 
-const readPlainHead = (bytes: Buffer, found: number): ResponseHead | Refusal => {
-  const line = readStatusLine(bytes)
+const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
+  const line = readStatusLine(plain.bytes)
   if (line === null) return refuse(502, "origin-status-line")
   const draft: Draft = { length: absent, encoding: undefined, connection: "", upgrade: "", keepAlive: "" }
-  const refusal = takeLines(bytes, found, draft)
+  const refusal = takeLines(plain, draft)
   if (refusal !== undefined) return refusal
   const framing = readFraming(draft, line[1]!)
   if ("refused" in framing) return framing
@@ -151,10 +177,8 @@ const readPlainHead = (bytes: Buffer, found: number): ResponseHead | Refusal => 
  * Reads the whole head, its empty line included, that `bytes` begin with. `scanned`: how many lines `HeadScan` has found in it; -1: it was not scanned,
  * or is unusual. Refusals have status 502.
  */
-export const readResponseHead = (bytes: Buffer, length = bytes.length, scanned = -1): ResponseHead | Refusal => {
-  if (scanned < 0) {
-    const plain = makePlain(bytes.subarray(0, length))
-    return isRefusal(plain) ? plain : readPlainHead(plain.bytes, plain.found)
-  }
-  return readPlainHead(bytes, scanned)
+export const readResponseHead = (bytes: Buffer, length = bytes.length, scanned = -1, repeated?: RepeatedHead): ResponseHead | Refusal => {
+  if (scanned >= 0) return readPlainHead({ bytes, found: scanned, repeated })
+  const plain = makePlain(bytes.subarray(0, length))
+  return isRefusal(plain) ? plain : readPlainHead(plain)
 }

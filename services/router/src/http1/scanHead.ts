@@ -5,6 +5,7 @@
  * `findForeignByte` and `scanFields`, whose verdict alone counts: what is found here, they find too (`scanHead.test.ts`).
  */
 import { lines, maxFieldLines, maxHeadBytes, stride, tokenByte } from "./fields.ts"
+import type { RepeatedHead } from "./RepeatedHead.ts"
 
 /** RFC 9110 §5.5: what may stand in a value or a first line: VCHAR, obs-text, SP, HTAB. */
 const textByte = new Uint8Array(256).map((_, code) => Number(code === 9 || (code >= 32 && code !== 127)))
@@ -18,17 +19,20 @@ export class HeadScan {
   /** Field lines, described in `lines` until the next scan. */
   found = 0
 
-  /** True: the first `length` bytes begin with a whole, plain head. False: nothing is said about them. */
-  read(bytes: Uint8Array, length = bytes.length): boolean {
+  /** True: the first `length` bytes begin with a whole, plain head. False: nothing is said about them. `repeated`: of whoever sends them. */
+  read(bytes: Uint8Array, length = bytes.length, repeated?: RepeatedHead): boolean {
     const limit = Math.min(length, maxHeadBytes)
-    let at = this.endOfText(bytes, 0, limit)
-    for (let count = 0; at > 0 && count <= maxFieldLines; count++) {
+    repeated?.begin()
+    this.found = 0
+    let at = this.readRun(bytes, 0, limit, repeated) || this.endOfText(bytes, 0, limit)
+    while (at > 0) {
       if (at + 1 < limit && bytes[at] === cr) {
         this.length = at + 2
-        this.found = count
+        if (bytes[at + 1] === lf) repeated?.end(bytes, this.length, this.found)
         return bytes[at + 1] === lf
       }
-      if (count < maxFieldLines) at = this.readField(bytes, at, limit, count * stride)
+      if (this.found === maxFieldLines) return false
+      at = (this.found > 0 && this.readRun(bytes, at, limit, repeated)) || this.readField(bytes, at, limit)
     }
     return false
   }
@@ -40,7 +44,18 @@ export class HeadScan {
     return at + 1 < limit && bytes[at] === cr && bytes[at + 1] === lf ? at + 2 : 0
   }
 
-  private readField(bytes: Uint8Array, start: number, limit: number, slot: number): number {
+  /** Behind lines that need no reading; 0 when these do. */
+  private readRun(bytes: Uint8Array, start: number, limit: number, repeated: RepeatedHead | undefined): number {
+    const run = repeated?.find(this.found, bytes, start, limit)
+    if (run === undefined) return 0
+    const slot = this.found * stride
+    lines[slot] = start
+    lines[slot + 6] = 1
+    this.found += run.count
+    return start + run.bytes.length
+  }
+
+  private readField(bytes: Uint8Array, start: number, limit: number): number {
     let at = start
     let kinds = 0
     for (let kind = 0; at < limit; at++) {
@@ -55,12 +70,14 @@ export class HeadScan {
     let end = next - 2
     while (at < end && isSpace(bytes[at])) at++
     while (end > at && isSpace(bytes[end - 1])) end--
+    const slot = this.found++ * stride
     lines[slot] = start
     lines[slot + 1] = nameEnd
     lines[slot + 2] = at
     lines[slot + 3] = end
     lines[slot + 4] = next
     lines[slot + 5] = kinds
+    lines[slot + 6] = 0
     return next
   }
 }

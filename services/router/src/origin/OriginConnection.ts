@@ -116,7 +116,7 @@ export class OriginConnection implements Watched {
     }
     const { client, reader } = request
     client.cork()
-    const refusal = reader.read(bytes, length)
+    const refusal = reader.read(bytes, length, this.bucket.repeated)
     if (refusal !== undefined) this.fail({ status: 502, code: refusal.code })
     else if (reader.state === "done") this.finish(request)
     else if (reader.state === "upgraded") this.upgrade(request)

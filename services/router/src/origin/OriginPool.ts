@@ -8,6 +8,7 @@
 import type { Socket } from "node:net"
 import type { Deadlines } from "../Deadlines.ts"
 import type { ExchangeClient, Failure } from "../exchange/Exchange.ts"
+import { RepeatedHead } from "../http1/RepeatedHead.ts"
 import { clientName } from "../limits/clientKey.ts"
 import { Roster } from "../Roster.ts"
 import type { Origin } from "./Origin.ts"
@@ -43,6 +44,8 @@ export interface Bucket {
   busy: number
   /** Not empty only while `busy` is at the cap, or until the end of the turn in which it ceased to be. */
   readonly queue: OriginQueue
+  /** Of its answers. */
+  readonly repeated: RepeatedHead
 }
 
 /** Who wants a connection, and which one will do. */
@@ -129,7 +132,7 @@ export class OriginPool implements ConnectionOwner {
   private bucketOf(key: string): Bucket {
     const known = this.buckets.get(key)
     if (known !== undefined) return known
-    const bucket: Bucket = { key, idle: [], busy: 0, queue: new OriginQueue(this.limits.queue) }
+    const bucket: Bucket = { key, idle: [], busy: 0, queue: new OriginQueue(this.limits.queue), repeated: new RepeatedHead() }
     this.buckets.set(key, bucket)
     return bucket
   }

@@ -10,6 +10,7 @@ import { ChunkedReader } from "../http1/ChunkedReader.ts"
 import { maxHeadBytes } from "../http1/fields.ts"
 import { HeadSearch } from "../http1/HeadSearch.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
+import type { RepeatedHead } from "../http1/RepeatedHead.ts"
 import { type ResponseHead, readResponseHead } from "../http1/responseHead.ts"
 import { readTrailers } from "../http1/trailers.ts"
 
@@ -50,8 +51,11 @@ export class ResponseReader {
     return this.state === "body" && this.chunked === undefined && this.remaining < 0
   }
 
-  /** The first `length` bytes are what came. They are valid during the call, and views of them cost more than to pass on where they begin and end. */
-  read(segment: Buffer, length = segment.length): Refusal | undefined {
+  /**
+   * The first `length` bytes are what came. They are valid during the call, and views of them cost more than to pass on where they begin and end.
+   * `repeated`: of the origin.
+   */
+  read(segment: Buffer, length = segment.length, repeated?: RepeatedHead): Refusal | undefined {
     this.started = true
     let [bytes, start, end] = [segment, 0, length]
     while (this.state === "head") {
@@ -59,7 +63,7 @@ export class ResponseReader {
         bytes = this.gathered(bytes.subarray(start, end))
         end = bytes.length
       }
-      start = search.find(bytes, this.looked, end)
+      start = search.find(bytes, this.looked, end, repeated)
       if (start < 4 || start > maxHeadBytes) {
         if (end >= maxHeadBytes) return refuse(502, "origin-head-too-large")
         this.hold(bytes, end)
@@ -67,7 +71,7 @@ export class ResponseReader {
       }
       this.held = undefined
       this.looked = 0
-      const refusal = this.takeHead(bytes, start, search.scanned)
+      const refusal = this.takeHead(bytes, start, repeated)
       if (refusal !== undefined) return refusal
     }
     return this.takeBody(bytes, start, end)
@@ -86,8 +90,8 @@ export class ResponseReader {
     this.held.add(Buffer.from(unfinished.subarray(0, length))) // what came is valid in this turn only
   }
 
-  private takeHead(bytes: Buffer, length: number, scanned: number): Refusal | undefined {
-    const head = readResponseHead(bytes, length, scanned)
+  private takeHead(bytes: Buffer, length: number, repeated: RepeatedHead | undefined): Refusal | undefined {
+    const head = readResponseHead(bytes, length, search.scanned, repeated)
     if (isRefusal(head)) return head
     if (head.status >= 200) return this.begin(head)
     if (head.status === 101) {

@@ -4,7 +4,9 @@
  * Owns: the encoding. There is no dynamic table: nothing to keep in step with the peer. Values are plain literals: Huffman would save the client
  * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
  */
+
 import { type PassedLines, placeStride } from "../../http1/PassedLines.ts"
+import type { Run } from "../../http1/RepeatedHead.ts"
 import { putNumber } from "../../lineBytes.ts"
 import { staticLength, staticNames } from "./staticTable.ts"
 
@@ -114,14 +116,30 @@ export const writeLength = (
   return end
 }
 
+/** The line whose numbers stand in `slot`; returns the place behind it. */
+const writeLine = (out: Buffer, start: number, bytes: Buffer, places: Int32Array, slot: number): number =>
+  writeValue(out, writeName(out, start, bytes, places[slot]!, places[slot + 1]!), bytes, places[slot + 2]!, places[slot + 3]!)
+
+/** Those lines of a run that pass. */
+const codeRun = ({ bytes, length, passing, places }: Run): Uint8Array => {
+  const out = Buffer.alloc(blockRoom(length))
+  let at = 0
+  for (const slot of passing) at = writeLine(out, at, bytes, places, slot)
+  return Uint8Array.from(out.subarray(0, at))
+}
+
 /** Lines as they came; returns the place behind them. */
-export const writePassed = (out: Buffer, start: number, { bytes, count, places }: PassedLines): number => {
+export const writePassed = (out: Buffer, start: number, { bytes, count, places, runs }: PassedLines): number => {
   let at = start
-  for (let place = 0; place < count * placeStride; place += placeStride) {
-    const from = places[place]!
-    const nameEnd = places[place + 1]!
-    at = writeName(out, at, bytes, from, nameEnd)
-    at = writeValue(out, at, bytes, places[place + 2]!, places[place + 3]!)
+  for (let entry = 0; entry < count; entry++) {
+    const run = runs[entry]
+    if (run === undefined) {
+      at = writeLine(out, at, bytes, places, entry * placeStride)
+      continue
+    }
+    run.coded ??= codeRun(run)
+    out.set(run.coded, at)
+    at += run.coded.length
   }
   return at
 }
