@@ -23,6 +23,9 @@ interface Other {
   readonly value: string
 }
 
+/** All of it, the minor version, the status, the reason. */
+export type StatusLine = ReadonlyArray<string | undefined>
+
 /** Lines that don't vary, one behind the other; the one that begins with a head's first line has the status line too. All places are in its own bytes. */
 export interface Run {
   readonly bytes: Buffer
@@ -36,6 +39,8 @@ export interface Run {
   readonly others: ReadonlyArray<Other>
   /** What passes in HPACK, once that was wanted. */
   coded: Uint8Array | undefined
+  /** The status line's parts, as soon as they were read; null: it is none. */
+  status: StatusLine | null | undefined
 }
 
 /** One that is remembered. */
@@ -78,7 +83,7 @@ const runOf = (head: Head, first: number, behind: number): Run => {
       length += places[slot + lineEnd]! - places[slot]!
     } else if (field !== Field.Drop) others.push({ field, start: from, end: to, value: bytes.toString("latin1", from, to) })
   }
-  return { bytes, count: behind - first, places, passing, length, others, coded: undefined }
+  return { bytes, count: behind - first, places, passing, length, others, coded: undefined, status: undefined }
 }
 
 /** What stays the same from one to the other; nothing when they have different fields. */

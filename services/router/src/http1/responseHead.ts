@@ -8,7 +8,7 @@ import { Field, isAt, responseFieldAt } from "./fieldNames.ts"
 import { findForeignByte, lines, readContentLength, readOptions, scanFields, stride } from "./fields.ts"
 import { PassedLines } from "./PassedLines.ts"
 import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
-import type { RepeatedHead, Run } from "./RepeatedHead.ts"
+import type { RepeatedHead, Run, StatusLine } from "./RepeatedHead.ts"
 
 export interface ResponseHead {
   readonly status: number
@@ -129,10 +129,17 @@ const readFraming = (draft: Draft, minor: string): { chunked: boolean; length: n
   return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(502, "origin-transfer-encoding")
 }
 
-const ok: ReadonlyArray<string> = ["", "1", "200", "OK"]
+const ok: StatusLine = ["", "1", "200", "OK"]
 const okLine = Buffer.from("HTTP/1.1 200 OK\r\n")
-const readStatusLine = (bytes: Buffer): ReadonlyArray<string | undefined> | null =>
+const readStatusLine = (bytes: Buffer): StatusLine | null =>
   isAt(bytes, 0, okLine) ? ok : statusLine.exec(bytes.toString("latin1", 0, bytes.indexOf("\r\n")))
+
+const statusOf = ({ bytes, found, repeated }: PlainHead): StatusLine | null => {
+  const run = found > 0 && lines[6] === 1 ? repeated?.runs[0] : undefined
+  if (run === undefined) return readStatusLine(bytes)
+  if (run.status === undefined) run.status = readStatusLine(bytes)
+  return run.status
+}
 
 /** A head that may be unusual: white space before a colon is removed (RFC 9112 §5.1), anything else refused. */
 const makePlain = (bytes: Buffer): PlainHead | Refusal => {
@@ -150,7 +157,7 @@ const makePlain = (bytes: Buffer): PlainHead | Refusal => {
 }
 
 const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
-  const line = readStatusLine(plain.bytes)
+  const line = statusOf(plain)
   if (line === null) return refuse(502, "origin-status-line")
   const draft: Draft = { length: absent, encoding: undefined, connection: "", upgrade: "", keepAlive: "" }
   const refusal = takeLines(plain, draft)
