@@ -69,11 +69,19 @@ const answered = (output: string): { readonly done: number; readonly failed: num
   return { done: Number(status?.[1] ?? counts?.[1] ?? 0), failed: Number(counts?.[2] ?? 0) }
 }
 
-const h2load = async (subject: Subject, load: Load, more: ReadonlyArray<string>) => {
-  const url = `https://bench.example.org:${subject.port}/${load.path}`
-  const target = ["--connect-to", `127.0.0.1:${subject.port}`, url]
+const h2load = async ({ port }: Pick<Subject, "port">, load: Load, more: ReadonlyArray<string>) => {
+  const url = `https://bench.example.org:${port}/${load.path}`
+  const target = ["--connect-to", `127.0.0.1:${port}`, url]
   const { stdout } = await run("taskset", ["-c", "1", "h2load", ...load.arguments, "-t", "1", ...more, ...target])
   return answered(stdout)
+}
+
+/** So many, or a few more; returns how many were answered. */
+export const requests = async (port: number, load: Load, count: number): Promise<number> => {
+  if (load.burst === undefined) return (await h2load({ port }, load, ["-n", String(count)])).done
+  let done = 0
+  while (done < count) done += (await h2load({ port }, load, ["-c", String(load.burst), "-n", String(load.burst)])).done
+  return done
 }
 
 /** At least `seconds` of load. */

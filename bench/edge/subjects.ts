@@ -23,7 +23,8 @@ export interface Subject {
 const edgeCore = 0
 const loadCore = 1
 
-const startOrigin = async (processes: Processes): Promise<number> => {
+/** Returns its port. */
+export const startOrigin = async (processes: Processes): Promise<number> => {
   const { folder } = processes
   const port = await freePort()
   mkdirSync(join(folder, "www"))
