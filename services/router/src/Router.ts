@@ -92,7 +92,7 @@ const requestIds = (): (() => string) => {
       const first = `${prefix}-${(count++).toString(36)}0`
       length = first.length
       const bytes = Buffer.alloc(digits.length * length, first) // again and again
-      for (const [place, digit] of digits.entries()) bytes[(place + 1) * length - 1] = digit
+      for (let place = 0; place < digits.length; place++) bytes[(place + 1) * length - 1] = digits[place]!
       ids = bytes.toString("latin1")
       at = 0
     }

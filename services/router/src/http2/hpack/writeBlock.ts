@@ -151,6 +151,7 @@ export const blockRoom = (bytes: number): number => bytes + (bytes >>> 5) + 40
 
 /** HTTP/1 field lines, each with its CRLF, one code unit per byte; `out` has room for them. Returns the place behind the block. */
 export const writeLines = (out: Buffer, start: number, lines: string): number => {
+  if (lines === "") return start // most answers: they have all they need from the origin
   const text = lines.length <= scratch.length ? scratch : Buffer.allocUnsafe(lines.length)
   const length = text.write(lines, 0, "latin1")
   let at = start
