@@ -3,15 +3,15 @@
  *
  * Owns: which lines vary, told from two heads in a row; whether the others, in runs between those, stand in a head to the byte; what is known of them
  * then. Leaves to `scanHead.ts` and `responseHead.ts`: all that varies, and every head before something is known. Built against: reading, judging and
- * writing the same hundred bytes of security policies for each answer. Whether a line is well-formed, and what it means, depends on its own bytes
- * alone, so one native comparison stands for reading a run byte by byte.
+ * writing the same server, type and security policy for each answer, byte by byte. Whether a line is well-formed, and what it means, depends on its own
+ * bytes alone, so one native comparison of a run stands for all that.
  */
 import { Field, responseFieldAt } from "./fieldNames.ts"
 import { lines, stride } from "./fields.ts"
 
 /** After so many heads that had something else where a run was expected, the next two are looked at. Dates change each second. */
 const lookEvery = 64
-/** Larger heads are not remembered: an origin costs the edge at most a little more than twice as much. */
+/** Larger heads are not remembered: an origin costs the edge three times as much at most. */
 const mostBytes = 4096
 const mostLines = 64
 
