@@ -24,7 +24,7 @@ export class PassedLines {
   length = 0
   /** Of an entry that is a line; of one that is a run, only where it stands. */
   readonly places = new Int32Array(placeStride * maxFieldLines)
-  /** By entry: the run that it is. */
+  /** By entry: the run that it is; undefined for a line. */
   readonly runs: Array<Run | undefined> = []
 
   /** None so far, of these bytes. */

@@ -106,9 +106,12 @@ const runsOf = (before: Head, head: Head): Array<Run | undefined> => {
 export class RepeatedHead {
   /** By the number of the line that they begin with. */
   runs: ReadonlyArray<Run | undefined> = []
+  /** The next heads are read as a whole, and the first of the two is here once it came. */
   private looking = false
   private before: Head | undefined
+  /** This head had something else than a run where one begins, or no run is known. */
   private missed = false
+  /** Such heads since the last look. */
   private strange = 0
 
   /** A head begins. */
