@@ -6,19 +6,18 @@
  *   --top 20               functions that cost most
  *   --before <checkout>    the router of another checkout too
  *
- * Needs nginx, h2load and valgrind on the PATH. Slow (a minute or two for each load), and the same on a busy machine as on an idle one: what changes a
- * request by a percent shows here, where it is lost in the noise of `run.ts`. Instructions are not time: caches, waiting and the kernel are missing, and
+ * Needs nginx, h2load and valgrind on the PATH. Slow (a minute or two for each load). A busy machine doesn't change them: a percent of compiled
+ * JavaScript shows here, and is lost in the noise of `run.ts`; V8's collections make the rest differ by some percent. Instructions are not time: caches, waiting and the kernel are missing, and
  * callgrind's processor has no SHA, AVX-512 and ADX instructions, so OpenSSL's share is too large. Only the main thread counts: what V8 compiles and
  * collects in others is not a request's doing.
  */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { type LoadName, loads, requests } from "./load.ts"
-import { Processes, wait } from "./Processes.ts"
-import { routerOptions } from "./routerOptions.ts"
-import { startOrigin } from "./subjects.ts"
+import { Processes } from "./Processes.ts"
+import { startOrigin, startRouter } from "./subjects.ts"
 
 const { values } = parseArgs({
   options: {
@@ -81,36 +80,23 @@ const readCosts = (profile: string, compiled: ReadonlyArray<Compiled>) => {
 
 const largest = (costs: ReadonlyMap<string, number>, most: number) => [...costs].sort(([, one], [, other]) => other - one).slice(0, most)
 
-const measure = async (load: LoadName, checkout: string): Promise<void> => {
+const measure = async (load: LoadName, name: "router" | "before", checkout: string): Promise<void> => {
   const processes = new Processes()
   const { folder } = processes
   const file = join(folder, "callgrind.out")
   let map = ""
   try {
     const origin = await startOrigin(processes)
-    mkdirSync(join(folder, "router"))
-    const callgrind = [
-      "--tool=callgrind",
-      "--instr-atstart=no",
-      "--separate-threads=yes",
-      "--smc-check=all-non-file",
-      "-q",
-      `--callgrind-out-file=${file}`
-    ]
-    const program = [join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, join(folder, "router")]
-    const pid = processes.start(0, "valgrind", [...callgrind, process.execPath, "--perf-basic-prof", ...routerOptions, ...program])
+    const options = ["--instr-atstart=no", "--separate-threads=yes", "--smc-check=all-non-file", "-q", `--callgrind-out-file=${file}`]
+    const node = ["valgrind", "--tool=callgrind", ...options, process.execPath, "--perf-basic-prof"] as const
+    const { pid, port } = await startRouter(processes, name, checkout, origin, node)
     map = `/tmp/perf-${pid}.map`
-    for (let tries = 0; !existsSync(join(folder, "router/edge.json")); tries++) {
-      if (tries > 600) throw new Error(`the router of ${checkout} did not start`)
-      await wait(100)
-    }
-    const { https } = JSON.parse(readFileSync(join(folder, "router/edge.json"), "utf8")) as { https: number }
     const count = loads[load].burst === undefined ? Number(values.requests) : Math.ceil(Number(values.requests) / 20)
-    await requests(https, loads[load], count * 10)
+    await requests(port, loads[load], count * 10)
     execFileSync("callgrind_control", ["-i", "on", String(pid)], { stdio: "ignore" })
-    const done = await requests(https, loads[load], count)
+    const done = await requests(port, loads[load], count)
     execFileSync("callgrind_control", ["-d", String(pid)], { stdio: "ignore" })
-    const dump = readdirSync(folder).find((name) => /^callgrind\.out\.\d+-01$/.test(name))
+    const dump = readdirSync(folder).find((entry) => /^callgrind\.out\.\d+-01$/.test(entry))
     if (dump === undefined) throw new Error(`callgrind wrote nothing into ${folder}`)
     const { functions, objects } = readCosts(readFileSync(join(folder, dump), "utf8"), readCompiled(map))
     const each = (cost: number) =>
@@ -119,8 +105,8 @@ const measure = async (load: LoadName, checkout: string): Promise<void> => {
         .padStart(11)
     console.log(`\n${loads[load].title}: ${checkout}`)
     console.log(`${each([...objects.values()].reduce((sum, cost) => sum + cost, 0))} instructions for each of ${done}`)
-    for (const [name, cost] of largest(objects, 3)) console.log(`${each(cost)} ${name}`)
-    for (const [name, cost] of largest(functions, Number(values.top))) console.log(`  ${each(cost)} ${name.slice(0, 110)}`)
+    for (const [object, cost] of largest(objects, 3)) console.log(`${each(cost)} ${object}`)
+    for (const [called, cost] of largest(functions, Number(values.top))) console.log(`  ${each(cost)} ${called.slice(0, 110)}`)
   } finally {
     await processes.end()
     rmSync(map, { force: true })
@@ -128,5 +114,7 @@ const measure = async (load: LoadName, checkout: string): Promise<void> => {
 }
 
 const own = join(import.meta.dirname, "../..")
-for (const load of values.loads.split(",") as Array<LoadName>)
-  for (const checkout of values.before === undefined ? [own] : [values.before, own]) await measure(load, checkout)
+for (const load of values.loads.split(",") as Array<LoadName>) {
+  if (values.before !== undefined) await measure(load, "before", values.before)
+  await measure(load, "router", own)
+}

@@ -35,14 +35,24 @@ export const startOrigin = async (processes: Processes): Promise<number> => {
   return port
 }
 
-/** `checkout`: the folder of a whole checkout, so that two states of the code can be measured in pairs. */
-const startRouter = async (processes: Processes, name: string, checkout: string, origin: number): Promise<Subject> => {
+/**
+ * `checkout`: the folder of a whole checkout, so that two states of the code can be measured in pairs. `node`: what runs it, with options that come before
+ * those that it is deployed with.
+ */
+export const startRouter = async (
+  processes: Processes,
+  name: string,
+  checkout: string,
+  origin: number,
+  node: readonly [string, ...ReadonlyArray<string>] = [process.execPath]
+): Promise<Subject> => {
   const folder = join(processes.folder, name)
   mkdirSync(folder)
-  const parameters = [...optionsOf(name), join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
-  const pid = processes.start(edgeCore, process.execPath, parameters)
+  const [program, ...first] = node
+  const parameters = [...first, ...optionsOf(name), join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
+  const pid = processes.start(edgeCore, program, parameters)
   for (let tries = 0; !existsSync(join(folder, "edge.json")); tries++) {
-    if (tries > 600) throw new Error(`the router of ${checkout} did not start`)
+    if (tries > 1200) throw new Error(`the router of ${checkout} did not start`)
     await wait(50)
   }
   const { https } = JSON.parse(readFileSync(join(folder, "edge.json"), "utf8")) as { https: number }

@@ -1,8 +1,8 @@
 /**
  * The field lines of a head that pass untouched, where they stand in the bytes that came.
  *
- * Owns: which lines those are, as bytes or as text. Leaves to `responseHead.ts`: choosing them; to `writeBlock.ts`: HPACK. Its lines are valid until the
- * next head is read, and in the turn in which their bytes came. Built against: text that is cut, joined and cut again for each answer.
+ * Owns: which lines those are, as bytes or as text. Leaves to `responseHead.ts`: choosing them, line by line or in the runs of a `RepeatedHead`;
+ * to `writeBlock.ts`: HPACK. Its lines are valid until the next head is read, and in the turn in which their bytes came. Built against: text that is cut, joined and cut again for each answer.
  */
 import { lines, maxFieldLines } from "./fields.ts"
 import type { Run } from "./RepeatedHead.ts"

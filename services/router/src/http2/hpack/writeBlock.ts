@@ -4,7 +4,6 @@
  * Owns: the encoding. There is no dynamic table: nothing to keep in step with the peer. Values are plain literals: Huffman would save the client
  * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
  */
-
 import { type PassedLines, placeStride } from "../../http1/PassedLines.ts"
 import type { Run } from "../../http1/RepeatedHead.ts"
 import { putNumber } from "../../lineBytes.ts"
