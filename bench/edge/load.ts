@@ -12,13 +12,13 @@ const run = promisify(execFile)
 
 export interface Load {
   readonly title: string
-  /** Of one request, or one handshake. */
-  readonly path: string
+  /** Asked for in turn. */
+  readonly paths: ReadonlyArray<string>
   /** Arguments of h2load besides duration and address. */
   readonly arguments: ReadonlyArray<string>
   /** A new connection for each request: h2load can't do that for a time, so these many are made at once, again and again. */
   readonly burst?: number
-  /** Before it is measured; 3 by default. Handshakes are few, and V8 compiles by count. */
+  /** Before it is measured; 10 by default. Handshakes are few, and V8 compiles by count. */
   readonly warmSeconds?: number
 }
 
@@ -39,18 +39,18 @@ const browserFields = [
 ].flatMap((field) => ["-H", field])
 
 export const loads: Readonly<Record<LoadName, Load>> = {
-  h1: { title: "HTTP/1.1, 64 connections, 1 kB", path: "kilobyte", arguments: ["--h1", "-c", "64"] },
-  h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", path: "kilobyte", arguments: ["-c", "16", "-m", "16"] },
+  h1: { title: "HTTP/1.1, 64 connections, 1 kB", paths: ["kilobyte"], arguments: ["--h1", "-c", "64"] },
+  h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", paths: ["kilobyte"], arguments: ["-c", "16", "-m", "16"] },
   browser: {
-    title: "HTTP/2, 16 connections × 16 streams, 1 kB, a browser's fields",
-    path: "kilobyte",
+    title: "HTTP/2, 16 connections × 16 streams, 1 kB, a browser's fields and changing paths",
+    paths: Array.from({ length: 16 }, (_, page) => `kilobyte?page=${page}`),
     arguments: ["-c", "16", "-m", "16", ...browserFields]
   },
-  handshake: { title: "full TLS 1.3 handshake and one request", path: "kilobyte", arguments: ["--h1"], burst: 150, warmSeconds: 12 },
-  megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", path: "megabyte", arguments: ["--h1", "-c", "16"] },
+  handshake: { title: "full TLS 1.3 handshake and one request", paths: ["kilobyte"], arguments: ["--h1"], burst: 150, warmSeconds: 12 },
+  megabyte: { title: "HTTP/1.1, 16 connections, 1 MB", paths: ["megabyte"], arguments: ["--h1", "-c", "16"] },
   h2megabyte: {
     title: "HTTP/2, 4 connections × 4 streams, 1 MB, windows of 16 MiB",
-    path: "megabyte",
+    paths: ["megabyte"],
     arguments: ["-c", "4", "-m", "4", "-w", "24", "-W", "24"]
   }
 }
@@ -70,8 +70,7 @@ const answered = (output: string): { readonly done: number; readonly failed: num
 }
 
 const h2load = async ({ port }: Pick<Subject, "port">, load: Load, more: ReadonlyArray<string>) => {
-  const url = `https://bench.example.org:${port}/${load.path}`
-  const target = ["--connect-to", `127.0.0.1:${port}`, url]
+  const target = ["--connect-to", `127.0.0.1:${port}`, ...load.paths.map((path) => `https://bench.example.org:${port}/${path}`)]
   const { stdout } = await run("taskset", ["-c", "1", "h2load", ...load.arguments, "-t", "1", ...more, ...target])
   return answered(stdout)
 }

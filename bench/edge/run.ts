@@ -49,7 +49,7 @@ type Rounds = ReadonlyMap<string, Array<Round>>
 
 const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName, results: Rounds): Promise<void> => {
   const load = loads[name]
-  for (const subject of subjects) await measure(subject, load, load.warmSeconds ?? 3) // caches and the JIT
+  for (const subject of subjects) await measure(subject, load, load.warmSeconds ?? 10) // caches and the JIT
   for (let round = 0; round < Math.ceil(rounds / starts); round++)
     for (const subject of subjects) results.get(subject.name)!.push(await measure(subject, load, 1))
 }

@@ -15,12 +15,12 @@ import { onControlFrame } from "./controlFrames.ts"
 import { FrameReader, type FrameSink } from "./FrameReader.ts"
 import { ErrorCode, errorName, FrameType, goawayFrame, maxStreamId, pingFrame, resetFrame, settingsFrame, windowFrame } from "./frames.ts"
 import { HeaderBlocks } from "./HeaderBlocks.ts"
-import { HpackDecoder } from "./hpack/HpackDecoder.ts"
 import { onBlock, onData } from "./messageFrames.ts"
 import { OpenStreams } from "./OpenStreams.ts"
 import type { OwnStream } from "./OwnStream.ts"
 import { Patience } from "./Patience.ts"
 import { ReceiveWindow } from "./ReceiveWindow.ts"
+import { RequestHeads } from "./RequestHeads.ts"
 import { firstTable, offered } from "./settings.ts"
 import { Turns } from "./Turns.ts"
 import { TurnWriter } from "./TurnWriter.ts"
@@ -42,7 +42,7 @@ export class Http2Connection implements Watched, FrameSink {
   readonly peer: ClientPeer
   private readonly socket: Socket
   readonly reader = new FrameReader()
-  readonly decoder = new HpackDecoder(firstTable)
+  readonly heads = new RequestHeads(firstTable)
   readonly streams = new OpenStreams()
   lastStream = 0
   /** The client's settings have come. */

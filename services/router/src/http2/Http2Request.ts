@@ -22,9 +22,8 @@ import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
-import type { HeaderField } from "./HeaderField.ts"
 import { bareHead, type Http2Stream } from "./Http2Stream.ts"
-import { isMalformed, readHttp2Fields } from "./readFields.ts"
+import { isMalformed } from "./readFields.ts"
 
 const protocolError = 1
 const internalError = 2
@@ -66,9 +65,8 @@ export class Http2Request implements ExchangeClient, Recorded {
   }
 
   /** With a refusal: the message becomes no request. */
-  start(fields: ReadonlyArray<HeaderField> | Refusal): void {
+  start(head: RequestHead | Refusal): void {
     this.edge.observer.requestStarted()
-    const head = isRefusal(fields) ? fields : readHttp2Fields(fields, this.requestEnded)
     if (isRefusal(head)) {
       this.code = head.code
       this.answer(unreadAnswer(this.edge, this.peer, head.status, this.requestId), "", isMalformed(head))

@@ -4,14 +4,15 @@
  * Owns: which stream they belong to, and when they are an error (RFC 9113 §5.1, §6, §8). Leaves to `Http2Connection.ts`: carrying it out; to
  * `Http2Request.ts`: requests. All return whether reading goes on.
  */
-import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
-import { refuse } from "../http1/Refusal.ts"
+import type { Refusal } from "../http1/Refusal.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
 import { ErrorCode, Flag } from "./frames.ts"
 import { contentEnd, contentStart, type HeaderBlock } from "./HeaderBlocks.ts"
 import type { HeaderField } from "./HeaderField.ts"
 import type { Http2Connection } from "./Http2Connection.ts"
 import { Http2Request } from "./Http2Request.ts"
 import { OwnStream } from "./OwnStream.ts"
+import { tooLarge } from "./RequestHeads.ts"
 import { readHttp2Trailers } from "./readFields.ts"
 import { maxStreams } from "./settings.ts"
 
@@ -51,15 +52,8 @@ const onTrailers = (
   return true
 }
 
-/** From `HeaderBlocks`. */
-export const onBlock = (connection: Http2Connection, block: HeaderBlock | number | undefined): boolean => {
-  if (typeof block !== "object") return block === undefined || connection.giveUp(block)
-  const { stream: id, ended } = block
-  const list = connection.decoder.decode(block.bytes, maxHeadBytes, maxFieldLines, block.start, block.end)
-  if (list === undefined) return connection.giveUp(ErrorCode.Compression)
-  const known = id > connection.lastStream ? undefined : connection.streams.find(id)
-  if (known !== undefined) return onTrailers(connection, known, list.tooLarge ? undefined : list.fields, ended)
-  if (id <= connection.lastStream) return connection.cutOff.has(id) ? connection.spend("resets") : connection.giveUp(ErrorCode.StreamClosed)
+/** A request on a stream of its own, whose head was read, or refused. */
+const begin = (connection: Http2Connection, { stream: id, ended }: HeaderBlock, head: RequestHead | Refusal): boolean => {
   connection.lastStream = id
   if (connection.goingAway || connection.streams.size >= maxStreams) {
     connection.cutOff.reset(connection.writer, id, ErrorCode.RefusedStream, ended)
@@ -69,6 +63,22 @@ export const onBlock = (connection: Http2Connection, block: HeaderBlock | number
   connection.streams.add(stream)
   const request = new Http2Request(connection.edge, connection.peer, stream, ended, connection.reader.cameAt)
   stream.request = request
-  request.start(list.tooLarge ? refuse(431, "head-too-large") : list.fields)
-  return list.tooLarge ? connection.spend("resets") : !connection.closed
+  request.start(head)
+  return head === tooLarge ? connection.spend("resets") : !connection.closed
+}
+
+/** From `HeaderBlocks`. */
+export const onBlock = (connection: Http2Connection, block: HeaderBlock | number | undefined): boolean => {
+  if (typeof block !== "object") return block === undefined || connection.giveUp(block)
+  const { heads, lastStream } = connection
+  const { stream: id, ended } = block
+  if (id > lastStream) {
+    const head = heads.read(block)
+    return head === undefined ? connection.giveUp(ErrorCode.Compression) : begin(connection, block, head)
+  }
+  const list = heads.decode(block)
+  if (list === undefined) return connection.giveUp(ErrorCode.Compression)
+  const known = connection.streams.find(id)
+  if (known !== undefined) return onTrailers(connection, known, list.tooLarge ? undefined : list.fields, ended)
+  return connection.cutOff.has(id) ? connection.spend("resets") : connection.giveUp(ErrorCode.StreamClosed)
 }

@@ -12,7 +12,7 @@ import { fieldsOf } from "./HeaderField.ts"
 import { Http2Request } from "./Http2Request.ts"
 import type { AnswerHead, Http2Stream } from "./Http2Stream.ts"
 import { hasLength } from "./hpack/writeBlock.ts"
-import { linesToFields } from "./readFields.ts"
+import { linesToFields, readHttp2Fields } from "./readFields.ts"
 
 /** More fields than the edge's own limit, so that the answer to too many is the edge's too; Node would reset the stream at 128. */
 const maxHeaderListPairs = 2048
@@ -102,7 +102,7 @@ const onStream = (edge: Edge, peer: ClientPeer, stream: ServerHttp2Stream, flags
   stream.on("drain", () => request.onDrain())
   stream.on("aborted", () => request.onReset())
   stream.on("close", () => request.onReset())
-  request.start(fieldsOf(raw))
+  request.start(readHttp2Fields(fieldsOf(raw), ended))
 }
 
 /** What a codec offers the listener. */

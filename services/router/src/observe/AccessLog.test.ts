@@ -69,6 +69,12 @@ describe("the access log", () => {
     expect(third).toMatchObject({ protocol: "http/1.1", status: 400, server_name: "b.test", bytes_out: 5_000_000_000, ms: 0 })
   })
 
+  it("says of each request how it ended, however often it ended like that before", async () => {
+    const ends = [200, 404, 200, 999, 404, 200, 0].map((status, at) => ({ status, bytesIn: at === 5 ? 7 : 0, bytesOut: at * 1000 }))
+    const lines = await written(...ends.map((end) => ({ ...record, ...end })))
+    expect(lines.map((line) => ({ status: line.status, bytesIn: line.bytes_in, bytesOut: line.bytes_out }))).toEqual(ends)
+  })
+
   it("says when, to the millisecond, also where the clock goes back", async () => {
     const times = [
       "2026-11-30T23:59:59.999Z",

@@ -71,6 +71,8 @@ export class AccessLog {
   /** What each line begins with, with the time of the last one. */
   private readonly beginning = Buffer.from(`{"at":"${new Date(0).toISOString()}","kind":"access","request_id":"`)
   private millis = 0
+  /** By status. */
+  private readonly plain: Array<RepeatedBytes | undefined> = new Array(1000)
   private timer: NodeJS.Timeout | undefined
   private readonly mode: "off" | "sampled" | "full"
   private readonly out: Writable
@@ -106,14 +108,24 @@ export class AccessLog {
     at = putText(out, at, record.requestId)
     at = aboutRequest(record).putInto(out, at)
     at = putText(out, at, path)
-    at = putNumber(out, putText(out, at, '","status":'), record.status)
-    if (code !== "") at = putText(out, putText(out, putText(out, at, ',"code":"'), code), '"')
-    if (host === "" && peer.serverName !== "") at = putText(out, putText(out, putText(out, at, ',"server_name":"'), peer.serverName), '"')
-    at = putNumber(out, putText(out, at, ',"bytes_in":'), record.bytesIn)
-    at = putNumber(out, putText(out, at, ',"bytes_out":'), record.bytesOut)
+    if (code === "" && host !== "" && record.bytesIn === 0) at = this.plainOutcome(record.status).putInto(out, at)
+    else {
+      at = putNumber(out, putText(out, at, '","status":'), record.status)
+      if (code !== "") at = putText(out, putText(out, putText(out, at, ',"code":"'), code), '"')
+      if (host === "" && peer.serverName !== "") at = putText(out, putText(out, putText(out, at, ',"server_name":"'), peer.serverName), '"')
+      at = putNumber(out, putText(out, at, ',"bytes_in":'), record.bytesIn)
+      at = putText(out, at, ',"bytes_out":')
+    }
+    at = putNumber(out, at, record.bytesOut)
     if (record.originMillis >= 0) at = putHundredths(out, putText(out, at, ',"origin_ms":'), record.originMillis)
     at = putHundredths(out, putText(out, at, ',"ms":'), record.millis)
     return putText(out, at, "}\n")
+  }
+
+  /** Of a request without a body that an origin answered; origins choose the status, of which there are few. */
+  private plainOutcome(status: number): RepeatedBytes {
+    this.plain[status] ??= new RepeatedBytes(`","status":${status},"bytes_in":0,"bytes_out":`)
+    return this.plain[status]
   }
 
   /** Its time is that of now; within a second its milliseconds alone are written anew. */

@@ -29,6 +29,8 @@ export class HpackDecoder {
   private size = 0
   /** Newest last. */
   private entries: Array<HeaderField> = []
+  /** How often the table changed: what a block means depends on its bytes and on the table alone. */
+  changes = 0
   /** In the block that is being decoded, whose bytes are handed on: kept here they would stay with an idle connection. */
   private at = 0
   private end = 0
@@ -87,6 +89,7 @@ export class HpackDecoder {
   private insert(field: HeaderField): void {
     this.size += field.name.length + field.value.length + entryOverhead
     this.entries.push(field)
+    this.changes++
     this.evict()
   }
 
@@ -103,6 +106,7 @@ export class HpackDecoder {
     const size = this.integer(bytes, 5)
     if (size < 0 || size > this.limit) return false
     this.capacity = size
+    this.changes++
     this.evict()
     return true
   }
