@@ -72,6 +72,13 @@ describe("E4: heads that repeat", () => {
     expect(read(headOf(other), repeated)).toEqual(read(headOf(other)))
   })
 
+  it("are known where that is worth it: not a few bytes, nor a line here and there of many", () => {
+    const many = (length: number, odd: string) =>
+      Array.from({ length: 30 }, (_, at) => `X: ${(at % 2 ? odd : "e").padEnd(length - 5, "y")}`)
+    expect(countsOf(knownOf(many(24, "a"), many(24, "b")))).toEqual(Array.from({ length: 15 }, (_, at) => 1 - (at % 2)))
+    expect(countsOf(knownOf(many(23, "a"), many(23, "b")))).toEqual([])
+  })
+
   it("are forgotten when they become too large to be remembered", () => {
     const large = ["X-Large: ".padEnd(5000, "x"), ...usual]
     expect(countsOf(knownOf(large))).toEqual([])

@@ -14,6 +14,10 @@ const lookEvery = 64
 /** Larger heads are not remembered: an origin costs the edge three times as much at most. */
 const mostBytes = 4096
 const mostLines = 64
+/** Where every other line varies, a comparison for each of the rest would cost more than reading it. */
+const mostRuns = 8
+/** What is shorter is read sooner than compared. */
+const leastBytes = 24
 
 /** A field that the edge reads, and where its value stands. */
 interface Other {
@@ -91,14 +95,18 @@ const runsOf = (before: Head, head: Head): Array<Run | undefined> => {
   const { length } = before.places
   if (head.places.length !== length || length === 0) return []
   const runs: Array<Run | undefined> = []
-  let first = -1
+  let [first, made] = [-1, 0]
   for (let slot = 0; slot <= length; slot += stride) {
     const line = slot / stride
     if (slot < length && !same(before, head, slot, nameEnd)) return []
     const stays = slot < length && same(before, head, slot, lineEnd)
     if (stays && first < 0) first = line
-    if (!stays && first >= 0) runs[first] = runOf(head, first, line)
-    if (!stays) first = -1
+    if (stays) continue
+    if (first >= 0 && made < mostRuns && head.places[slot - stride + lineEnd]! - head.places[first * stride]! >= leastBytes) {
+      runs[first] = runOf(head, first, line)
+      made++
+    }
+    first = -1
   }
   return runs
 }

@@ -94,6 +94,8 @@ describe("E3: a request's block", () => {
     heads.read(blockOf(`${again}\x7a\x7f\xad\x01${"u".repeat(300)}`)) // user-agent, a line of 314 characters
     expect([3, 4].map((times) => keeps(`${plain}\xbf\x84${newest.repeat(times)}`, heads))).toEqual([true, false])
     expect(heads.read(blockOf(`${plain}\xbf\x84${newest.repeat(120)}`))).toBe(tooLarge)
+    heads.decode(blockOf(`\x44\x7f\xd7\x07/${"p".repeat(1109)}`)) // a path of 1110 characters
+    expect(keeps(`${plain}\xc0${newest}`, heads)).toBe(false)
   })
 
   it("says the same, in any order of blocks, to whoever remembers none", () => {

@@ -1,9 +1,10 @@
 /**
  * From a connection's header blocks to the heads of its requests.
  *
- * Owns: its HPACK table, and knowing the last request's block again: equal bytes with an unchanged table are equal fields (RFC 7541 §2.2: a decoder needs to know nothing else), which were judged
- * already. Programs that ask for one thing again and again send the same few bytes each time. Leaves to `HeaderBlocks.ts`: putting blocks together. Built
- * against: a table that changed in between, and memory that an idle connection would keep: the block and its head are small, the bytes a copy.
+ * Owns: its HPACK table, and knowing the last request's block again: equal bytes with an unchanged table are equal fields (RFC 7541 §2.2: a decoder needs
+ * to know nothing else), which were judged already. Programs that ask for one thing again and again send the same few bytes each time. Leaves to
+ * `HeaderBlocks.ts`: putting blocks together. Built against: a table that changed in between, and memory that an idle connection would keep: the block and
+ * its head are small, the bytes a copy.
  */
 import { maxFieldLines, maxHeadBytes } from "../http1/fields.ts"
 import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
@@ -16,16 +17,14 @@ export const tooLarge = refuse(431, "head-too-large")
 
 /** Bytes of a block; one in which only the path is not in the table has far fewer. */
 const mostBytes = 128
-/** Characters of the lines that it unfolds to: more than a browser's without cookies. */
-const mostKept = 1024
+/** Characters of the path and the lines that it unfolds to: more than a browser's without cookies. */
+const mostText = 1024
 
 export class RequestHeads {
   private readonly decoder: HpackDecoder
   /** What of `bytes` is the last block; -1: there is none. */
   private length = -1
   private bytes: Uint8Array | undefined
-  /** Of the table, when it was read. */
-  private changes = 0
   private ended = false
   private head: RequestHead | undefined
 
@@ -36,7 +35,10 @@ export class RequestHeads {
 
   /** Of any block; undefined: a compression error, which ends the connection. */
   decode({ bytes, start, end }: HeaderBlock): DecodedBlock | undefined {
-    return this.decoder.decode(bytes, maxHeadBytes, maxFieldLines, start, end)
+    const { changes } = this.decoder
+    const list = this.decoder.decode(bytes, maxHeadBytes, maxFieldLines, start, end)
+    if (this.decoder.changes !== changes) this.forget()
+    return list
   }
 
   /** Of a request's block; undefined: a compression error. */
@@ -52,19 +54,24 @@ export class RequestHeads {
 
   private isLast({ bytes, start, end, ended }: HeaderBlock): boolean {
     const length = end - start
-    if (this.length !== length || this.changes !== this.decoder.changes || this.ended !== ended) return false
+    if (this.length !== length || this.ended !== ended) return false
     const last = this.bytes!
     for (let at = 0; at < length; at++) if (last[at] !== bytes[start + at]) return false
     return true
   }
 
+  /** With another table the last block would mean something else. */
+  private forget(): void {
+    this.length = -1
+    this.head = undefined
+  }
+
   private keep({ bytes, start, end, ended }: HeaderBlock, head: RequestHead): void {
     const length = end - start
-    if (length > mostBytes || head.kept.length > mostKept) return
+    if (length > mostBytes || head.kept.length + head.target.length > mostText) return
     this.bytes ??= new Uint8Array(mostBytes)
     for (let at = 0; at < length; at++) this.bytes[at] = bytes[start + at]!
     this.length = length
-    this.changes = this.decoder.changes
     this.ended = ended
     this.head = head
   }
