@@ -11,7 +11,7 @@ import { lines, stride } from "./fields.ts"
 
 /** After so many heads that had something else where a run was expected, the next two are looked at. Dates change each second. */
 const lookEvery = 64
-/** Larger heads are not remembered: an origin costs the edge three times as much at most. */
+/** Larger heads are not remembered: an origin costs the edge some four times as much at most. */
 const mostBytes = 4096
 const mostLines = 64
 /** Where every other line varies, a comparison for each of the rest would cost more than reading it. */
