@@ -16,7 +16,7 @@ const mostBytes = 4096
 const mostLines = 64
 /** Where every other line varies, a comparison for each of the rest would cost more than reading it. */
 const mostRuns = 8
-/** What is shorter is read sooner than compared. */
+/** A few bytes are read sooner than compared. */
 const leastBytes = 24
 
 /** A field that the edge reads, and where its value stands. */
