@@ -37,6 +37,15 @@ const recordOfClient = async (bytes: string, reads = true): Promise<RequestRecor
 }
 
 describe("records", () => {
+  it("have ids that come once, of one form, however many were given", () => {
+    const { edge: inside } = edge.router as unknown as { edge: { newRequestId(): string } }
+    const ids = Array.from({ length: 36 ** 2 * 3 }, () => inside.newRequestId())
+    expect(new Set(ids).size).toBe(ids.length)
+    const [prefix] = ids[0]!.split("-")
+    for (const id of ids) expect(id).toMatch(new RegExp(`^${prefix}-[0-9a-z]{2,3}$`))
+    expect(prefix).toMatch(/^[0-9a-f]{12}$/)
+  })
+
   it("E8: a reader that was too slow, a sender that was too slow, and one that left are told apart", async () => {
     const slow = await recordOfClient(`GET /large HTTP/1.1\r\nHost: ${host}\r\n\r\n`, false)
     expect(slow).toMatchObject({ status: 200, code: "client-too-slow", host })
