@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { connect } from "node:tls"
 import { quantile, report } from "../report.ts"
 import { cpuOf } from "./cpuOf.ts"
+import { routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 interface Final {
   readonly rss: number
@@ -22,7 +23,10 @@ interface Final {
 
 const [names = 100_000, distinct = 20_000, seconds = 60] = process.argv.slice(2).map(Number)
 const load = loadavg()[0]
-const edge = fork(join(import.meta.dirname, "coldEdge.ts"), [String(names)])
+const edge = fork(join(import.meta.dirname, "coldEdge.ts"), [String(names)], {
+  execArgv: [...routerOptions],
+  env: { ...process.env, ...routerEnvironment }
+})
 const answer = <A>() => new Promise<A>((resolve) => edge.once("message", (message) => resolve(message as A)))
 const { port, rss } = await answer<{ port: number; rss: number }>()
 

@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { connect } from "node:tls"
 import { report } from "../report.ts"
 import { realName } from "./manyHosts.ts"
-import { routerOptions } from "./routerOptions.ts"
+import { routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 const [hosts = 1_000_000] = process.argv.slice(2).map(Number)
 const folder = mkdtempSync(join(tmpdir(), "edge-registry-"))
@@ -19,7 +19,8 @@ const load = loadavg()[0]
 const start = (mode: string) =>
   fork(join(import.meta.dirname, "registryProcess.ts"), [mode, String(hosts), folder], {
     // The maps don't fit into the heap that the router's process has.
-    execArgv: ["--expose-gc", ...(mode === "map" ? ["--max-old-space-size=8192"] : routerOptions)]
+    execArgv: ["--expose-gc", ...(mode === "map" ? ["--max-old-space-size=8192"] : routerOptions)],
+    env: { ...process.env, ...routerEnvironment }
   })
 const answer = (child: ChildProcess) =>
   new Promise<Record<string, number>>((resolve, reject) => {

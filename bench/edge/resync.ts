@@ -17,7 +17,7 @@ import { numberedEntry } from "@connect-domain/router/testing/entries.ts"
 import { Effect, Layer } from "effect"
 import { report } from "../report.ts"
 import { hostOf, makeCertificates } from "./manyHosts.ts"
-import { routerOptions } from "./routerOptions.ts"
+import { routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 const [hosts = 100_000] = process.argv.slice(2).map(Number)
 const folder = mkdtempSync(join(tmpdir(), "edge-resync-"))
@@ -44,7 +44,7 @@ const look = (url: string) =>
     () =>
       new Promise<Measured>((resolve, reject) => {
         const child = fork(join(import.meta.dirname, "resyncProcess.ts"), [String(hosts), folder], {
-          env: { ...process.env, NATS_URL: url },
+          env: { ...process.env, ...routerEnvironment, NATS_URL: url },
           execArgv: [...routerOptions]
         })
         let measured: Measured | undefined

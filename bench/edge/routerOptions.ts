@@ -1,2 +1,12 @@
-/** What node is given with the router where it is deployed: `deploy/compose.yaml` says why. */
+/** How node is started with the router where it is deployed: `deploy/compose.yaml` says why. */
+import { readFileSync } from "node:fs"
+
 export const routerOptions: ReadonlyArray<string> = ["--max-semi-space-size=32"]
+
+export const routerEnvironment = { LD_PRELOAD: "libtcmalloc_minimal.so.4" }
+
+/** The loader only warns of a library that is missing. Throws a sentence that says what to do. */
+export const checkPreloaded = (pid: number, library: string): void => {
+  if (!readFileSync(`/proc/${pid}/maps`, "utf8").includes(library))
+    throw new Error(`${library} was not loaded: apt-get install libtcmalloc-minimal4, or EDGE_PRELOAD= to measure without`)
+}

@@ -8,11 +8,14 @@ import { join } from "node:path"
 import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { type Processes, wait } from "./Processes.ts"
 import { caddyEdge, haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
-import { routerOptions } from "./routerOptions.ts"
+import { checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 /** Options of the router's node, and of the one it is compared with: so a pair can differ in them alone. Default: as it is deployed. */
 const optionsOf = (name: string): ReadonlyArray<string> =>
   process.env[name === "before" ? "EDGE_BEFORE_NODE_OPTIONS" : "EDGE_NODE_OPTIONS"]?.split(" ").filter(Boolean) ?? routerOptions
+/** The library that is loaded before all others; empty: none. */
+const preloadOf = (name: string): string =>
+  process.env[name === "before" ? "EDGE_BEFORE_PRELOAD" : "EDGE_PRELOAD"] ?? routerEnvironment.LD_PRELOAD
 
 export interface Subject {
   readonly name: string
@@ -50,11 +53,13 @@ export const startRouter = async (
   mkdirSync(folder)
   const [program, ...first] = node
   const parameters = [...first, ...optionsOf(name), join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
-  const pid = processes.start(edgeCore, program, parameters)
+  const library = preloadOf(name)
+  const pid = processes.start(edgeCore, program, parameters, { LD_PRELOAD: library })
   for (let tries = 0; !existsSync(join(folder, "edge.json")); tries++) {
     if (tries > 1200) throw new Error(`the router of ${checkout} did not start`)
     await wait(50)
   }
+  checkPreloaded(pid, library)
   const { https } = JSON.parse(readFileSync(join(folder, "edge.json"), "utf8")) as { https: number }
   return { name, port: https, pid }
 }

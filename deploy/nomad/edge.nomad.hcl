@@ -92,8 +92,9 @@ job "connect-domain-edge" {
 
       env {
         CD_MODE                 = "production"
-        # As in compose.yaml, where the reason stands.
+        # As in compose.yaml, where the reasons stand.
         NODE_OPTIONS            = "--max-semi-space-size=32"
+        LD_PRELOAD              = "libtcmalloc_minimal.so.4"
         NATS_URL                = var.nats_url
         CD_EDGE_HOSTNAME        = var.edge_hostname
         CD_EDGE_ADDRESSES       = var.edge_addresses

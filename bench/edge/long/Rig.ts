@@ -10,6 +10,7 @@ import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { ControlPlane } from "@connect-domain/router/testing/ControlPlane.ts"
 import { EdgeProcess, type Ports } from "@connect-domain/router/testing/EdgeProcess.ts"
 import { RawOrigin } from "@connect-domain/router/testing/RawOrigin.ts"
+import { checkPreloaded, routerEnvironment, routerOptions } from "../routerOptions.ts"
 
 export const tenants = 8
 
@@ -44,8 +45,11 @@ export class Rig {
   /** A router that knows everything that was said so far. */
   async edge(environment: Readonly<Record<string, string>> = {}, ports?: Ports): Promise<{ edge: EdgeProcess; id: string }> {
     const id = `edge-${this.started++}`
-    const about = { NATS_URL: this.plane.nats.url, CD_EDGE_ID: id, CD_EDGE_SNAPSHOT_DIR: join(this.folder, id), CD_LOG_LEVEL: "warn" }
-    return { edge: await EdgeProcess.start({ ...about, CD_LOG_LEVEL: "info", ...environment }, ports), id }
+    const about = { NATS_URL: this.plane.nats.url, CD_EDGE_ID: id, CD_EDGE_SNAPSHOT_DIR: join(this.folder, id), CD_LOG_LEVEL: "info" }
+    const node = { NODE_OPTIONS: routerOptions.join(" "), ...routerEnvironment }
+    const edge = await EdgeProcess.start({ ...about, ...node, ...environment }, ports)
+    checkPreloaded(edge.child.pid!, routerEnvironment.LD_PRELOAD)
+    return { edge, id }
   }
 
   async stop(): Promise<void> {
