@@ -42,7 +42,7 @@ export const putNumber = (out: Buffer, start: number, number: number): number =>
 /** A number with two digits behind the point. */
 export const putHundredths = (out: Buffer, start: number, number: number): number => {
   const all = Math.round(number * 100)
-  const whole = Math.floor(all / 100)
+  const whole = all > mostInteger ? Math.floor(all / 100) : ((all | 0) / 100) | 0
   const at = putNumber(out, start, whole)
   out[at] = 46
   return putDigits(out, at + 1, all - whole * 100, 2)
