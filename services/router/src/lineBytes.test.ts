@@ -13,11 +13,14 @@ describe("pieces of a line", () => {
     expect(written((out) => putNumber(out, putText(out, 0, "x"), number))).toBe(`x${number}`)
   })
 
-  it.each([0, 0.004, 0.005, 0.1, 0.999, 1.5, 12.34, 99.995, 123_456.789, 21_474_836.47, 21_474_836.48, 604_800_000.25])("%d with two digits", (number) => {
-    const text = written((out) => putHundredths(out, 0, number))
-    expect(text).toMatch(/^[0-9]+\.[0-9]{2}$/)
-    expect(Number(text)).toBe(Math.round(number * 100) / 100)
-  })
+  it.each([0, 0.004, 0.005, 0.1, 0.999, 1.5, 12.34, 99.995, 123_456.789, 21_474_836.47, 21_474_836.48, 604_800_000.25])(
+    "%d with two digits",
+    (number) => {
+      const text = written((out) => putHundredths(out, 0, number))
+      expect(text).toMatch(/^[0-9]+\.[0-9]{2}$/)
+      expect(Number(text)).toBe(Math.round(number * 100) / 100)
+    }
+  )
 
   it.each(["", "a", "é".repeat(30), "b".repeat(200), `${"c".repeat(30)}${String(Math.PI)}`])("%s", (text) => {
     expect(written((out) => putText(out, 0, text))).toBe(text)
