@@ -9,7 +9,7 @@ import { wrongSettings } from "@connect-domain/telemetry/checkSettings.ts"
 import { ConfigProvider, Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { parse as parseYaml } from "yaml"
-import { routerEnvironment, routerOptions } from "../bench/edge/routerOptions.ts"
+import { allocator, routerOptions } from "../bench/edge/routerOptions.ts"
 
 const root = join(import.meta.dirname, "..")
 const read = (file: string) => readFileSync(join(root, "deploy", file), "utf8")
@@ -96,9 +96,10 @@ describe("nomad", () => {
   it("gives the router the node options and the allocator that compose.yaml gives it, and that the measurements use", async () => {
     const [group] = (await groups("edge.nomad.hcl")).router!
     const [env] = Object.values(group!.task)[0]![0]!.env
-    const measured = { NODE_OPTIONS: routerOptions.join(" "), ...routerEnvironment }
+    const measured = { NODE_OPTIONS: routerOptions.join(" "), LD_PRELOAD: allocator }
     expect(env).toMatchObject(measured)
     expect(parseYaml(read("compose.yaml"), { merge: true }).services.router.environment).toMatchObject(measured)
+    expect(read("images/Dockerfile")).toContain("libtcmalloc-minimal4=")
   })
 
   it("has a group for every service, each with its own file and its own secrets", async () => {

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { connect } from "node:tls"
 import { quantile, report } from "../report.ts"
 import { cpuOf } from "./cpuOf.ts"
-import { routerEnvironment, routerOptions } from "./routerOptions.ts"
+import { checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 interface Final {
   readonly rss: number
@@ -29,6 +29,7 @@ const edge = fork(join(import.meta.dirname, "coldEdge.ts"), [String(names)], {
 })
 const answer = <A>() => new Promise<A>((resolve) => edge.once("message", (message) => resolve(message as A)))
 const { port, rss } = await answer<{ port: number; rss: number }>()
+checkPreloaded(edge.pid!)
 
 const times: Array<number> = []
 let refused = 0

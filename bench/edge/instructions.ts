@@ -6,7 +6,7 @@
  *   --top 20               functions that cost most
  *   --before <checkout>    the router of another checkout too
  *
- * Needs nginx, h2load and valgrind on the PATH. Slow (a minute or two for each load). A busy machine doesn't change them: a percent of compiled
+ * Needs nginx, h2load and valgrind on the PATH, and tcmalloc. Slow (a minute or two for each load). A busy machine doesn't change them: a percent of compiled
  * JavaScript shows here, and is lost in the noise of `run.ts`; V8's collections make the rest differ by some percent. Instructions are not time: caches, waiting and the kernel are missing, and
  * callgrind's processor has no SHA, AVX-512 and ADX instructions, so OpenSSL's share is too large. Only the main thread counts: what V8 compiles and
  * collects in others is not a request's doing.

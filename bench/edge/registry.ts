@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { connect } from "node:tls"
 import { report } from "../report.ts"
 import { realName } from "./manyHosts.ts"
-import { routerEnvironment, routerOptions } from "./routerOptions.ts"
+import { checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 const [hosts = 1_000_000] = process.argv.slice(2).map(Number)
 const folder = mkdtempSync(join(tmpdir(), "edge-registry-"))
@@ -24,7 +24,10 @@ const start = (mode: string) =>
   })
 const answer = (child: ChildProcess) =>
   new Promise<Record<string, number>>((resolve, reject) => {
-    child.once("message", (message) => resolve(message as Record<string, number>))
+    child.once("message", (message) => {
+      checkPreloaded(child.pid!)
+      resolve(message as Record<string, number>)
+    })
     child.once("exit", () => reject(new Error("the process ended without an answer")))
   })
 

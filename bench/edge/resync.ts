@@ -17,7 +17,7 @@ import { numberedEntry } from "@connect-domain/router/testing/entries.ts"
 import { Effect, Layer } from "effect"
 import { report } from "../report.ts"
 import { hostOf, makeCertificates } from "./manyHosts.ts"
-import { routerEnvironment, routerOptions } from "./routerOptions.ts"
+import { checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 const [hosts = 100_000] = process.argv.slice(2).map(Number)
 const folder = mkdtempSync(join(tmpdir(), "edge-resync-"))
@@ -49,6 +49,7 @@ const look = (url: string) =>
         })
         let measured: Measured | undefined
         child.once("message", (message) => {
+          checkPreloaded(child.pid!)
           measured = message as Measured
           // The journal is written within 50 ms.
           setTimeout(() => child.kill("SIGKILL"), 2000)

@@ -8,14 +8,14 @@ import { join } from "node:path"
 import { freePort } from "@connect-domain/domain/testing/freePorts.ts"
 import { type Processes, wait } from "./Processes.ts"
 import { caddyEdge, haproxyEdge, nginxEdge, nginxOrigin } from "./peers.ts"
-import { checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
+import { allocator, checkPreloaded, routerEnvironment, routerOptions } from "./routerOptions.ts"
 
 /** Options of the router's node, and of the one it is compared with: so a pair can differ in them alone. Default: as it is deployed. */
 const optionsOf = (name: string): ReadonlyArray<string> =>
   process.env[name === "before" ? "EDGE_BEFORE_NODE_OPTIONS" : "EDGE_NODE_OPTIONS"]?.split(" ").filter(Boolean) ?? routerOptions
 /** The library that is loaded before all others; empty: none. */
 const preloadOf = (name: string): string =>
-  process.env[name === "before" ? "EDGE_BEFORE_PRELOAD" : "EDGE_PRELOAD"] ?? routerEnvironment.LD_PRELOAD
+  name === "before" ? (process.env["EDGE_BEFORE_PRELOAD"] ?? allocator) : routerEnvironment.LD_PRELOAD
 
 export interface Subject {
   readonly name: string

@@ -48,7 +48,7 @@ export class Rig {
     const about = { NATS_URL: this.plane.nats.url, CD_EDGE_ID: id, CD_EDGE_SNAPSHOT_DIR: join(this.folder, id), CD_LOG_LEVEL: "info" }
     const node = { NODE_OPTIONS: routerOptions.join(" "), ...routerEnvironment }
     const edge = await EdgeProcess.start({ ...about, ...node, ...environment }, ports)
-    checkPreloaded(edge.child.pid!, routerEnvironment.LD_PRELOAD)
+    checkPreloaded(edge.child.pid!)
     return { edge, id }
   }
 
