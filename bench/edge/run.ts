@@ -16,10 +16,12 @@ import { parseArgs } from "node:util"
 import { residentMebibytes } from "./cpuOf.ts"
 import { judge } from "./goals.ts"
 import { type LoadName, loadNames, loads, measure, type Round } from "./load.ts"
+import { enterOwnNetwork } from "./ownNetwork.ts"
 import { Processes } from "./Processes.ts"
 import { quartilesOf, ratiosOf, shown } from "./statistics.ts"
 import { type Peer, peerNames, type Subject, startSubjects } from "./subjects.ts"
 
+enterOwnNetwork()
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "20" },

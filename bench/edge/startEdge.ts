@@ -1,9 +1,9 @@
 /**
- * The router alone in a process, for measuring: one name, all limits, timeouts and metrics on, the access log to a file.
+ * The router alone in a process, for measuring: one name, all limits, timeouts and metrics on, the access log on standard output.
  *
  * Arguments: origin URL, folder. Writes `chain.pem`, `key.pem` (for the peers) and `edge.json` ({https}) into the folder.
  */
-import { createWriteStream, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeAddressPolicy, parseNetwork } from "@connect-domain/egress/AddressPolicy.ts"
 import { AccessLog } from "@connect-domain/router/observe/AccessLog.ts"
@@ -16,7 +16,7 @@ const host = "bench.example.org"
 const registry = new Registry()
 const policy = makeAddressPolicy([parseNetwork("127.0.0.0/8")!])
 const router = new Router({ registry, vault: testVault, policy, http2: codec ?? "own" })
-const log = new AccessLog("full", createWriteStream(join(folder, "access.log")))
+const log = new AccessLog("full")
 router.metrics.onRecord = (record) => log.write(record)
 
 const { chain, key } = await (await makeAuthority()).issue([host])

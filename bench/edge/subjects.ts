@@ -54,7 +54,7 @@ export const startRouter = async (
   const [program, ...first] = node
   const parameters = [...first, ...optionsOf(name), join(checkout, "bench/edge/startEdge.ts"), `http://127.0.0.1:${origin}`, folder]
   const library = preloadOf(name)
-  const pid = processes.start(edgeCore, program, parameters, { LD_PRELOAD: library })
+  const pid = processes.start(edgeCore, program, parameters, { environment: { LD_PRELOAD: library }, output: join(folder, "access.log") })
   for (let tries = 0; !existsSync(join(folder, "edge.json")); tries++) {
     if (tries > 1200) throw new Error(`the router of ${checkout} did not start`)
     await wait(50)
@@ -86,7 +86,7 @@ const peers = {
     return {
       name: "caddy",
       port,
-      pid: processes.start(edgeCore, process.env["EDGE_CADDY"] ?? "caddy", ["run", "--config", file], environment)
+      pid: processes.start(edgeCore, process.env["EDGE_CADDY"] ?? "caddy", ["run", "--config", file], { environment })
     }
   }
 }

@@ -9,11 +9,8 @@ import { Flag, FrameType, frameSize, headerBytes, headerFrames, writeFrameHeader
 import type { AnswerHead } from "./Http2Stream.ts"
 import { blockRoom, writeLength, writeLines, writePassed, writeStatus } from "./hpack/writeBlock.ts"
 
-/**
- * Up to here a turn's bytes are copied into a smaller buffer: one that is used again or, behind others that wait for a slow client, one that takes no more
- * memory than it has bytes.
- */
-const copiedBytes = 32 * 1024
+/** Most turns need no more. What needs more is moved once into a buffer of `largeBytes`, and the connection's next turn begins with such a one. */
+const usualBytes = 32 * 1024
 
 /** RFC 7541 §4.2: "a table of size 0", of which the edge's encoder uses nothing anyway. */
 const noTable = 0x20
@@ -35,6 +32,8 @@ export class TurnWriter {
   tableUpdate = false
   private readonly socket: Socket
   private out: Buffer | undefined
+  /** Of the turn's buffer, until the turn needs more. */
+  private size: typeof usualBytes | typeof largeBytes = usualBytes
   private at = 0
   /** Bytes that went out before those in `out`. */
   private flushed = 0
@@ -45,15 +44,25 @@ export class TurnWriter {
 
   /** A buffer with room for `length` bytes, which must not be more than it holds. */
   private room(length: number): Buffer {
-    if (this.at + length > largeBytes) this.flush()
+    if (this.at + length > this.size) this.makeRoom(length)
     if (this.out !== undefined) return this.out
-    this.out = takeBuffer(largeBytes)
+    this.out = takeBuffer(this.size)
     dirty.push(this)
     if (!scheduled) {
       scheduled = true
       setImmediate(flushAll)
     }
     return this.out
+  }
+
+  private makeRoom(length: number): void {
+    if (this.at + length > largeBytes) this.flush()
+    this.size = largeBytes
+    const { at, out } = this
+    if (out === undefined || out.length === largeBytes) return
+    this.out = takeBuffer(largeBytes)
+    out.copy(this.out, 0, 0, at)
+    giveBack(out)
   }
 
   /** Frames as latin1. */
@@ -117,16 +126,16 @@ export class TurnWriter {
     this.out = undefined
     this.at = 0
     this.flushed += at
-    if (at > copiedBytes) {
+    this.size = at > usualBytes ? largeBytes : usualBytes
+    if (at > usualBytes || this.socket.writableLength === 0) {
       this.send(out.subarray(0, at), out)
       return
     }
-    const waiting = this.socket.writableLength > 0
-    const bytes = waiting ? Buffer.allocUnsafe(at) : takeBuffer(at)
+    // Behind others that wait for a slow client it takes no more memory than it has bytes.
+    const bytes = Buffer.allocUnsafe(at)
     out.copy(bytes, 0, 0, at)
     giveBack(out)
-    if (waiting) this.send(bytes)
-    else this.send(bytes.subarray(0, at), bytes)
+    this.send(bytes)
   }
 
   /** `whole`: given back when it is written. */
