@@ -20,7 +20,10 @@ export const enterOwnNetwork = (): void => {
   if (process.env[mark] !== undefined) return
   const inside = ["sh", "-c", `ip link set lo up && ${prepare} && exec "$@"`, "sh", process.execPath, ...process.argv.slice(1)]
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"]
-  const { error, status } = spawnSync("unshare", ["--net", ...asRoot, ...inside], { stdio: "inherit", env: { ...process.env, [mark]: "1" } })
+  const { error, status } = spawnSync("unshare", ["--net", ...asRoot, ...inside], {
+    stdio: "inherit",
+    env: { ...process.env, [mark]: "1" }
+  })
   if (error !== undefined) throw new Error(`${error.message}: apt-get install util-linux iproute2`)
   process.exit(status ?? 1)
 }

@@ -2,17 +2,19 @@
  * A text that is joined of parts, and mostly put into buffers again and again.
  *
  * Owns: keeping it as bytes from the second time on: V8 would join its parts anew each time. Not from the first, which is the only one on many
- * connections. Leaves to `RepeatedText.ts`: what is wanted as text. One code unit for each byte.
+ * connections. One code unit for each byte.
  */
 import { putText } from "./lineBytes.ts"
 
 export class RepeatedBytes {
+  readonly length: number
   private text: string
   private wanted = false
   private bytes: Buffer | undefined
 
   constructor(text: string) {
     this.text = text
+    this.length = text.length
   }
 
   /** `out` has room; returns the place behind it. */
@@ -23,7 +25,7 @@ export class RepeatedBytes {
     }
     this.bytes ??= this.toBytes()
     out.set(this.bytes, start)
-    return start + this.bytes.length
+    return start + this.length
   }
 
   /** In memory of its own: it lasts, and would keep all of a slab. */

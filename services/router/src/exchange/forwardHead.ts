@@ -5,10 +5,11 @@
  * are left to pass. Built against: a client that claims another address, scheme or host, and framing fields copied from one hop to the next.
  */
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
+import { putText } from "../lineBytes.ts"
 import type { Origin } from "../origin/Origin.ts"
 import { joinPath } from "../policy/originPath.ts"
 import type { Policy } from "../policy/Policy.ts"
-import { RepeatedText } from "../RepeatedText.ts"
+import { RepeatedBytes } from "../RepeatedBytes.ts"
 import type { BodyFraming } from "./Exchange.ts"
 
 export interface Peer {
@@ -16,7 +17,7 @@ export interface Peer {
   readonly address: string
   readonly scheme: "https" | "http"
   /** The middle of its last request's head; most ask for one host. */
-  middle?: (Readonly<Record<"originAuthority" | "host" | "port" | "connectionId", string>> & { readonly text: RepeatedText }) | undefined
+  middle?: (Readonly<Record<"originAuthority" | "host" | "port" | "connectionId", string>> & { readonly bytes: RepeatedBytes }) | undefined
 }
 
 const forwardedNode = (address: string) => (address.includes(":") ? `"[${address}]"` : address)
@@ -33,15 +34,15 @@ type Asked = Pick<RequestHead, "host" | "port">
  * The middle of the head, from the end of the request line to the request's id: who asks for what, the same for all requests of a connection for one
  * host. The Host that the origin sees is the client's, unless the vendor wants the origin's own.
  */
-export const headMiddle = (peer: Peer, asked: Asked, way: Way, connectionId: string): string => {
+export const headMiddle = (peer: Peer, asked: Asked, way: Way, connectionId: string): RepeatedBytes => {
   const { host, port } = asked
   const originAuthority = way.policy.hostOfOrigin ? way.origin.authority : ""
   const last = peer.middle
   const alike = last?.host === host && last.port === port && last.connectionId === connectionId && last.originAuthority === originAuthority
-  if (alike) return last.text.get()
-  const text = new RepeatedText(writeMiddle(peer, asked, originAuthority, connectionId))
-  peer.middle = { originAuthority, host, port, connectionId, text }
-  return text.get()
+  if (alike) return last.bytes
+  const bytes = new RepeatedBytes(writeMiddle(peer, asked, originAuthority, connectionId))
+  peer.middle = { originAuthority, host, port, connectionId, bytes }
+  return bytes
 }
 
 const writeMiddle = (peer: Peer, { host, port }: Asked, originAuthority: string, connectionId: string): string => {
@@ -57,9 +58,9 @@ const writeMiddle = (peer: Peer, { host, port }: Asked, originAuthority: string,
 
 export const framingOf = (head: RequestHead): BodyFraming => (head.chunked ? "chunked" : head.length > 0 ? "length" : "none")
 
-/** The client's lines, and those of ours that only some requests have. */
+/** Our lines that only some requests have. */
 const linesOf = (head: RequestHead): string => {
-  let lines = head.kept
+  let lines = ""
   if (head.websocket) lines += "Connection: Upgrade\r\nUpgrade: websocket\r\n"
   if (head.expectContinue) lines += "Expect: 100-continue\r\n"
   if (head.chunked) lines += "Transfer-Encoding: chunked\r\n"
@@ -69,6 +70,32 @@ const linesOf = (head: RequestHead): string => {
 
 const targetOf = (head: RequestHead, { origin }: Way): string => (origin.prefix === "" ? head.target : joinPath(origin.prefix, head.target))
 
-/** The whole head, latin1. `middle` comes from `headMiddle`; `requestId` is named in error pages and the access log too. */
-export const forwardHead = (head: RequestHead, way: Way, middle: string, requestId: string): string =>
-  `${head.method} ${targetOf(head, way)}${middle}${requestId}\r\n${linesOf(head)}\r\n`
+/** What a head is made of. */
+export interface Forwarded {
+  readonly head: RequestHead
+  readonly way: Way
+  /** From `headMiddle`. */
+  readonly middle: RepeatedBytes
+  /** Named in error pages and the access log too. */
+  readonly requestId: string
+}
+
+/** More than `linesOf` and what stands between the parts. */
+const ownBytes = 256
+
+/** Bytes that are enough for it. */
+export const headRoom = ({ head, way, middle, requestId }: Forwarded): number =>
+  ownBytes + head.method.length + way.origin.prefix.length + head.target.length + middle.length + requestId.length + head.kept.length
+
+/** Writes the whole head, which `out` has room for, to its beginning; returns its length. */
+export const putHead = (out: Buffer, { head, way, middle, requestId }: Forwarded): number => {
+  let at = putText(out, 0, head.method)
+  at = putText(out, at, " ")
+  at = putText(out, at, targetOf(head, way))
+  at = middle.putInto(out, at)
+  at = putText(out, at, requestId)
+  at = putText(out, at, "\r\n")
+  at = putText(out, at, head.kept)
+  at = putText(out, at, linesOf(head))
+  return putText(out, at, "\r\n")
+}

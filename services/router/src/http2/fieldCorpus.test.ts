@@ -1,8 +1,9 @@
 /** E3: the corpus of HTTP/2 field lists against the pure reader. */
 import { describe, expect, it } from "vitest"
-import { forwardHead, headMiddle } from "../exchange/forwardHead.ts"
+import { headMiddle } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { noPolicy } from "../policy/Policy.ts"
+import { headText } from "../testing/headText.ts"
 import { fieldCorpus } from "./fieldCorpus.ts"
 import { fieldsOf } from "./HeaderField.ts"
 import { readHttp2Fields } from "./readFields.ts"
@@ -14,7 +15,12 @@ describe("E3: field lists", () => {
     const verdict = readHttp2Fields(fieldsOf(fields), true)
     if (isRefusal(verdict)) return expect(verdict.status).toBe(wanted)
     expect(wanted).toBe("served")
-    const head = forwardHead(verdict, way, headMiddle({ address: "192.0.2.1", scheme: "https" }, verdict, way, "c-1"), "id")
+    const head = headText({
+      head: verdict,
+      way,
+      middle: headMiddle({ address: "192.0.2.1", scheme: "https" }, verdict, way, "c-1"),
+      requestId: "id"
+    })
     for (const line of forwarded ?? []) expect(head).toContain(`${line}\r\n`)
     expect(head).not.toContain("6.6.6.6")
     expect(head.split("\r\n\r\n")).toHaveLength(2)

@@ -14,6 +14,7 @@ import { type OriginInput, sharedBytes } from "./OriginInput.ts"
 import type { Bucket } from "./OriginPool.ts"
 import type { OriginRequest } from "./OriginRequest.ts"
 import { readAfterReset } from "./readAfterReset.ts"
+import { sendHead } from "./sendHead.ts"
 
 export interface OriginLimits {
   /** From the request to the response's head, milliseconds. */
@@ -89,7 +90,7 @@ export class OriginConnection implements Watched {
     this.request = request
     this.uses++
     this.deadline = this.owner.deadlines.now + this.owner.limits.responseMillis
-    this.socket.write(request.headText, "latin1")
+    sendHead(this.socket, request.forwarded, this.origin.secure)
   }
 
   /** Bytes of the request's body were sent: the origin's time to answer counts from here. */

@@ -6,6 +6,7 @@
  * is sent twice, and only if not one byte of an answer was seen (RFC 9110 §9.2.2). And against bytes behind a request that has no body.
  */
 import type { BodyFraming, ExchangeClient, Failure, OriginExchange } from "../exchange/Exchange.ts"
+import type { Forwarded } from "../exchange/forwardHead.ts"
 import type { HostUse } from "../limits/HostUse.ts"
 import type { Origin } from "./Origin.ts"
 import type { OriginConnection } from "./OriginConnection.ts"
@@ -13,11 +14,9 @@ import type { OriginPool, Pending } from "./OriginPool.ts"
 import { ResponseReader } from "./ResponseReader.ts"
 
 export interface OutgoingRequest {
-  readonly method: string
-  /** The whole head, latin1, as it goes to the origin. */
-  readonly headText: string
+  /** Its head. */
+  readonly forwarded: Forwarded
   readonly framing: BodyFraming
-  readonly websocket: boolean
   /** The client's: at an origin's cap clients take turns. */
   readonly address: string
   /** Whose share of the edge it uses, from its start to its end. */
@@ -31,7 +30,7 @@ const lastChunk = "0\r\n"
 
 export class OriginRequest implements OriginExchange {
   readonly client: ExchangeClient
-  readonly headText: string
+  readonly forwarded: Forwarded
   reader: ResponseReader
   sent: boolean
   private readonly pool: OriginPool
@@ -50,15 +49,21 @@ export class OriginRequest implements OriginExchange {
     this.origin = origin
     this.outgoing = outgoing
     this.client = client
-    this.headText = outgoing.headText
+    this.forwarded = outgoing.forwarded
     outgoing.use.entered()
     // What follows a request to upgrade belongs to the tunnel or to nobody: a connection whose upgrade was declined is used no more.
-    this.sent = outgoing.framing === "none" && !outgoing.websocket
-    this.reader = new ResponseReader(client, outgoing.method, outgoing.websocket)
+    this.sent = outgoing.framing === "none" && !this.forwarded.head.websocket
+    this.reader = this.newReader()
+  }
+
+  private newReader(): ResponseReader {
+    const { method, websocket } = this.forwarded.head
+    return new ResponseReader(this.client, method, websocket)
   }
 
   private get repeatable(): boolean {
-    return this.outgoing.framing === "none" && isIdempotent(this.outgoing.method) && !this.outgoing.websocket
+    const { method, websocket } = this.forwarded.head
+    return this.outgoing.framing === "none" && isIdempotent(method) && !websocket
   }
 
   get queued(): boolean {
@@ -147,7 +152,7 @@ export class OriginRequest implements OriginExchange {
     if (this.over) return
     if (stale && !this.retried && this.repeatable) {
       this.retried = true
-      this.reader = new ResponseReader(this.client, this.outgoing.method, this.outgoing.websocket)
+      this.reader = this.newReader()
       this.start(true)
       return
     }
