@@ -3,7 +3,6 @@
  *
  * Owns: putting the parts together, starting and draining. Leaves to `service.ts`: settings, NATS, logs.
  */
-import { randomBytes } from "node:crypto"
 import type { AddressPolicy, Network } from "@connect-domain/egress/AddressPolicy.ts"
 import type { OwnPlaces } from "@connect-domain/egress/originPolicy.ts"
 import type { Resolve } from "@connect-domain/egress/resolveName.ts"
@@ -22,6 +21,7 @@ import type { RequestTraces } from "./observe/RequestTraces.ts"
 import { connectOrigin } from "./origin/connectOrigin.ts"
 import { OriginPool, type PoolLimits } from "./origin/OriginPool.ts"
 import { Applications } from "./policy/Applications.ts"
+import { requestIds } from "./RequestId.ts"
 import type { Registry } from "./registry/Registry.ts"
 import { ClientCounts } from "./tls/ClientCounts.ts"
 import { Contexts } from "./tls/Contexts.ts"
@@ -77,28 +77,6 @@ const poolLimits: PoolLimits = {
 }
 const handshakeMillis = 10_000
 const mebibyte = 1024 * 1024
-
-const digits = Buffer.from("0123456789abcdefghijklmnopqrstuvwxyz")
-
-/**
- * Unique in time and space, short, and cheap: a random prefix for each process and a counter. Read from JSON, 36 at a time: that makes each a text of its own,
- * in one piece. Joined of two parts it would be joined anew by whoever reads its characters; cut from a longer one it would keep that, and be read slower.
- */
-const requestIds = (): (() => string) => {
-  const prefix = randomBytes(6).toString("hex")
-  let [count, at] = [0, 0]
-  let ids: ReadonlyArray<string> = []
-  return () => {
-    if (at === ids.length) {
-      const first = `"${prefix}-${(count++).toString(36)}0",`
-      const bytes = Buffer.alloc(digits.length * first.length, first) // again and again
-      for (let place = 0; place < digits.length; place++) bytes[(place + 1) * first.length - 3] = digits[place]!
-      ids = JSON.parse(`[${bytes.toString("latin1", 0, bytes.length - 1)}]`)
-      at = 0
-    }
-    return ids[at++]!
-  }
-}
 
 export class Router {
   readonly metrics = new EdgeMetrics()

@@ -4,9 +4,11 @@
  * Owns: both answers. Built against: an answer for somebody else's token, path tricks, and a challenge that is redirected away or refused by a limit before
  * it is answered. Only the exact path of a token that we wait for, asked under the host that it was made for, is answered; everything else there is 404.
  */
+
 import { errorAnswer, redirectAnswer, textAnswer } from "../client/answers.ts"
 import type { ClientPeer, Decision, Edge } from "../client/Edge.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
+import type { RequestId } from "../RequestId.ts"
 
 const prefix = "/.well-known/acme-challenge/"
 /** RFC 8555 §8.3: base64url, at least 128 bits. */
@@ -22,7 +24,7 @@ const authorizationFor = ({ table }: Edge, { host, method, target }: RequestHead
 /** `httpsPort`: the port that clients reach the TLS listener at, for redirects. */
 export const decidePlain =
   (httpsPort: number) =>
-  (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
+  (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: RequestId): Decision => {
     const authorization = authorizationFor(edge, head)
     if (authorization !== undefined) return { answer: textAnswer(200, authorization), code: "challenge", close: false }
     const refused = edge.gate.plainRequest(peer)

@@ -3,6 +3,7 @@
  *
  * Owns: the bundle of the process's parts, the limits on clients. Leaves to `service.ts`: building it.
  */
+
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import type { Deadlines } from "../Deadlines.ts"
 import { decideRoute } from "../exchange/decideRoute.ts"
@@ -20,6 +21,7 @@ import { pageOf, policyAnswer } from "../policy/errorPage.ts"
 import { leavesPrefix } from "../policy/originPath.ts"
 import { noPolicy, type Policy } from "../policy/Policy.ts"
 import { type Ends, proxyPreface } from "../policy/proxyPreface.ts"
+import type { RequestId } from "../RequestId.ts"
 import type { HostnameTable } from "../registry/HostnameTable.ts"
 import { type Answer, allowedAnswer, errorAnswer, withLines } from "./answers.ts"
 
@@ -77,7 +79,7 @@ export interface Edge {
   readonly observer: Observer
   /** True from SIGTERM on: answers carry `Connection: close`, no request is waited for. */
   readonly draining: boolean
-  readonly newRequestId: () => string
+  readonly newRequestId: () => RequestId
   /** Only where spans are exported. */
   readonly traces?: RequestTraces | undefined
 }
@@ -92,7 +94,7 @@ export interface OwnDecision {
   readonly afterMillis?: number
 }
 export type Decision = ProxyDecision | OwnDecision
-export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string) => Decision
+export type Decide = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: RequestId) => Decision
 export interface ProxyDecision {
   readonly entry: HostnameEntry
   readonly origin: Origin
@@ -106,11 +108,11 @@ const policyOfServerName = ({ applications, table }: Edge, { serverName }: Clien
 }
 
 /** To a message that became no request: of its host only the server name is known. */
-export const unreadAnswer = (edge: Edge, peer: ClientPeer, status: number, requestId: string): Answer =>
+export const unreadAnswer = (edge: Edge, peer: ClientPeer, status: number, requestId: RequestId): Answer =>
   withLines(errorAnswer(status, "", requestId), policyOfServerName(edge, peer).hsts)
 
 /** RFC 9110 §15.5.20: the client may repeat a misdirected request on another connection; this one is of no more use to it. */
-const misdirected = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string, { status, code }: Refusal): OwnDecision => {
+const misdirected = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: RequestId, { status, code }: Refusal): OwnDecision => {
   return { answer: policyAnswer(pageOf(policyOfServerName(edge, peer)), head, status, requestId), code, close: true }
 }
 
@@ -118,7 +120,7 @@ const misdirected = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId:
 const limited = (
   { entry, policy }: Omit<ProxyDecision, "origin">,
   head: RequestHead,
-  requestId: string,
+  requestId: RequestId,
   { status, code, seconds, afterMillis }: Refused
 ): OwnDecision => {
   const answer = policyAnswer(policy, head, status, requestId, { retryAfter: seconds })
@@ -137,7 +139,7 @@ const routeOf = ({ applications }: Edge, peer: ClientPeer, entry: HostnameEntry)
 }
 
 /** What happens to a request: the same for HTTP/1.1 and HTTP/2 on the TLS listener. */
-export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: string): Decision => {
+export const decideTls = (edge: Edge, peer: ClientPeer, head: RequestHead, requestId: RequestId): Decision => {
   const entry = decideRoute(edge.table, peer.serverName, head.host, head.hops)
   if (isRefusal(entry)) return misdirected(edge, peer, head, requestId, entry)
   const { origin, policy } = routeOf(edge, peer, entry)

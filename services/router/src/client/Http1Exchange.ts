@@ -3,6 +3,7 @@
  *
  * Owns: response head, body framing, the request's record. Leaves to `Http1Connection.ts`: the socket, the request's bytes, what comes next.
  */
+
 import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import { type AnswerWay, answerLines } from "../exchange/answerLines.ts"
@@ -12,6 +13,7 @@ import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { policyAnswer } from "../policy/errorPage.ts"
 import type { Policy } from "../policy/Policy.ts"
+import type { RequestId } from "../RequestId.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 import { openTunnel } from "./openTunnel.ts"
@@ -47,7 +49,7 @@ export interface ExchangeOwner {
 
 export class Http1Exchange implements ExchangeClient, Recorded {
   readonly head: RequestHead
-  readonly requestId: string
+  readonly requestId: RequestId
   readonly startedAt = performance.now()
   answeredAt = 0
   readonly connectionId: string
@@ -65,7 +67,7 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   private corked = false
   private continued = false
 
-  constructor(connection: Http1Connection, head: RequestHead, requestId: string, owner: ExchangeOwner) {
+  constructor(connection: Http1Connection, head: RequestHead, requestId: RequestId, owner: ExchangeOwner) {
     this.connection = connection
     this.head = head
     this.requestId = requestId

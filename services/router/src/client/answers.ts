@@ -4,7 +4,9 @@
  * Owns: their text, as HTML for people and JSON for programs. Leaves to the connections: writing them. Built against: an answer that tells an
  * attacker more than the status does.
  */
+
 import { dateLine } from "../http1/dateLine.ts"
+import type { RequestId } from "../RequestId.ts"
 
 /** An answer of the edge's own. `headers`: further lines, each with CRLF. */
 export interface Answer {
@@ -64,13 +66,13 @@ export const sayingOf = (status: number, say: Saying): { readonly title: string;
 }
 
 /** An error page by what the client accepts. The request id finds the line in the access log. */
-export const errorAnswer = (status: number, accept: string, requestId: string, say: Saying = {}): Answer => {
+export const errorAnswer = (status: number, accept: string, requestId: RequestId, say: Saying = {}): Answer => {
   const { title, message: sentence } = sayingOf(status, say)
   const retryAfter = say.retryAfter ?? (status === 503 ? 5 : undefined)
   const headers = `${retryAfter === undefined ? "" : `Retry-After: ${retryAfter}\r\n`}Cache-Control: no-store\r\n`
   if (prefersJson(accept)) {
     const code = title.toLowerCase().replace(/[^a-z]+/g, "_")
-    const body = `${JSON.stringify({ error: { code, message: sentence, request_id: requestId } })}\n`
+    const body = `${JSON.stringify({ error: { code, message: sentence, request_id: String(requestId) } })}\n`
     return { status, contentType: "application/json", body, headers }
   }
   const body =

@@ -1,12 +1,14 @@
 /** The way from a request that may be forwarded to the origin's side of its exchange, for either version of HTTP. */
+
 import type { ExchangeClient } from "../exchange/Exchange.ts"
 import { framingOf, headMiddle } from "../exchange/forwardHead.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { OriginRequest } from "../origin/OriginRequest.ts"
+import type { RequestId } from "../RequestId.ts"
 import type { ClientPeer, Edge, ProxyDecision } from "./Edge.ts"
 
 export interface OpenOptions {
-  readonly requestId: string
+  readonly requestId: RequestId
   readonly peer: ClientPeer
   readonly client: ExchangeClient
 }

@@ -4,10 +4,12 @@
  * Owns: writing them, their records, and whether the connection can go on. Leaves to `answers.ts`: their text. After a refusal it never can: nobody
  * knows where the next message begins.
  */
+
 import type { Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import { policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
+import type { RequestId } from "../RequestId.ts"
 import { writeAnswer } from "./answers.ts"
 import { type OwnDecision, unreadAnswer } from "./Edge.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
@@ -15,7 +17,7 @@ import { Http1Exchange } from "./Http1Exchange.ts"
 import { recordOfRefusal } from "./recordOf.ts"
 
 /** Answers a request that goes no further. */
-export const answerHere = (connection: Http1Connection, head: RequestHead, requestId: string, decision: OwnDecision): void => {
+export const answerHere = (connection: Http1Connection, head: RequestHead, requestId: RequestId, decision: OwnDecision): void => {
   const { entry } = decision
   const owner = { connectionId: entry?.connection_id ?? "", tenantId: entry?.tenant_id ?? "", policy: noPolicy }
   const exchange = new Http1Exchange(connection, head, requestId, owner)

@@ -1,14 +1,16 @@
 /** The record of a request over either version of HTTP, or of a message that became none. */
 // The global is a getter, which costs more than the clock: whatever runs for each request imports it.
+
 import { performance } from "node:perf_hooks"
 import type { Refusal } from "../http1/Refusal.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import { type RequestRecord, withoutQuery } from "../observe/RequestRecord.ts"
+import type { RequestId } from "../RequestId.ts"
 import type { ClientPeer } from "./Edge.ts"
 
 /** What is known of a request when it is over. */
 export interface Recorded {
-  readonly requestId: string
+  readonly requestId: RequestId
   /** Of `performance.now`. */
   readonly startedAt: number
   /** When its origin's answer began, of the same clock; 0: it has not. */
@@ -52,7 +54,7 @@ export const recordOf = (request: Recorded, { peer, protocol }: Asker, now = per
 }
 
 /** Nothing of a refused head is believed, so nothing of it is recorded: only the name that the connection was made for. */
-export const recordOfRefusal = ({ status, code }: Refusal, requestId: string, peer: ClientPeer): RequestRecord => {
+export const recordOfRefusal = ({ status, code }: Refusal, requestId: RequestId, peer: ClientPeer): RequestRecord => {
   const nothing = { head: undefined, answeredAt: 0, connectionId: "", tenantId: "", bytesIn: 0, bytesOut: 0 }
   return recordOf({ requestId, startedAt: performance.now(), status, code, ...nothing }, { peer, protocol: "http/1.1" })
 }

@@ -4,12 +4,14 @@
  * Owns: what the edge writes anew: request line, Host, forwarded fields, framing. Leaves to the readers of requests: which of the client's lines
  * are left to pass. Built against: a client that claims another address, scheme or host, and framing fields copied from one hop to the next.
  */
+
 import { loopName, type RequestHead } from "../http1/requestHead.ts"
 import { putText } from "../lineBytes.ts"
 import type { Origin } from "../origin/Origin.ts"
 import { joinPath } from "../policy/originPath.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { RepeatedBytes } from "../RepeatedBytes.ts"
+import type { RequestId } from "../RequestId.ts"
 import type { BodyFraming } from "./Exchange.ts"
 
 export interface Peer {
@@ -77,7 +79,7 @@ export interface Forwarded {
   /** From `headMiddle`. */
   readonly middle: RepeatedBytes
   /** Named in error pages and the access log too. */
-  readonly requestId: string
+  readonly requestId: RequestId
 }
 
 /** More than `linesOf` and what stands between the parts. */
@@ -93,7 +95,7 @@ export const putHead = (out: Buffer, { head, way, middle, requestId }: Forwarded
   at = putText(out, at, " ")
   at = putText(out, at, targetOf(head, way))
   at = middle.putInto(out, at)
-  at = putText(out, at, requestId)
+  at = requestId.putInto(out, at)
   at = putText(out, at, "\r\n")
   at = putText(out, at, head.kept)
   at = putText(out, at, linesOf(head))

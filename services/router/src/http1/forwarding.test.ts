@@ -1,9 +1,11 @@
 /** What the edge forwards reads back as the one request that it read (T5), whatever bytes it was given (E17). */
+
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { framingOf, headMiddle } from "../exchange/forwardHead.ts"
 import { noPolicy } from "../policy/Policy.ts"
 import { headText } from "../testing/headText.ts"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { hostnameEntry } from "../testing/TestEdge.ts"
 import { corpus } from "./corpus/corpus.ts"
 import { judge } from "./corpus/judge.ts"
@@ -18,7 +20,12 @@ const peer = { address: "2001:db8::9", scheme: "https" } as const
 const checkForwarded = (bytes: string): void => {
   const read = judge(bytes)
   if (read === "unfinished" || isRefusal(read)) return
-  const head = headText({ head: read.head, way, middle: headMiddle(peer, read.head, way, entry.connection_id), requestId: "id" })
+  const head = headText({
+    head: read.head,
+    way,
+    middle: headMiddle(peer, read.head, way, entry.connection_id),
+    requestId: requestIdOf("id")
+  })
   const chunked = framingOf(read.head) === "chunked"
   const piece = read.body === "" ? "" : `${read.body.length.toString(16)}\r\n${read.body}\r\n`
   const again = judge(head + (chunked ? `${piece}0\r\n${read.trailers}\r\n` : read.body))

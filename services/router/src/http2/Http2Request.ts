@@ -5,6 +5,7 @@
  * Built against: a body longer or shorter than its Content-Length (RFC 9113 §8.1.1), or DATA before an upgrade is agreed on: either would be read
  * by the origin as a second request.
  */
+
 import { randomBytes } from "node:crypto"
 import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
@@ -22,6 +23,7 @@ import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
 import { nobody, policyAnswer } from "../policy/errorPage.ts"
 import { noPolicy } from "../policy/Policy.ts"
+import type { RequestId } from "../RequestId.ts"
 import { bareHead, type Http2Stream } from "./Http2Stream.ts"
 import { isMalformed } from "./readFields.ts"
 
@@ -33,7 +35,7 @@ export class Http2Request implements ExchangeClient, Recorded {
   private readonly edge: Edge
   private readonly peer: ClientPeer
   private readonly stream: Http2Stream
-  readonly requestId: string
+  readonly requestId: RequestId
   readonly startedAt: number
   answeredAt = 0
   /** When that came which is being read of the answer: its beginning, and often its end. 0: nothing is. */

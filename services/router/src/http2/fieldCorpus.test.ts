@@ -1,9 +1,11 @@
 /** E3: the corpus of HTTP/2 field lists against the pure reader. */
+
 import { describe, expect, it } from "vitest"
 import { headMiddle } from "../exchange/forwardHead.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { noPolicy } from "../policy/Policy.ts"
 import { headText } from "../testing/headText.ts"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { fieldCorpus } from "./fieldCorpus.ts"
 import { fieldsOf } from "./HeaderField.ts"
 import { readHttp2Fields } from "./readFields.ts"
@@ -19,7 +21,7 @@ describe("E3: field lists", () => {
       head: verdict,
       way,
       middle: headMiddle({ address: "192.0.2.1", scheme: "https" }, verdict, way, "c-1"),
-      requestId: "id"
+      requestId: requestIdOf("id")
     })
     for (const line of forwarded ?? []) expect(head).toContain(`${line}\r\n`)
     expect(head).not.toContain("6.6.6.6")

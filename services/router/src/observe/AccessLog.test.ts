@@ -6,11 +6,12 @@ import { describe, expect, it, vi } from "vitest"
 import { largeBytes } from "../bufferPool.ts"
 import { isRefusal } from "../http1/Refusal.ts"
 import { readRequestHead } from "../http1/requestHead.ts"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { AccessLog } from "./AccessLog.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 const record: RequestRecord = {
-  ...{ requestId: "r", protocol: "h2", method: "GET", host: "a.test", path: "/" },
+  ...{ requestId: requestIdOf("r"), protocol: "h2", method: "GET", host: "a.test", path: "/" },
   peer: { scheme: "https", address: "192.0.2.1", serverName: "b.test" },
   ...{ status: 200, code: "", connectionId: "c", tenantId: "t", bytesIn: 0, bytesOut: 0, millis: 1, originMillis: 0.25, tunnel: false }
 }

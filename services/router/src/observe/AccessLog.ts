@@ -105,7 +105,7 @@ export class AccessLog {
   private line(out: Buffer, record: RequestRecord, path: string): number {
     const { code, host, peer } = record
     let at = this.putBeginning(out, this.at)
-    at = putText(out, at, record.requestId)
+    at = record.requestId.putInto(out, at)
     at = aboutRequest(record).putInto(out, at)
     at = putText(out, at, path)
     if (code === "" && host !== "" && record.bytesIn === 0) at = this.plainOutcome(record.status).putInto(out, at)

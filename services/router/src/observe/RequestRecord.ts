@@ -3,7 +3,9 @@
  *
  * Owns: its fields. Leaves to `AccessLog.ts` and `EdgeMetrics.ts`: what becomes of it. Never holds a query, a cookie or an authorisation.
  */
+
 import type { RepeatedBytes } from "../RepeatedBytes.ts"
+import type { RequestId } from "../RequestId.ts"
 
 /** Who asked. */
 export interface Asking {
@@ -17,7 +19,7 @@ export interface Asking {
 
 export interface RequestRecord {
   readonly peer: Asking
-  readonly requestId: string
+  readonly requestId: RequestId
   readonly protocol: "http/1.0" | "http/1.1" | "h2"
   readonly method: string
   readonly host: string

@@ -1,7 +1,9 @@
 /** Of a client's `traceparent` the ids are taken, and nothing else. */
+
 import { Option, Tracer } from "effect"
 import { expect, it } from "vitest"
 import type { RequestHead } from "../http1/requestHead.ts"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { RequestTraces } from "./RequestTraces.ts"
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -14,7 +16,7 @@ const forwarded = (kept: string, ratio: number): string => {
     const id = Option.match(parent, { onNone: () => "f".repeat(32), onSome: (found) => found.traceId })
     return { traceId: id, spanId: own, sampled } as Tracer.Span
   }
-  return new RequestTraces(Tracer.make({ span }), ratio).begin({ method: "GET", kept } as RequestHead, "id").kept
+  return new RequestTraces(Tracer.make({ span }), ratio).begin({ method: "GET", kept } as RequestHead, requestIdOf("id")).kept
 }
 
 it.each([

@@ -6,8 +6,10 @@
  * decides what the operator stores (§7.2 there). Of a client's `traceparent` only the ids are taken, to find a request again; whether it is
  * sampled is drawn here, not from the trace's id, which the client chooses too.
  */
+
 import { Context, Exit, Option, Tracer } from "effect"
 import type { RequestHead } from "../http1/requestHead.ts"
+import type { RequestId } from "../RequestId.ts"
 import type { RequestRecord } from "./RequestRecord.ts"
 
 const line = /^traceparent:[ \t]*([^\r\n]*)\r\n/im
@@ -21,7 +23,7 @@ const parentIn = (kept: string): Tracer.ExternalSpan | undefined => {
 const now = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1_000)) * 1_000n
 
 export class RequestTraces {
-  private readonly open = new Map<string, Tracer.Span>()
+  private readonly open = new Map<RequestId, Tracer.Span>()
   private readonly tracer: Tracer.Tracer
   private readonly ratio: number
 
@@ -31,7 +33,7 @@ export class RequestTraces {
   }
 
   /** Begins the span of a request; gives back its head with the span in the place of the client's. */
-  begin(head: RequestHead, requestId: string): RequestHead {
+  begin(head: RequestHead, requestId: RequestId): RequestHead {
     const parent = parentIn(head.kept)
     const span = this.tracer.span({
       ...{ name: `edge ${head.method}`, kind: "server", startTime: now() },
@@ -47,7 +49,7 @@ export class RequestTraces {
     const span = this.open.get(record.requestId)
     if (span === undefined) return
     this.open.delete(record.requestId)
-    span.attribute("request_id", record.requestId)
+    span.attribute("request_id", String(record.requestId))
     span.attribute("connection_id", record.connectionId)
     span.attribute("server.address", record.host)
     span.attribute("http.request.method", record.method)

@@ -1,6 +1,8 @@
 /** What the parts count is what an operator reads. */
+
 import { Writable } from "node:stream"
 import { afterAll, beforeAll, expect, it } from "vitest"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { certificateEntry, sendRaw, TestEdge } from "../testing/TestEdge.ts"
 import { AccessLog } from "./AccessLog.ts"
 import { accessLogGauge } from "./innerGauges.ts"
@@ -44,7 +46,7 @@ it("tells of lines of the access log that were lost", () => {
     host: "",
     peer: { serverName: "" },
     method: "",
-    requestId: "",
+    requestId: requestIdOf("r"),
     protocol: "h2",
     code: "",
     connectionId: ""

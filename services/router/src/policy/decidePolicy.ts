@@ -4,9 +4,11 @@
  * Owns: the order: a redirect first (the other name has settings of its own), then maintenance. Port 80 is not decided here: challenges and the
  * way to HTTPS are answered whatever is set.
  */
+
 import type { HostnameEntry } from "@connect-domain/messages/buckets.ts"
 import { type Answer, redirectAnswer } from "../client/answers.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
+import type { RequestId } from "../RequestId.ts"
 import { policyAnswer } from "./errorPage.ts"
 import type { Policy } from "./Policy.ts"
 import { type Known, locationOf } from "./redirects.ts"
@@ -33,7 +35,7 @@ export const decidePolicy = (
   entry: HostnameEntry,
   policy: Policy,
   head: RequestHead,
-  requestId: string
+  requestId: RequestId
 ): PolicyAnswer | undefined => {
   if (policy.redirect !== undefined) {
     const location = locationOf(known, entry, policy.redirect, head)

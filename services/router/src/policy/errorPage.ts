@@ -5,7 +5,9 @@
  * replaced: programs read it. Built against: a value that becomes markup (each is escaped), and a page that runs scripts or talks to others in
  * the customer's name (the policy that it is served with).
  */
+
 import { type Answer, errorAnswer, type Saying, sayingOf } from "../client/answers.ts"
+import type { RequestId } from "../RequestId.ts"
 import { noPolicy, type Policy } from "./Policy.ts"
 
 /** Styles and pictures, nothing that acts. */
@@ -38,14 +40,14 @@ export interface Asked {
 export const nobody: Asked = { host: "", accept: "" }
 
 /** An error page for a request to a hostname with this policy. */
-export const policyAnswer = (policy: Policy, asked: Asked, status: number, requestId: string, say: Saying = {}): Answer => {
+export const policyAnswer = (policy: Policy, asked: Asked, status: number, requestId: RequestId, say: Saying = {}): Answer => {
   const answer = errorAnswer(status, asked.accept, requestId, say)
   if (policy === noPolicy) return answer
   if (policy.page === undefined || !answer.contentType.startsWith("text/html")) return { ...answer, headers: answer.headers + policy.hsts }
   const { title, message } = sayingOf(status, say)
   return {
     ...answer,
-    body: fillPage(policy.page, { status, title, message, request_id: requestId, hostname: asked.host }),
+    body: fillPage(policy.page, { status, title, message, request_id: String(requestId), hostname: asked.host }),
     headers: answer.headers + policy.hsts + contentSecurityPolicy
   }
 }

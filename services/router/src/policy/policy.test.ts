@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { RequestHead } from "../http1/requestHead.ts"
 import { readOrigin } from "../origin/Origin.ts"
 import { Registry } from "../registry/Registry.ts"
+import { requestIdOf } from "../testing/requestIdOf.ts"
 import { hostnameEntry } from "../testing/TestEdge.ts"
 import { readProxyHeader } from "../tls/proxyProtocol.ts"
 import { Applications } from "./Applications.ts"
@@ -78,7 +79,7 @@ it("E17: no flags, however strange, end anything or leave a request without an a
       applications.put(application({ flags: theirs, error_page: "{status}" }))
       const entry = hostnameEntry("a.test", { flags: own as never })
       const policy = applications.policyOf(entry)
-      const decided = decidePolicy({ table: new Registry(), applications }, entry, policy, head, "id")
+      const decided = decidePolicy({ table: new Registry(), applications }, entry, policy, head, requestIdOf("id"))
       if (decided === undefined) expect(policy.maintenance).toBeUndefined()
       else expect([301, 302, 307, 308, 503]).toContain(decided.answer.status)
     })
@@ -160,19 +161,22 @@ describe("error pages", () => {
 
   it("are the vendor's for people and JSON for programs, with HSTS on both and no script allowed", () => {
     const policy = { ...noPolicy, page: "<p>{status} {request_id}", hsts: "Strict-Transport-Security: max-age=1\r\n" }
-    const page = policyAnswer(policy, asked, 504, "id-1")
+    const page = policyAnswer(policy, asked, 504, requestIdOf("id-1"))
     expect([page.body, page.contentType]).toEqual(["<p>504 id-1", "text/html; charset=utf-8"])
     expect(page.headers).toContain("Cache-Control: no-store\r\n")
     expect(page.headers).toContain(policy.hsts)
     expect(page.headers).toContain("default-src 'none'")
     expect(contentSecurityPolicy).not.toContain("script-src")
-    const json = policyAnswer(policy, { ...asked, accept: "application/json" }, 504, "id-1", { title: "Maintenance", retryAfter: 7 })
+    const json = policyAnswer(policy, { ...asked, accept: "application/json" }, 504, requestIdOf("id-1"), {
+      title: "Maintenance",
+      retryAfter: 7
+    })
     expect(JSON.parse(json.body).error).toMatchObject({ code: "maintenance", request_id: "id-1" })
     expect(json.headers).toBe(`Retry-After: 7\r\nCache-Control: no-store\r\n${policy.hsts}`)
   })
 
   it("are the edge's own without settings", () => {
-    const { body, headers } = policyAnswer(noPolicy, asked, 503, "id-1")
+    const { body, headers } = policyAnswer(noPolicy, asked, 503, requestIdOf("id-1"))
     expect(body).toContain("id-1")
     expect(headers).toBe("Retry-After: 5\r\nCache-Control: no-store\r\n")
   })
