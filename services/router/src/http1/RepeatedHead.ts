@@ -27,8 +27,12 @@ interface Other {
   readonly value: string
 }
 
-/** All of it, the minor version, the status, the reason. */
-export type StatusLine = ReadonlyArray<string | undefined>
+/** RFC 9112 §4. */
+export interface StatusLine {
+  readonly minor: number
+  readonly status: number
+  readonly reason: string
+}
 
 /** Lines that don't vary, one behind the other; the one that begins with a head's first line has the status line too. All places are in its own bytes. */
 export interface Run {

@@ -29,7 +29,7 @@ export interface ResponseHead {
 }
 
 const trimming = { trimBeforeColon: true }
-const statusLine = /^HTTP\/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+const statusForm = /^HTTP\/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 const keepTimeout = /(?:^|[,;\s])timeout\s*=\s*"?([0-9]{1,6})/i
 
 /** Of the head that was read last: one for the process, as the lines of the last scan are. */
@@ -122,17 +122,20 @@ const takeLines = ({ bytes, found, repeated }: PlainHead, draft: Draft): Refusal
 const ordinary = new Set(["close", "keep-alive", "upgrade", ""])
 
 /** A response that has both, an unknown coding, or an encoding in HTTP/1.0 is not repaired (RFC 9112 §6.1, §6.3). */
-const readFraming = (draft: Draft, minor: string): { chunked: boolean; length: number } | Refusal => {
+const readFraming = (draft: Draft, minor: number): { chunked: boolean; length: number } | Refusal => {
   if (draft.encoding === undefined) return { chunked: false, length: draft.length }
   if (draft.length !== absent) return refuse(502, "origin-length-and-encoding")
-  if (minor === "0") return refuse(502, "origin-encoding-in-http10")
+  if (minor === 0) return refuse(502, "origin-encoding-in-http10")
   return draft.encoding.toLowerCase() === "chunked" ? { chunked: true, length: -1 } : refuse(502, "origin-transfer-encoding")
 }
 
-const ok: StatusLine = ["", "1", "200", "OK"]
+const ok: StatusLine = { minor: 1, status: 200, reason: "OK" }
 const okLine = Buffer.from("HTTP/1.1 200 OK\r\n")
-const readStatusLine = (bytes: Buffer): StatusLine | null =>
-  isAt(bytes, 0, okLine) ? ok : statusLine.exec(bytes.toString("latin1", 0, bytes.indexOf("\r\n")))
+const readStatusLine = (bytes: Buffer): StatusLine | null => {
+  if (isAt(bytes, 0, okLine)) return ok
+  const found = statusForm.exec(bytes.toString("latin1", 0, bytes.indexOf("\r\n")))
+  return found && { minor: Number(found[1]), status: Number(found[2]), reason: found[3] ?? "" }
+}
 
 const statusOf = ({ bytes, found, repeated }: PlainHead): StatusLine | null => {
   const run = found > 0 && lines[6] === 1 ? repeated?.runs[0] : undefined
@@ -162,20 +165,20 @@ const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
   const draft: Draft = { length: absent, encoding: undefined, connection: "", upgrade: "", keepAlive: "" }
   const refusal = takeLines(plain, draft)
   if (refusal !== undefined) return refusal
-  const framing = readFraming(draft, line[1]!)
+  const framing = readFraming(draft, line.minor)
   if ("refused" in framing) return framing
   const options = readOptions(draft.connection)
   if (draft.connection !== "keep-alive" && options.some((option) => !ordinary.has(option))) passed.removeNamed(options)
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
   return {
-    status: Number(line[2]),
-    reason: line[3] ?? "",
+    status: line.status,
+    reason: line.reason,
     passed,
     dated: passed.has("date"),
     chunked: framing.chunked,
     length: framing.length,
-    close: line[1] === "0" ? !options.includes("keep-alive") : options.includes("close"),
-    websocket: line[2] === "101" && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
+    close: line.minor === 0 ? !options.includes("keep-alive") : options.includes("close"),
+    websocket: line.status === 101 && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     keepSeconds: timeout === null ? -1 : Number(timeout[1])
   }
 }

@@ -79,13 +79,15 @@ const writeValue = (out: Buffer, start: number, text: Buffer, from: number, to: 
   return at
 }
 
-const statusIndex = new Map([200, 204, 206, 304, 400, 404, 500].map((status, at) => [status, 8 + at]))
+/** By status: its index in the static table, or 0. */
+const statusIndex = new Uint8Array(1000)
+for (const [at, status] of [200, 204, 206, 304, 400, 404, 500].entries()) statusIndex[status] = 8 + at
 
 /** `:status`, unless it is 0; returns the place behind it. */
 export const writeStatus = (out: Uint8Array, start: number, status: number): number => {
   if (status === 0) return start
-  const index = statusIndex.get(status)
-  if (index !== undefined) {
+  const index = statusIndex[status]!
+  if (index > 0) {
     out[start] = 0x80 | index
     return start + 1
   }
