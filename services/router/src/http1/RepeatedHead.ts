@@ -8,6 +8,7 @@
  */
 import { Field, responseFieldAt } from "./fieldNames.ts"
 import { lines, stride } from "./fields.ts"
+import type { ResponseHead } from "./responseHead.ts"
 
 /** After so many heads that had something else where a run was expected, the next two are looked at. Dates change each second. */
 const lookEvery = 64
@@ -49,6 +50,8 @@ export interface Run {
   coded: Uint8Array | undefined
   /** The status line's parts, as soon as they were read; null: it is none. */
   status: StatusLine | null | undefined
+  /** Of one that is a whole head, once that was read: what it says. */
+  head: ResponseHead | undefined
 }
 
 /** One that is remembered. */
@@ -91,7 +94,7 @@ const runOf = (head: Head, first: number, behind: number): Run => {
       length += places[slot + lineEnd]! - places[slot]!
     } else if (field !== Field.Drop) others.push({ field, start: from, end: to, value: bytes.toString("latin1", from, to) })
   }
-  return { bytes, count: behind - first, places, passing, length, others, coded: undefined, status: undefined }
+  return { bytes, count: behind - first, places, passing, length, others, coded: undefined, status: undefined, head: undefined }
 }
 
 /** What stays the same from one to the other; nothing when they have different fields. */

@@ -137,8 +137,10 @@ const readStatusLine = (bytes: Buffer): StatusLine | null => {
   return found && { minor: Number(found[1]), status: Number(found[2]), reason: found[3] ?? "" }
 }
 
-const statusOf = ({ bytes, found, repeated }: PlainHead): StatusLine | null => {
-  const run = found > 0 && lines[6] === 1 ? repeated?.runs[0] : undefined
+/** The run that it begins with. */
+const firstRun = ({ found, repeated }: PlainHead): Run | undefined => (found > 0 && lines[6] === 1 ? repeated?.runs[0] : undefined)
+
+const statusOf = (bytes: Buffer, run: Run | undefined): StatusLine | null => {
   if (run === undefined) return readStatusLine(bytes)
   if (run.status === undefined) run.status = readStatusLine(bytes)
   return run.status
@@ -159,8 +161,18 @@ const makePlain = (bytes: Buffer): PlainHead | Refusal => {
   return plain.length + 2 === text.length ? { bytes, found, repeated: undefined } : makePlain(Buffer.from(`${plain}\r\n`, "latin1"))
 }
 
+/** One whose bytes were read before, all of them: the same file within a second, an answer of 304. */
+const readAgain = (bytes: Buffer, run: Run, head: ResponseHead): ResponseHead => {
+  passed.begin(bytes)
+  passed.addRun(run, 0)
+  return head
+}
+
 const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
-  const line = statusOf(plain)
+  const run = firstRun(plain)
+  const whole = run?.count === plain.found ? run : undefined
+  if (whole?.head !== undefined) return readAgain(plain.bytes, whole, whole.head)
+  const line = statusOf(plain.bytes, run)
   if (line === null) return refuse(502, "origin-status-line")
   const draft: Draft = { length: absent, encoding: undefined, connection: "", upgrade: "", keepAlive: "" }
   const refusal = takeLines(plain, draft)
@@ -168,9 +180,10 @@ const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
   const framing = readFraming(draft, line.minor)
   if ("refused" in framing) return framing
   const options = readOptions(draft.connection)
-  if (draft.connection !== "keep-alive" && options.some((option) => !ordinary.has(option))) passed.removeNamed(options)
+  const named = draft.connection !== "keep-alive" && options.some((option) => !ordinary.has(option))
+  if (named) passed.removeNamed(options)
   const timeout = draft.keepAlive === "" ? null : keepTimeout.exec(draft.keepAlive)
-  return {
+  const head: ResponseHead = {
     status: line.status,
     reason: line.reason,
     passed,
@@ -181,6 +194,8 @@ const readPlainHead = (plain: PlainHead): ResponseHead | Refusal => {
     websocket: line.status === 101 && options.includes("upgrade") && draft.upgrade.toLowerCase() === "websocket",
     keepSeconds: timeout === null ? -1 : Number(timeout[1])
   }
+  if (whole !== undefined && !named) whole.head = head
+  return head
 }
 
 /**
