@@ -1,12 +1,15 @@
 /**
  * Collects a connection's bytes until a request's head is whole.
  *
- * Owns: the size limit (E2), and early refusal of what can't become a head. Leaves to `readRequestHead`: the verdict on a whole one.
+ * Owns: the size limit (E2), and early refusal of what can't become a head. Leaves to `readRequestHead`: the verdict on a whole one; to `LastHead.ts`: one
+ * that comes again.
  */
 import { Gathered } from "../Gathered.ts"
 import { maxHeadBytes } from "../http1/fields.ts"
 import { HeadSearch } from "../http1/HeadSearch.ts"
-import { type Refusal, refuse } from "../http1/Refusal.ts"
+import { LastHead } from "../http1/LastHead.ts"
+import { isRefusal, type Refusal, refuse } from "../http1/Refusal.ts"
+import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
 
 const search = new HeadSearch()
 
@@ -21,9 +24,8 @@ const bareLineFeed = (bytes: Buffer, from: number): boolean => {
 export class HeadBuffer {
   /** An unfinished head is here, and its time limit is running. */
   waiting = false
-  /** Field lines of the head that was taken last, for `readRequestHead`; -1 when they were not scanned. */
-  scanned = -1
   private readonly held = new Gathered()
+  private readonly last = new LastHead()
   /** So many of the held bytes were looked at, and hold no end of a head. */
   private looked = 0
   private skipped = false
@@ -40,8 +42,8 @@ export class HeadBuffer {
     this.held.add(segment)
   }
 
-  /** A whole head with its empty line, latin1; undefined while there is none. */
-  take(): string | Refusal | undefined {
+  /** What the next head says; undefined while it is not whole. */
+  take(): RequestHead | Refusal | undefined {
     // RFC 9112 §2.2: at least one empty line before a request line is ignored. One is.
     if (!this.skipped && this.length >= 2 && this.held.bytes[0] === 13 && this.held.bytes[1] === 10) {
       this.skipped = true
@@ -49,14 +51,24 @@ export class HeadBuffer {
     }
     const { bytes } = this.held
     if (bytes.length === 0) return undefined
+    const again = this.last.find(bytes)
+    if (again !== undefined) {
+      this.taken(this.last.length)
+      return again
+    }
     const end = search.find(bytes, this.looked)
     if (end < 4 || end > maxHeadBytes) return this.unfinished(bytes)
-    this.scanned = search.scanned
-    const text = bytes.toString("latin1", 0, end)
-    this.drop(end)
+    const head = readRequestHead(bytes.toString("latin1", 0, end), search.scanned)
+    if (!isRefusal(head)) this.last.keep(bytes, end, head)
+    this.taken(end)
+    return head
+  }
+
+  /** A head of so many bytes. */
+  private taken(length: number): void {
+    this.drop(length)
     this.waiting = false
     this.skipped = false
-    return text
   }
 
   private unfinished(bytes: Buffer): Refusal | undefined {

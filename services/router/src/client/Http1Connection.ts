@@ -1,7 +1,7 @@
 /**
  * One HTTP/1.1 connection of a client: requests one after the other, each decided on its own.
  *
- * Owns: the bytes from the client, time limits (E8), pipelining, closing without losing the last answer. Leaves to `readRequestHead`: the
+ * Owns: the bytes from the client, time limits (E8), pipelining, closing without losing the last answer. Leaves to `HeadBuffer.ts`: the
  * verdict on a head; to `Http1Exchange.ts`: the answer; to `OriginPool.ts`: the origin. Built against: request smuggling (a refused message
  * always ends the connection), slow clients, and clients that leave half-way.
  */
@@ -9,7 +9,7 @@ import type { Socket } from "node:net"
 import type { Watched } from "../Deadlines.ts"
 import type { OriginExchange } from "../exchange/Exchange.ts"
 import { isRefusal, refuse } from "../http1/Refusal.ts"
-import { type RequestHead, readRequestHead } from "../http1/requestHead.ts"
+import type { RequestHead } from "../http1/requestHead.ts"
 import { drainTime } from "./drainTime.ts"
 import type { ClientPeer, Decide, Edge } from "./Edge.ts"
 import { forwardRequest } from "./forwardRequest.ts"
@@ -92,12 +92,11 @@ export class Http1Connection implements Watched {
     if (this.taking) return
     this.taking = true
     while (this.state === "head") {
-      const text = this.socket.writableNeedDrain ? undefined : this.heads.take()
-      if (text === undefined) {
+      const head = this.socket.writableNeedDrain ? undefined : this.heads.take()
+      if (head === undefined) {
         this.awaitHead()
         break
       }
-      const head = typeof text === "string" ? readRequestHead(text, this.heads.scanned) : text
       if (isRefusal(head)) refuseMessage(this, head)
       else this.begin(head)
     }

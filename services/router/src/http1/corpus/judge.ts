@@ -6,7 +6,7 @@
 import { HeadBuffer } from "../../client/HeadBuffer.ts"
 import { RequestBody } from "../../client/RequestBody.ts"
 import { isRefusal, type Refusal } from "../Refusal.ts"
-import { type RequestHead, readRequestHead } from "../requestHead.ts"
+import type { RequestHead } from "../requestHead.ts"
 
 export interface Judged {
   readonly head: RequestHead
@@ -21,14 +21,13 @@ export const judge = (bytes: string, cut: number = bytes.length): Judged | Refus
   const all = Buffer.from(bytes, "latin1")
   const heads = new HeadBuffer()
   let at = 0
-  let text: ReturnType<HeadBuffer["take"]>
+  let head: ReturnType<HeadBuffer["take"]>
   do {
     if (at >= all.length) return "unfinished"
     heads.add(all.subarray(at, at + cut))
     at += cut
-    text = heads.take()
-  } while (text === undefined)
-  const head = typeof text === "string" ? readRequestHead(text, heads.scanned) : text
+    head = heads.take()
+  } while (head === undefined)
   if (isRefusal(head)) return head
   return judgeBody(head, heads, all.subarray(at), cut)
 }
