@@ -31,13 +31,17 @@ export const putDigits = (out: Uint8Array, start: number, number: number, digits
   return end
 }
 
-/** A whole number that is not negative, in decimal; returns the place behind it. */
-export const putNumber = (out: Buffer, start: number, number: number): number => {
-  if (number > mostInteger) return putText(out, start, String(number))
+/** How many digits a whole number that is not negative has in decimal. */
+export const digitsOf = (number: number): number => {
+  if (number > mostInteger) return String(number).length
   let digits = 1
   for (let rest = number | 0; rest >= 10; rest = (rest / 10) | 0) digits++
-  return putDigits(out, start, number, digits)
+  return digits
 }
+
+/** A whole number that is not negative, in decimal; returns the place behind it. */
+export const putNumber = (out: Buffer, start: number, number: number): number =>
+  number > mostInteger ? putText(out, start, String(number)) : putDigits(out, start, number, digitsOf(number))
 
 /** A number with two digits behind the point. */
 export const putHundredths = (out: Buffer, start: number, number: number): number => {

@@ -8,12 +8,13 @@ import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import { type AnswerWay, answerLines } from "../exchange/answerLines.ts"
 import type { ExchangeClient, Failure, ResponseBody } from "../exchange/Exchange.ts"
-import { PassedLines } from "../http1/PassedLines.ts"
 import type { RequestHead } from "../http1/requestHead.ts"
 import type { ResponseHead } from "../http1/responseHead.ts"
+import { putText } from "../lineBytes.ts"
 import { policyAnswer } from "../policy/errorPage.ts"
 import type { Policy } from "../policy/Policy.ts"
 import type { RequestId } from "../RequestId.ts"
+import { AnswerHead } from "./AnswerHead.ts"
 import { reasons, writeAnswer } from "./answers.ts"
 import type { Http1Connection } from "./Http1Connection.ts"
 import { openTunnel } from "./openTunnel.ts"
@@ -25,17 +26,34 @@ const worthHolding = 16 * 1024
 const beyondKernels = 4.5 * 1024 * 1024
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
-type Part = string | Buffer | PassedLines
+/** Bytes of the origin's buffer, which are valid in their turn. */
+class Piece {
+  readonly length: number
+  private readonly bytes: Buffer
+  private readonly start: number
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.bytes = bytes
+    this.start = start
+    this.length = end - start
+  }
+
+  putInto(out: Buffer, at: number): number {
+    return at + this.bytes.copy(out, at, this.start, this.start + this.length)
+  }
+
+  get view(): Buffer {
+    return this.bytes.subarray(this.start, this.start + this.length)
+  }
+}
+
+/** Texts have one code unit for each byte. */
+type Part = string | AnswerHead | Piece
 
 const join = (parts: ReadonlyArray<Part>, length: number): Buffer => {
   const joined = Buffer.allocUnsafe(length)
   let at = 0
-  for (const part of parts) {
-    if (typeof part === "string") joined.write(part, at, "latin1")
-    else if (part instanceof PassedLines) part.copyTo(joined, at)
-    else joined.set(part, at)
-    at += part.length
-  }
+  for (const part of parts) at = typeof part === "string" ? putText(joined, at, part) : part.putInto(joined, at)
   return joined
 }
 
@@ -66,6 +84,9 @@ export class Http1Exchange implements ExchangeClient, Recorded {
   private held = 0
   private corked = false
   private continued = false
+  /** When that came which is being read of the answer: its beginning, and often its end. 0: nothing is. */
+  private cameAt = 0
+  private endedAt = 0
 
   constructor(connection: Http1Connection, head: RequestHead, requestId: RequestId, owner: ExchangeOwner) {
     this.connection = connection
@@ -83,19 +104,21 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   cork(): void {
     this.corked = true
+    this.cameAt = performance.now()
   }
 
   /** Everything of this turn in one buffer and one write. A long piece that may be held goes by itself: copying it would cost more. */
   uncork(): boolean {
     this.corked = false
+    this.cameAt = 0
     const { parts } = this
     const { origin, socket } = this.connection
     if (parts.length > 0) {
       this.parts = []
-      const only = parts.length === 1 ? parts[0]! : ""
-      const release = Buffer.isBuffer(only) && only.length >= worthHolding ? origin?.hold() : undefined
-      if (release === undefined) socket.write(join(parts, this.held))
-      else socket.write(only as Buffer, release)
+      const long = parts.length === 1 && parts[0] instanceof Piece && this.held >= worthHolding ? parts[0] : undefined
+      const release = long && origin?.hold()
+      if (long === undefined || release === undefined) socket.write(join(parts, this.held))
+      else socket.write(long.view, release)
       this.held = 0
     }
     if (!socket.writableNeedDrain) {
@@ -129,30 +152,26 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   respond(head: ResponseHead, body: ResponseBody): void {
     this.status = head.status
-    this.answeredAt = performance.now()
+    this.answeredAt = this.cameAt || performance.now()
     const { connection } = this
     if (!connection.requestComplete || connection.edge.draining) connection.closeAfter = true
     this.chunked = body === "stream" && this.head.minor === 1
     if (body === "stream" && !this.chunked) connection.closeAfter = true
-    const length = head.length >= 0 && head.status !== 204 ? `Content-Length: ${head.length}\r\n` : ""
-    const framing = this.chunked ? "Transfer-Encoding: chunked\r\n" : length
-    const close = connection.closeAfter ? "Connection: close\r\n" : ""
     const lines = answerLines(head, this.way!, this.head)
-    this.put(`HTTP/1.1 ${head.status} ${head.reason}\r\n`)
-    this.put(head.passed)
-    this.put(`${lines}${framing}${close}\r\n`)
+    this.put(new AnswerHead(head, lines, { chunked: this.chunked, close: connection.closeAfter }))
   }
 
   data(bytes: Buffer, start: number, end: number): boolean {
-    const piece = bytes.subarray(start, end)
-    this.bytesOut += piece.length
-    if (this.chunked) this.put(`${piece.length.toString(16)}\r\n`)
-    this.put(piece)
+    const length = end - start
+    this.bytesOut += length
+    if (this.chunked) this.put(`${length.toString(16)}\r\n`)
+    this.put(new Piece(bytes, start, end))
     if (this.chunked) this.put("\r\n")
     return !this.connection.socket.writableNeedDrain
   }
 
   end(trailers: string): void {
+    this.endedAt = this.cameAt
     if (this.chunked) this.put(`0\r\n${trailers}\r\n`)
     this.uncork() // before the next request of a pipeline is answered
     this.connection.exchangeDone(this)
@@ -190,6 +209,6 @@ export class Http1Exchange implements ExchangeClient, Recorded {
 
   /** Its line in the books, once. */
   record(): void {
-    this.connection.edge.observer.requestDone(recordOf(this, this.asker))
+    this.connection.edge.observer.requestDone(recordOf(this, this.asker, this.endedAt || performance.now()))
   }
 }

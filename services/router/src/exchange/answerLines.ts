@@ -7,6 +7,9 @@ import { withHsts } from "../policy/hsts.ts"
 import { withLocation } from "../policy/originLocation.ts"
 import type { Policy } from "../policy/Policy.ts"
 
+/** Whether there is a Content-Length; -1: none is known. RFC 9110 §8.6: none in an answer of 204. */
+export const hasLength = (status: number, length: number): boolean => length >= 0 && status !== 204
+
 /** The way that the answer came. */
 export interface AnswerWay {
   readonly origin: Origin

@@ -10,7 +10,7 @@ const read = (lines: ReadonlyArray<string>): ResponseHead => {
 }
 const copied = ({ passed }: ResponseHead): string => {
   const out = Buffer.alloc(passed.length + 2, "-")
-  expect(passed.copyTo(out, 1)).toBe(passed.length + 1)
+  expect(passed.putInto(out, 1)).toBe(passed.length + 1)
   return out.toString("latin1")
 }
 

@@ -57,7 +57,7 @@ export class PassedLines {
   addRun(run: Run, at: number): void {
     this.places[this.count * placeStride] = at
     this.runs[this.count++] = run
-    this.length += run.length
+    this.length += run.passed.length
   }
 
   clear(): void {
@@ -102,42 +102,26 @@ export class PassedLines {
     }
   }
 
-  /** Calls for each piece of bytes in which one line follows the other. */
-  private eachPiece(take: (start: number, end: number) => void): void {
-    const { count, places, runs } = this
-    let [start, end] = [0, 0]
-    const add = (from: number, to: number): void => {
-      if (from !== end) {
-        if (end > start) take(start, end)
-        start = from
-      }
-      end = to
-    }
-    for (let entry = 0; entry < count; entry++) {
-      const at = places[entry * placeStride]!
-      const run = runs[entry]
-      if (run === undefined) add(at, places[entry * placeStride + 4]!)
-      else for (const slot of run.passing) add(at + run.places[slot]!, at + run.places[slot + 4]!)
-    }
-    add(-1, -1)
-  }
-
-  /** Each with its CRLF; returns the place behind them. */
-  copyTo(out: Buffer, start: number): number {
+  /** Each with its CRLF; `out` has room. Returns the place behind them. */
+  putInto(out: Buffer, start: number): number {
+    const { bytes, count, places, runs } = this
     let at = start
-    this.eachPiece((from, to) => {
-      at += this.bytes.copy(out, at, from, to)
-    })
+    for (let entry = 0; entry < count; entry++) {
+      const run = runs[entry]
+      const place = entry * placeStride
+      if (run === undefined) at += bytes.copy(out, at, places[place], places[place + 4])
+      else {
+        out.set(run.passed, at)
+        at += run.passed.length
+      }
+    }
     return at
   }
 
   /** Each with its CRLF, one code unit for each byte. */
   get text(): string {
-    let text = ""
-    this.eachPiece((from, to) => {
-      text += this.bytes.toString("latin1", from, to)
-    })
-    return text
+    const bytes = Buffer.allocUnsafe(this.length)
+    return bytes.toString("latin1", 0, this.putInto(bytes, 0))
   }
 
   /** Those that were here, as `text`; now there are none. */

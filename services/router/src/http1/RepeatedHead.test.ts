@@ -18,7 +18,7 @@ const read = (text: string, repeated?: RepeatedHead): unknown => {
   if (isRefusal(head)) return head
   const { passed, ...said } = head
   const [block, copy] = [Buffer.alloc(blockRoom(passed.length)), Buffer.alloc(passed.length)]
-  const [blockEnd, copied] = [writePassed(block, 0, passed), passed.copyTo(copy, 0)]
+  const [blockEnd, copied] = [writePassed(block, 0, passed), passed.putInto(copy, 0)]
   const made = { ...said, end, length: passed.length, copied, copy: copy.toString("latin1"), block: block.toString("latin1", 0, blockEnd) }
   return { ...made, date: passed.has("date"), text: passed.takeText(), left: passed.text }
 }

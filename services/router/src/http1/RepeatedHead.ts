@@ -42,9 +42,9 @@ export interface Run {
   readonly count: number
   /** The numbers of `lines`. */
   readonly places: Int32Array
-  /** Of the lines that pass, the slots in `places`, and the length with their CRLFs. */
+  /** Of the lines that pass, the slots in `places`, and the bytes with their CRLFs. */
   readonly passing: ReadonlyArray<number>
-  readonly length: number
+  readonly passed: Buffer
   readonly others: ReadonlyArray<Other>
   /** What passes in HPACK, once that was wanted. */
   coded: Uint8Array | undefined
@@ -85,16 +85,14 @@ const runOf = (head: Head, first: number, behind: number): Run => {
   const places = head.places.slice(first * stride, behind * stride).map((number, at) => (at % stride > lineEnd ? number : number - start))
   const passing: Array<number> = []
   const others: Array<Other> = []
-  let length = 0
   for (let slot = 0; slot < places.length; slot += stride) {
     const [from, to] = [places[slot + 2]!, places[slot + 3]!]
     const field = responseFieldAt(bytes, places[slot]!, places[slot + nameEnd]!, places[slot + 5]!)
-    if (field === Field.Pass) {
-      passing.push(slot)
-      length += places[slot + lineEnd]! - places[slot]!
-    } else if (field !== Field.Drop) others.push({ field, start: from, end: to, value: bytes.toString("latin1", from, to) })
+    if (field === Field.Pass) passing.push(slot)
+    else if (field !== Field.Drop) others.push({ field, start: from, end: to, value: bytes.toString("latin1", from, to) })
   }
-  return { bytes, count: behind - first, places, passing, length, others, coded: undefined, status: undefined, head: undefined }
+  const passed = Buffer.concat(passing.map((slot) => bytes.subarray(places[slot], places[slot + lineEnd])))
+  return { bytes, count: behind - first, places, passing, passed, others, coded: undefined, status: undefined, head: undefined }
 }
 
 /** What stays the same from one to the other; nothing when they have different fields. */

@@ -3,15 +3,16 @@
  *
  * Owns: translating `node:http2`'s streams to `Http2Stream`. Leaves to `Http2Request.ts`: everything about requests.
  */
+
 import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
 import { performance } from "node:perf_hooks"
 import type { ClientPeer, Edge } from "../client/Edge.ts"
+import { hasLength } from "../exchange/answerLines.ts"
 import { readTrailers } from "../http1/trailers.ts"
 import { fieldsOf } from "./HeaderField.ts"
 import { Http2Request } from "./Http2Request.ts"
 import type { AnswerHead, Http2Stream } from "./Http2Stream.ts"
-import { hasLength } from "./hpack/writeBlock.ts"
 import { linesToFields, readHttp2Fields } from "./readFields.ts"
 
 /** More fields than the edge's own limit, so that the answer to too many is the edge's too; Node would reset the stream at 128. */

@@ -4,6 +4,7 @@
  * Owns: the encoding. There is no dynamic table: nothing to keep in step with the peer. Values are plain literals: Huffman would save the client
  * a third of the bytes and cost the edge more time than everything else about an answer. Leaves to `TurnWriter.ts`: frames.
  */
+import { hasLength } from "../../exchange/answerLines.ts"
 import { type PassedLines, placeStride } from "../../http1/PassedLines.ts"
 import type { Run } from "../../http1/RepeatedHead.ts"
 import { putNumber } from "../../lineBytes.ts"
@@ -99,9 +100,6 @@ export const writeStatus = (out: Uint8Array, start: number, status: number): num
   return start + 5
 }
 
-/** RFC 9110 §8.6: none in an answer of 204. */
-export const hasLength = (status: number, length: number): boolean => length >= 0 && status !== 204
-
 const contentLength = staticNames.indexOf("content-length")
 
 /** `content-length`, if there is to be one; returns the place behind it. */
@@ -122,8 +120,8 @@ const writeLine = (out: Buffer, start: number, bytes: Buffer, places: Int32Array
   writeValue(out, writeName(out, start, bytes, places[slot]!, places[slot + 1]!), bytes, places[slot + 2]!, places[slot + 3]!)
 
 /** Those lines of a run that pass. */
-const codeRun = ({ bytes, length, passing, places }: Run): Uint8Array => {
-  const out = Buffer.alloc(blockRoom(length))
+const codeRun = ({ bytes, passed, passing, places }: Run): Uint8Array => {
+  const out = Buffer.alloc(blockRoom(passed.length))
   let at = 0
   for (const slot of passing) at = writeLine(out, at, bytes, places, slot)
   return Uint8Array.from(out.subarray(0, at))
