@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { type Row, report } from "../report.ts"
 import { type LoadName, loads, type Round } from "./load.ts"
+import { congestionControl } from "./ownNetwork.ts"
 import { quartilesOf, ratiosOf } from "./statistics.ts"
 import type { Peer } from "./subjects.ts"
 
@@ -61,7 +62,7 @@ export const judge = (
   console.log("")
   return report(
     "edge",
-    { rounds: run.rounds, starts: run.starts, ...Object.fromEntries(run.peers.map((peer) => [peer, version(peer)])) },
+    { rounds: run.rounds, starts: run.starts, congestionControl, ...Object.fromEntries(run.peers.map((peer) => [peer, version(peer)])) },
     rows
   )
 }
