@@ -2,7 +2,7 @@
  * Collects a connection's bytes until a request's head is whole.
  *
  * Owns: the size limit (E2), and early refusal of what can't become a head. Leaves to `readRequestHead`: the verdict on a whole one; to `LastHead.ts`: one
- * that comes again.
+ * that is like the last.
  */
 import { Gathered } from "../Gathered.ts"
 import { maxHeadBytes } from "../http1/fields.ts"
@@ -51,7 +51,7 @@ export class HeadBuffer {
     }
     const { bytes } = this.held
     if (bytes.length === 0) return undefined
-    const again = this.last.find(bytes)
+    const again = this.looked === 0 ? this.last.find(bytes) : undefined
     if (again !== undefined) {
       this.taken(this.last.length)
       return again

@@ -11,7 +11,7 @@ import { type HostAndPort, readHostAndPort } from "./HostNames.ts"
 import { lowerMaxForwards } from "./maxForwards.ts"
 import { readMethod } from "./method.ts"
 import { isRefusal, type Refusal, refuse } from "./Refusal.ts"
-import { readTarget } from "./target.ts"
+import { checkOriginForm, readTarget } from "./target.ts"
 
 export interface RequestHead {
   readonly method: string
@@ -193,6 +193,10 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
     lastHop: limited?.lastHop === true
   }
 }
+
+/** The same request for something else of the same host; undefined where that needs a closer look. Nothing else of a head depends on an origin-form target. */
+export const withTarget = (head: RequestHead, target: string): RequestHead | undefined =>
+  checkOriginForm(target) === undefined ? { ...head, target } : undefined
 
 /**
  * Reads a whole head: `text` has one code unit per byte (latin1), starts at the request line and ends with the empty line's CRLF.

@@ -1,6 +1,7 @@
 /** E3: a block that is known again says what it says to whoever reads it for the first time. */
 import fc from "fast-check"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
+import type { RequestHead } from "../http1/requestHead.ts"
 import { encodeFields } from "../testing/encodeFields.ts"
 import { HpackDecoder } from "./hpack/HpackDecoder.ts"
 import { RequestHeads, tooLarge } from "./RequestHeads.ts"
@@ -9,6 +10,8 @@ import { readHttp2Fields } from "./readFields.ts"
 const blockOf = (text: string, ended = true) => ({ stream: 1, bytes: Buffer.from(text, "latin1"), start: 0, end: text.length, ended })
 /** Into the table (§6.2.1), with an index of the static one for the name. */
 const indexed = (nameIndex: number, value: string): string => String.fromCharCode(0x40 | nameIndex, value.length) + value
+/** Not into the table (§6.2.2). */
+const lettered = (nameIndex: number, value: string): string => String.fromCharCode(nameIndex, value.length) + value
 /** The newest entry of the table. */
 const newest = "\xbe"
 const resize = (size: number): string => String.fromCharCode(0x20 | size)
@@ -67,6 +70,30 @@ describe("E3: a request's block", () => {
     expect(heads.read(blockOf(again.slice(0, -1)))).toMatchObject({ code: "pseudo-missing" })
   })
 
+  it("is known again with another path, which is judged by itself", () => {
+    const to = (path: string, more = "") => blockOf(`${plain}${newest}${path}${more}\x90`)
+    const heads = opened()
+    const head = heads.read(to(lettered(path, "/one")))
+    const decoded = vi.spyOn(HpackDecoder.prototype, "decode")
+    expect(heads.read(to(lettered(path, "/one")))).toBe(head)
+    expect(heads.read(to(lettered(path, "/two?three=4")))).toEqual({ ...(head as RequestHead), target: "/two?three=4" })
+    expect(heads.read(to(lettered(path + 1, "/")))).toMatchObject({ target: "/" })
+    expect(heads.read(to("\x14\x82\x60\x7f"))).toMatchObject({ target: "/a" }) // never indexed, in Huffman's code
+    expect(decoded).not.toHaveBeenCalled()
+    expect(heads.read(to(`\x04\x7f\xc1\xb7\x02/${"p".repeat(39_999)}`))).toBe(tooLarge)
+    expect(heads.read(to(lettered(14, "/status")))).toMatchObject({ code: "pseudo-unknown" })
+    expect(heads.read(to(lettered(path, "/one/../..")))).toMatchObject({ code: "path-above-root" })
+    expect(heads.read(to(lettered(path, "/a b")))).toMatchObject({ code: "byte-in-target" })
+    expect(heads.read(to(lettered(path, "one")))).toMatchObject({ code: "target-form" })
+    expect(heads.read(to(lettered(path, "*")))).toMatchObject({ code: "asterisk-target" })
+    expect(heads.read(to(lettered(path, "/a"), lettered(path, "/b")))).toMatchObject({ code: "pseudo-twice" })
+    expect(heads.read(to(""))).toMatchObject({ code: "pseudo-missing" })
+    expect(heads.read(to("\x84"))).toMatchObject({ target: "/" })
+    expect(heads.read(to(indexed(path, "/entered")))).toMatchObject({ target: "/entered" })
+    expect(heads.read(to(lettered(path, "/last")))).toMatchObject({ code: "pseudo-twice" }) // the newest entry is the path now
+    decoded.mockRestore()
+  })
+
   it.each(["", "\x20"])("that is empty is no request, nor a known one", (empty) => {
     for (const heads of [new RequestHeads(4096), opened()])
       for (let times = 0; times < 3; times++) expect(heads.read(blockOf(empty, false))).toMatchObject({ code: "pseudo-missing" })
@@ -102,10 +129,24 @@ describe("E3: a request's block", () => {
     let known = 0
     const piece = fc.constantFrom(
       ...[plain, "\x83\x87", "\x84", "\x85", newest, "\xbf", "\xc0", "\x90", "\x20", resize(0), "\x3f\xe1\x1f"],
-      ...[indexed(authority, "a.example"), indexed(authority, "b.example"), indexed(path, "/p"), encodeFields([":path", "/q", "x-a", "b"])]
+      ...[indexed(authority, "a.example"), indexed(authority, "b.example"), indexed(path, "/p"), encodeFields([":path", "/q", "x-a", "b"])],
+      ...["/", "/r", "/r?s", "/..", "t", "*", ""].flatMap((target) => [
+        lettered(path, target),
+        String.fromCharCode(0x10) + lettered(path, target)
+      ])
     )
     const block = fc.oneof(
       { weight: 3, arbitrary: fc.constantFrom(first, again, `${plain}\xbf${newest}`, `${again}\x90`) },
+      {
+        weight: 3,
+        arbitrary: fc
+          .tuple(
+            fc.constantFrom(lettered, lettered, indexed),
+            fc.constantFrom("/", "/r", "/..", "t", ""),
+            fc.constantFrom("", "\x90", "\x04\x01/")
+          )
+          .map(([write, target, behind]) => plain + newest + write(path, target) + behind)
+      },
       { weight: 2, arbitrary: fc.array(piece, { maxLength: 5 }).map((pieces) => pieces.join("")) }
     )
     fc.assert(

@@ -17,6 +17,9 @@ const entryOverhead = 32
 /** What a field costs as a line of HTTP/1: colon, space, CRLF. */
 const lineOverhead = 4
 
+/** §6.2.2, §6.2.3: a field in letters that does not enter the table begins with less. */
+const passing = 0x20
+
 export interface DecodedBlock {
   readonly fields: Array<HeaderField>
   /** The list was larger than allowed; `fields` is cut short and must not be used. */
@@ -31,6 +34,9 @@ export class HpackDecoder {
   private entries: Array<HeaderField> = []
   /** How often the table changed: what a block means depends on its bytes and on the table alone. */
   changes = 0
+  /** Where the last block that has a path has its last one, from the block's beginning. */
+  pathStart = 0
+  pathEnd = 0
   /** In the block that is being decoded, whose bytes are handed on: kept here they would stay with an idle connection. */
   private at = 0
   private end = 0
@@ -59,12 +65,26 @@ export class HpackDecoder {
         continue
       }
       begun = true
+      const from = this.at
       const field = first & 0x80 ? this.look(this.integer(bytes, 7)) : this.literal(bytes, first)
       if (field === undefined) return undefined
+      if (field.name === ":path") {
+        this.pathStart = from - start
+        this.pathEnd = this.at - start
+      }
       total += field.name.length + field.value.length + lineOverhead
       if (total <= maxBytes && ++count <= maxFields) fields.push(field)
     }
     return { fields, tooLarge: total > maxBytes || count > maxFields }
+  }
+
+  /** The path that `bytes` from `start` to `end` are, if they are that alone, in letters that don't enter the table. */
+  readPath(bytes: Buffer, start: number, end: number): string | undefined {
+    this.at = start
+    this.end = end
+    if (start >= end || bytes[start]! >= passing || this.look(this.integer(bytes, 4))?.name !== ":path") return undefined
+    const path = this.text(bytes)
+    return this.at === end ? path : undefined
   }
 
   private literal(bytes: Buffer, first: number): HeaderField | undefined {
