@@ -73,6 +73,8 @@ export interface World {
   readonly provision: Effect.Effect<void>
   readonly ensure: (asked: Asked) => Effect.Effect<void>
   readonly release: (asked: Asked) => Effect.Effect<void>
+  /** How many of what was asked no certifier has taken in. */
+  readonly backlog: Effect.Effect<number>
   /** Runs a certifier in this process until the scope closes. */
   readonly certifier: Effect.Effect<void, never, Scope.Scope>
   /** As `certifier`, with further settings. */
@@ -166,6 +168,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     ensure: (asked) => Effect.orDie(work.send(ensureCertificate, asked, { id: uuidv7() })),
     release: ({ connection_id, claim_id, hostname }) =>
       Effect.orDie(work.send(releaseCertificate, { connection_id, claim_id, hostname }, { id: uuidv7() })),
+    backlog: Effect.orDie(work.backlog("certifier")),
     certifier: certifierWith({}),
     certifierWith,
     spawnCertifier: () =>

@@ -2,7 +2,8 @@
  * Requirement A1 as it is written: certifier processes race for names, one of them is stopped past its leases and woken after the others finished.
  *
  * Owns: the course, and what is counted. Leaves to the test and to `bench/race.ts` how many. It is stopped at an instant when every order that was
- * placed is in its row: nobody can know of an order whose answer a stopped process had not read yet.
+ * placed is in its row: nobody can know of an order whose answer a stopped process had not read yet. Nothing that was asked is left unread then: who asks for
+ * what is issued already gets an answer, under a lease of its own.
  */
 import { Effect } from "effect"
 import { eventuallyEffect } from "./eventually.ts"
@@ -30,7 +31,7 @@ export const raceWorkers = Effect.fnUntraced(function* (world: World, processes:
   )
   yield* eventuallyEffect(
     "every order placed and kept, all under way",
-    Effect.map(placed, ([row]) => row!.leased > 0 && row!.placed === row!.leased),
+    Effect.zipWith(placed, world.backlog, ([row], unread) => row!.leased > 0 && row!.placed === row!.leased && unread === 0),
     seconds
   )
   const stopped = workers[0]!
