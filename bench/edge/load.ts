@@ -22,7 +22,7 @@ export interface Load {
   readonly warmSeconds?: number
 }
 
-export const loadNames = ["h1", "h2", "browser", "handshake", "megabyte", "h2megabyte"] as const
+export const loadNames = ["h1", "h1browser", "h2", "browser", "handshake", "megabyte", "h2megabyte"] as const
 export type LoadName = (typeof loadNames)[number]
 
 /** What a browser says of itself with every request; all of it is in HPACK's table after the first. */
@@ -37,13 +37,19 @@ const browserFields = [
   ],
   "cookie: session=0123456789abcdefghijklmnopqrstuvwxyz; theme=dark; consent=yes"
 ].flatMap((field) => ["-H", field])
+const pages = Array.from({ length: 16 }, (_, page) => `kilobyte?page=${page}`)
 
 export const loads: Readonly<Record<LoadName, Load>> = {
   h1: { title: "HTTP/1.1, 64 connections, 1 kB", paths: ["kilobyte"], arguments: ["--h1", "-c", "64"] },
+  h1browser: {
+    title: "HTTP/1.1, 64 connections, 1 kB, a browser's fields and changing paths",
+    paths: pages,
+    arguments: ["--h1", "-c", "64", ...browserFields]
+  },
   h2: { title: "HTTP/2, 16 connections × 16 streams, 1 kB", paths: ["kilobyte"], arguments: ["-c", "16", "-m", "16"] },
   browser: {
     title: "HTTP/2, 16 connections × 16 streams, 1 kB, a browser's fields and changing paths",
-    paths: Array.from({ length: 16 }, (_, page) => `kilobyte?page=${page}`),
+    paths: pages,
     arguments: ["-c", "16", "-m", "16", ...browserFields]
   },
   handshake: { title: "full TLS 1.3 handshake and one request", paths: ["kilobyte"], arguments: ["--h1"], burst: 150, warmSeconds: 12 },

@@ -3,7 +3,7 @@
  *
  *   --rounds 20            rounds of one second for each edge and load
  *   --starts 1             the edges are started so often, the rounds shared out: what differs from process to process is averaged
- *   --loads h1,h2,…        of h1, h2, browser, handshake, megabyte, h2megabyte; default all
+ *   --loads h1,h2,…        of h1, h1browser, h2, browser, handshake, megabyte, h2megabyte; default all
  *   --peers nginx,…        of nginx, haproxy, caddy; default those that are installed (nginx always)
  *   --before <checkout>    measures the router of another checkout in the same rounds
  *

@@ -9,6 +9,7 @@ import { type RequestHead, withTarget } from "./requestHead.ts"
 /** Larger heads are not kept, nor longer targets looked at. */
 const mostBytes = 1024
 const [space, slash] = [32, 47]
+const nothing = Buffer.alloc(0)
 
 export class LastHead {
   /** Bytes of the head that was found last. */
@@ -16,7 +17,7 @@ export class LastHead {
   private first = true
   /** Undefined: none is kept. */
   private head: RequestHead | undefined
-  private bytes = Buffer.alloc(0)
+  private bytes: Buffer = nothing
   /** In `bytes`: where the target begins and ends, and where the head does. */
   private start = 0
   private stop = 0

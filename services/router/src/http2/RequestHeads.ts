@@ -48,8 +48,9 @@ export class RequestHeads {
 
   /** Of a request's block; undefined: a compression error. */
   read(block: HeaderBlock): RequestHead | Refusal | undefined {
-    const known = this.find(block)
-    if (known !== undefined) return known
+    if (this.isLast(block)) return this.head
+    const other = this.findOther(block)
+    if (other !== undefined) return other
     const { changes } = this.decoder
     const list = this.decode(block)
     if (list === undefined) return undefined
@@ -58,17 +59,22 @@ export class RequestHeads {
     return head
   }
 
-  /** Of the last block, or one that differs from it in the path alone. */
-  private find({ bytes, start, end, ended }: HeaderBlock): RequestHead | undefined {
+  private isLast({ bytes, start, end, ended }: HeaderBlock): boolean {
+    const length = end - start
+    if (this.length !== length || this.ended !== ended) return false
+    const last = this.bytes!
+    for (let at = 0; at < length; at++) if (last[at] !== bytes[start + at]) return false
+    return true
+  }
+
+  /** Of a block that differs from the last one in the path alone. */
+  private findOther({ bytes, start, end, ended }: HeaderBlock): RequestHead | undefined {
     const { head, length, pathEnd, pathStart } = this
     const [from, to] = [start + pathStart, end - (length - pathEnd)]
     if (head === undefined || this.ended !== ended || to < from || to - from > mostPath) return undefined
     const last = this.bytes!
     for (let at = 0; at < pathStart; at++) if (last[at] !== bytes[start + at]) return undefined
     for (let at = pathEnd; at < length; at++) if (last[at] !== bytes[to - pathEnd + at]) return undefined
-    let at = pathStart
-    while (at < pathEnd && last[at] === bytes[start + at]) at++
-    if (at === pathEnd && to - from === pathEnd - pathStart) return head
     const path = this.decoder.readPath(bytes, from, to)
     return path === undefined ? undefined : withTarget(head, path)
   }
