@@ -44,6 +44,8 @@ describe("E1: the head of a connection's last request", () => {
     }
     const absolute = Array.from({ length: 4 }, (_, at) => request(`http://a.example/${at}`))
     expect(headsOf(absolute)).toEqual({ heads: alone(absolute), read: 4 })
+    const asterisks = Array.from({ length: 4 }, () => request("*", "OPTIONS"))
+    expect(headsOf(asterisks)).toEqual({ heads: alone(asterisks), read: 4 })
     const cookies = Array.from({ length: 4 }, () => request("/").replace("text/html", "c".repeat(1024)))
     expect(headsOf(cookies)).toEqual({ heads: alone(cookies), read: 4 })
   })

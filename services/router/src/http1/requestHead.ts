@@ -194,7 +194,7 @@ const finish = (line: RequestLine, draft: Draft): RequestHead | Refusal => {
   }
 }
 
-/** The same request for something else of the same host; undefined where that needs a closer look. Nothing else of a head depends on an origin-form target. */
+/** The same request with another origin-form target, on which nothing else of a head depends; undefined: read it as a whole. */
 export const withTarget = (head: RequestHead, target: string): RequestHead | undefined =>
   checkOriginForm(target) === undefined ? { ...head, target } : undefined
 
