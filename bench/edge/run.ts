@@ -15,7 +15,7 @@ import { execFileSync } from "node:child_process"
 import { parseArgs } from "node:util"
 import { residentMebibytes } from "./cpuOf.ts"
 import { judge } from "./goals.ts"
-import { type LoadName, loadNames, loads, measure, type Round } from "./load.ts"
+import { type Load, type LoadName, loadNames, loads, measure, type Round } from "./load.ts"
 import { enterOwnNetwork } from "./ownNetwork.ts"
 import { Processes } from "./Processes.ts"
 import { quartilesOf, ratiosOf, shown } from "./statistics.ts"
@@ -49,9 +49,14 @@ const chosen =
 
 type Rounds = ReadonlyMap<string, Array<Round>>
 
+/** Caches and the JIT. In rounds like those that count: what V8 sees first in one of these, such as the end of a load's connections, it compiles anew in it. */
+const warm = async (subject: Subject, load: Load): Promise<void> => {
+  for (let second = 0; second < (load.warmSeconds ?? 10); second++) await measure(subject, load, 1)
+}
+
 const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName, results: Rounds): Promise<void> => {
   const load = loads[name]
-  for (const subject of subjects) await measure(subject, load, load.warmSeconds ?? 10) // caches and the JIT
+  for (const subject of subjects) await warm(subject, load)
   for (let round = 0; round < Math.ceil(rounds / starts); round++)
     for (const subject of subjects) results.get(subject.name)!.push(await measure(subject, load, 1))
 }

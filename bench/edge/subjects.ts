@@ -31,7 +31,6 @@ export const startOrigin = async (processes: Processes): Promise<number> => {
   const { folder } = processes
   const port = await freePort()
   mkdirSync(join(folder, "www"))
-  writeFileSync(join(folder, "www", "kilobyte"), Buffer.alloc(1024, 97))
   writeFileSync(join(folder, "www", "megabyte"), Buffer.alloc(1024 * 1024, 97))
   writeFileSync(join(folder, "origin.conf"), nginxOrigin(folder, port))
   processes.start(loadCore, "nginx", ["-c", join(folder, "origin.conf")])
