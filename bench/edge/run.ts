@@ -61,13 +61,22 @@ const compare = async (subjects: ReadonlyArray<Subject>, name: LoadName, results
     for (const subject of subjects) results.get(subject.name)!.push(await measure(subject, load, 1))
 }
 
+/** Of a core. Whoever had less was held back, by its load or by other guests of the host, and spent more on each request. */
+const fullCore = 0.8
+const isFull = ({ busy }: Round): boolean => busy >= fullCore
+
 /** The memory is that of the last start. */
 const print = (subjects: ReadonlyArray<Subject>, name: LoadName, results: Rounds): void => {
   console.log(`\n${loads[name].title}`)
   for (const { name: subject, pid } of subjects) {
     const own = results.get(subject)!
-    const beside = (other: string) =>
-      other === subject || !results.has(other) ? "" : `, ${other} = 1: ${shown(quartilesOf(ratiosOf(own, results.get(other)!)))}`
+    const beside = (other: string) => {
+      if (other === subject || !results.has(other)) return ""
+      const others = results.get(other)!
+      const full = own.flatMap((round, at) => (isFull(round) && isFull(others[at]!) ? [round.micros / others[at]!.micros] : []))
+      const ofFull = full.length === 0 ? "" : `, ${shown(quartilesOf(full))} of the ${full.length} pairs with both busy ${fullCore}`
+      return `, ${other} = 1: ${shown(quartilesOf(ratiosOf(own, others)))}${ofFull}`
+    }
     console.log(
       `  ${subject.padEnd(8)} ${shown(quartilesOf(own.map((each) => each.micros)))} µs${beside("nginx")}${beside("before")}, ` +
         `${Math.round(quartilesOf(own.map((each) => each.rate)).median)}/s, busy ${shown(quartilesOf(own.map((each) => each.busy)))}, ` +
